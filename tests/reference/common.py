@@ -66,6 +66,23 @@ def masked_softmax(x, axis=-1):
     return e / np.where(total == 0, 1, total)
 
 
+def forbid(shape, allowed):
+    """A term for logits: 0 where a pair is allowed, -inf where not."""
+    return np.where(np.broadcast_to(allowed, shape), 0.0, -np.inf)
+
+
+def causal(queries, keys, offset=0):
+    """Which keys a query may see: j <= i + offset."""
+    return np.arange(keys)[None, :] <= np.arange(queries)[:, None] + offset
+
+
+def attend(q, k, v, scale, term):
+    """[..., Tq, D] over [..., Tk, D]; term is added to the scaled logits."""
+    s = scale * np.einsum("...id,...jd->...ij", q, k) + term.astype(q.dtype)
+    p = masked_softmax(s)
+    return np.einsum("...ij,...jd->...id", p, v), p
+
+
 # Linear layers and convolutions
 
 def linear(x, weight, bias=None):
