@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: MIT
+//
+// vkattn: attention blocks on any GPU, from C.
+//
+// A *graph* is built out of *blocks* ("cbam", "mha", "conv2d", ...), a *plan* makes it ready for one
+// *device* (a Vulkan GPU, or the CPU), and the plan is run as often as you like:
+//
+//     context -> device
+//             -> weights -> graph -> plan(device, graph) -> run, run, run
+//
+// Conventions, stated once:
+// - Every object is opaque and made by a `..._create`, `..._open` or `..._load` that returns a
+//   `vka_result` and writes the handle through its last argument (NULL on failure). Every
+//   `..._destroy` takes NULL and does nothing then.
+// - Order of destruction: plans, then weights and devices, then the context. A graph may be
+//   destroyed as soon as its plans are made. The weights must outlive the plans made with them.
+// - Strings and arrays passed in are read before the call returns, unless said otherwise. Strings
+//   handed out live as long as the object they came from, or are static.
+// - A `params` pointer may be NULL; a field that is zero means its default.
+// - Messages go to the context's log callback, never to stdout or stderr by themselves.
+// - Threads: a context may be used by several threads at once. Any other object, by one thread at a
+//   time; different objects, by different threads at once. Each type repeats this.
+// - Tensors are dense, row-major, the last axis fastest. Pictures are [N, C, H, W].
+#ifndef VKATTN_VKATTN_H
+#define VKATTN_VKATTN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32) && defined(VKATTN_SHARED)
+#ifdef VKATTN_BUILD
+#define VKA_API __declspec(dllexport)
+#else
+#define VKA_API __declspec(dllimport)
+#endif
+#elif defined(__GNUC__)
+#define VKA_API __attribute__((visibility("default")))
+#else
+#define VKA_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VKATTN_VERSION "0.1.0"
+
+// ---------------------------------------------------------------------------------------------
+// Results
+
+// X(NAME, text). The text is what vka_result_string returns.
+#define VKA_RESULTS(X)                                                                             \
+    X(OK, "success")                                                                               \
+    X(ERROR_INVALID, "invalid argument, shape, attribute or weight")                               \
+    X(ERROR_NOT_FOUND, "no such device, file, block or tensor")                                    \
+    X(ERROR_AMBIGUOUS, "the name fits several devices")                                            \
+    X(ERROR_UNSUPPORTED, "the device or this build can't do that")                                 \
+    X(ERROR_FORMAT, "a file is malformed")                                                         \
+    X(ERROR_IO, "reading or writing a file failed")                                                \
+    X(ERROR_DATA, "a value in the input data is out of range")                                     \
+    X(ERROR_BUSY, "a run is in flight already, or none is")                                        \
+    X(ERROR_OUT_OF_MEMORY, "out of host memory")                                                   \
+    X(ERROR_OUT_OF_DEVICE_MEMORY, "out of device memory")                                          \
+    X(ERROR_DEVICE_LOST, "the device was lost; close it, open a new one")                          \
+    X(ERROR_DRIVER, "the Vulkan driver failed")
+
+typedef enum vka_result {
+#define VKA_RESULT_ENUM(name, text) VKA_##name,
+    VKA_RESULTS(VKA_RESULT_ENUM)
+#undef VKA_RESULT_ENUM
+} vka_result;
+
+// The text of a result; "unknown result" for anything else. Static storage.
+VKA_API const char *vka_result_string(vka_result result);
+
+// The library's version, for comparison with VKATTN_VERSION. Static storage.
+VKA_API const char *vka_version(void);
+
+// ---------------------------------------------------------------------------------------------
+// Context: allocator, log, threads. Thread-safety: any thread, at once.
+
+typedef struct vka_context vka_context;
+
+typedef enum vka_log_level {
+    VKA_LOG_NONE = 0,
+    VKA_LOG_ERROR, // a call failed: the reason, with names and shapes
+    VKA_LOG_WARN,  // the work goes on, but not as you may expect (a GPU that is a program, say)
+    VKA_LOG_INFO,  // what was chosen: the device, the placement
+    VKA_LOG_DEBUG,
+} vka_log_level;
+
+// `message` has no newline and lives for the call. Called by whichever thread the message comes
+// from; two at once are possible.
+typedef void (*vka_log_fn)(void *user, vka_log_level level, const char *message);
+
+// All three or none. `alloc` returns at least 16-byte aligned memory or NULL; `free` takes NULL.
+typedef struct vka_allocator {
+    void *user;
+    void *(*alloc)(void *user, size_t size);
+    void *(*realloc)(void *user, void *ptr, size_t size);
+    void (*free)(void *user, void *ptr);
+} vka_allocator;
+
+typedef struct vka_context_params {
+    vka_allocator allocator; // default: malloc, realloc, free
+    vka_log_fn log;          // default: no messages
+    void *log_user;
+    vka_log_level log_level; // the least urgent level passed on; default: VKA_LOG_WARN
+    int threads;             // for the CPU path; default: the processors this process may use
+    bool no_vulkan;          // never load Vulkan: only the device `cpu` exists
+    bool validation;         // ask for the Khronos validation layer with synchronization validation,
+                             // if it is installed; its messages are logged, and counted
+} vka_context_params;
+
+VKA_API vka_result vka_context_create(const vka_context_params *params, vka_context **context);
+VKA_API void vka_context_destroy(vka_context *context);
+
+// Messages of the validation layer so far, of the kinds VALIDATION and PERFORMANCE and of level
+// warning or worse; -1 where the layer isn't active.
+VKA_API int vka_context_validation_count(const vka_context *context);
+
+// The text of the last error in the calling thread's most recent failed call on this context or on
+// an object of it: what is wrong, with names and shapes. "" where there was none. Lives until the
+// same thread's next call into vkattn.
+VKA_API const char *vka_last_error(void);
+
+// ---------------------------------------------------------------------------------------------
+// Devices. Thread-safety: one thread at a time; plans of one device may run in different threads.
+
+typedef struct vka_device vka_device;
+
+typedef enum vka_device_type {
+    VKA_DEVICE_CPU = 0,    // this library's own CPU path
+    VKA_DEVICE_DISCRETE,   // the others: Vulkan's words
+    VKA_DEVICE_INTEGRATED,
+    VKA_DEVICE_VIRTUAL,
+    VKA_DEVICE_SOFTWARE, // a Vulkan driver that computes on the CPU (llvmpipe, SwiftShader)
+    VKA_DEVICE_OTHER,
+} vka_device_type;
+
+typedef struct vka_device_info {
+    int index;            // the N of the select string; -1 for cpu
+    int vulkan_index;     // raw Vulkan order, the N of "vulkan:N"; -1 for cpu
+    const char *name;     // "NVIDIA H100", "llvmpipe (LLVM 15.0.6, 256 bits)", "cpu"
+    vka_device_type type;
+    const char *driver;   // driver name and version as the driver gives them
+    uint32_t api_version; // Vulkan's, packed as VK_MAKE_API_VERSION; 0 for cpu
+    uint64_t memory;      // bytes of the largest device-local heap; of the machine, for cpu
+    uint32_t subgroup;    // lanes; 0 where not reported
+    bool f16;             // 16-bit storage: plans of dtype VKA_F16 work
+    bool cooperative_matrix;
+    uint8_t uuid[16];     // deviceUUID; zeros for cpu
+} vka_device_info;
+
+// How many devices exist, the CPU path (always there, always last) included. The order is that of
+// `vkattn devices`. One GPU shown by two drivers counts once (by UUID).
+VKA_API int vka_device_count(vka_context *context);
+VKA_API vka_result vka_device_get_info(vka_context *context, int position, vka_device_info *info);
+
+// Opens a device. `select` is
+//   "auto"     discrete, integrated, virtual GPU, then the CPU path; never a software Vulkan device
+//   "cpu"      the CPU path
+//   "N"        the index that vka_device_get_info tells
+//   "vulkan"   the best Vulkan device, a software one only where there is no other
+//   "vulkan:N" raw Vulkan order          "uuid:HEX" 32 hex digits, dashes allowed
+//   or a case-insensitive part of a device's name.
+// NULL or "" means the environment variable VKATTN_DEVICE (same grammar), else "auto".
+// VKA_ERROR_NOT_FOUND, VKA_ERROR_AMBIGUOUS: vka_last_error lists the devices.
+VKA_API vka_result vka_device_open(vka_context *context, const char *select, vka_device **device);
+VKA_API void vka_device_close(vka_device *device);
+VKA_API const vka_device_info *vka_device_of(const vka_device *device);
+
+// ---------------------------------------------------------------------------------------------
+// Shapes and types
+
+#define VKA_MAX_RANK 8
+
+typedef enum vka_dtype {
+    VKA_F32 = 0,
+    VKA_F16,
+    VKA_BF16,
+    VKA_I32,
+    VKA_I64,
+    VKA_U8,
+    VKA_BOOL, // one byte, 0 or not
+} vka_dtype;
+
+VKA_API const char *vka_dtype_name(vka_dtype dtype); // "F32", ...
+VKA_API size_t vka_dtype_size(vka_dtype dtype);      // bytes
+
+typedef struct vka_shape {
+    int rank; // 0 .. VKA_MAX_RANK
+    int64_t dim[VKA_MAX_RANK];
+} vka_shape;
+
+// ---------------------------------------------------------------------------------------------
+// Weights: named tensors. Thread-safety: one thread while it is filled, then any.
+
+typedef struct vka_weights vka_weights;
+
+VKA_API vka_result vka_weights_create(vka_context *context, vka_weights **weights);
+
+// A safetensors file, mapped, checked strictly before anything in it is used.
+VKA_API vka_result vka_weights_load(vka_context *context, const char *path, vka_weights **weights);
+
+// Adds a tensor. `data` is NOT copied: it must stay until the weights are destroyed. Floats may be
+// F32, F16 or BF16 at any alignment. A name may be added once.
+VKA_API vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,
+                                   const vka_shape *shape, const void *data);
+VKA_API size_t vka_weights_count(const vka_weights *weights);
+VKA_API void vka_weights_destroy(vka_weights *weights);
+
+// ---------------------------------------------------------------------------------------------
+// Graphs. Thread-safety: one thread at a time.
+//
+// No call below has to be checked: the first error is kept, later calls do nothing, and
+// vka_plan_create returns it (or vka_graph_status, at any time).
+
+typedef struct vka_graph vka_graph;
+typedef int32_t vka_tensor; // a value of the graph; 0 is "none"
+typedef int32_t vka_node;   // a block placed in the graph; 0 is "none"
+
+// `weights` may be NULL where no block of the graph has any.
+VKA_API vka_result vka_graph_create(vka_context *context, vka_weights *weights, vka_graph **graph);
+VKA_API void vka_graph_destroy(vka_graph *graph);
+
+// The first error, its text through vka_last_error.
+VKA_API vka_result vka_graph_status(const vka_graph *graph);
+
+// An input of the graph: dtype VKA_F32 (any float type may be passed to a run), VKA_I32 or VKA_BOOL.
+VKA_API vka_tensor vka_input(vka_graph *graph, const char *name, vka_dtype dtype,
+                             const vka_shape *shape);
+
+// Attributes: name and value. An absent attribute takes its default. Lists hold unnamed values,
+// objects hold named ones.
+typedef enum vka_attr_type {
+    VKA_ATTR_NONE = 0, // ends an array of attributes
+    VKA_ATTR_NULL,
+    VKA_ATTR_BOOL,
+    VKA_ATTR_INT,
+    VKA_ATTR_DOUBLE,
+    VKA_ATTR_STRING,
+    VKA_ATTR_LIST,
+    VKA_ATTR_OBJECT,
+} vka_attr_type;
+
+typedef struct vka_attr {
+    const char *name; // NULL inside a list
+    vka_attr_type type;
+    bool b;
+    int64_t i;
+    double d;
+    const char *s;
+    const struct vka_attr *items; // of a list or an object
+    size_t count;
+} vka_attr;
+
+static inline vka_attr vka_attr_bool(const char *name, bool value)
+{
+    vka_attr a = {name, VKA_ATTR_BOOL, value, 0, 0.0, NULL, NULL, 0};
+    return a;
+}
+static inline vka_attr vka_attr_int(const char *name, int64_t value)
+{
+    vka_attr a = {name, VKA_ATTR_INT, false, value, 0.0, NULL, NULL, 0};
+    return a;
+}
+static inline vka_attr vka_attr_double(const char *name, double value)
+{
+    vka_attr a = {name, VKA_ATTR_DOUBLE, false, 0, value, NULL, NULL, 0};
+    return a;
+}
+static inline vka_attr vka_attr_string(const char *name, const char *value)
+{
+    vka_attr a = {name, VKA_ATTR_STRING, false, 0, 0.0, value, NULL, 0};
+    return a;
+}
+static inline vka_attr vka_attr_list(const char *name, const vka_attr *items, size_t count)
+{
+    vka_attr a = {name, VKA_ATTR_LIST, false, 0, 0.0, NULL, items, count};
+    return a;
+}
+
+// A block's input by name.
+typedef struct vka_named {
+    const char *name; // NULL ends an array
+    vka_tensor tensor;
+} vka_named;
+
+// Places block `id` under the name `name` (unique in the graph, not empty, no '/'). Its weights are
+// "<name>.<weight>" in the graph's weights. `attrs` ends with a VKA_ATTR_NONE element, `inputs` with
+// a NULL name; NULL for none.
+VKA_API vka_node vka_block(vka_graph *graph, const char *id, const char *name,
+                           const vka_attr *attrs, const vka_named *inputs);
+
+// As vka_block, the weights under another prefix ("<prefix>.<weight>"; "" for no prefix).
+VKA_API vka_node vka_block_prefixed(vka_graph *graph, const char *id, const char *name,
+                                    const char *prefix, const vka_attr *attrs,
+                                    const vka_named *inputs);
+
+#ifndef __cplusplus
+#define VKA_ATTRS(...)  ((const vka_attr[]){__VA_ARGS__, {0}})
+#define VKA_INPUTS(...) ((const vka_named[]){__VA_ARGS__, {0}})
+#endif
+
+// An output of a node by name ("y", "attn", ...). What isn't asked for costs nothing.
+VKA_API vka_tensor vka_out(vka_graph *graph, vka_node node, const char *output);
+
+// The names of a node's outputs, in the order of the block's table: NULL past the last.
+VKA_API const char *vka_out_name(const vka_graph *graph, vka_node node, int index);
+
+// Names a tensor as an output of the graph.
+VKA_API void vka_output(vka_graph *graph, const char *name, vka_tensor tensor);
+
+VKA_API bool vka_tensor_info(const vka_graph *graph, vka_tensor tensor, vka_dtype *dtype,
+                             vka_shape *shape);
+
+// Fails the graph (VKA_ERROR_INVALID) where a weight of the set is used by no block that knows it.
+// `num_batches_tracked` is passed over.
+VKA_API vka_result vka_graph_check_surplus(vka_graph *graph);
+
+// ---------------------------------------------------------------------------------------------
+// Plans: a graph made ready for a device. Thread-safety: one thread at a time; one run in flight.
+
+typedef struct vka_plan vka_plan;
+
+typedef struct vka_plan_params {
+    vka_dtype dtype; // VKA_F32, or VKA_F16: floats stored in 16 bits, sums in 32
+    bool profile;    // measure each step; vka_plan_report then has times
+    bool expand;     // run every fused operation as its definition in primitives (for comparison)
+} vka_plan_params;
+
+VKA_API vka_result vka_plan_create(vka_device *device, vka_graph *graph,
+                                   const vka_plan_params *params, vka_plan **plan);
+VKA_API void vka_plan_destroy(vka_plan *plan);
+
+// Data for one input or from one output. Floats may be F32, F16 or BF16; integers I32 or I64; bools
+// BOOL or U8, at any alignment. `bytes` is the size of `data` and must fit the tensor exactly.
+// F32 data on the CPU path is used in place.
+typedef struct vka_io {
+    const char *name; // NULL ends an array
+    vka_dtype dtype;
+    void *data; // only read where it is an input
+    uint64_t bytes;
+} vka_io;
+
+// All inputs of the graph must be given; of the outputs, those you want copied out.
+VKA_API vka_result vka_plan_run(vka_plan *plan, const vka_io *inputs, const vka_io *outputs);
+
+// The two halves of a run. After a submit the inputs may be changed at once on a Vulkan device; on
+// the CPU the work is done inside vka_plan_submit.
+VKA_API vka_result vka_plan_submit(vka_plan *plan, const vka_io *inputs);
+VKA_API vka_result vka_plan_wait(vka_plan *plan, const vka_io *outputs);
+
+typedef struct vka_report_step {
+    const char *block;   // the node's name, "att", or a part of it, "att/spatial"
+    const char *op;      // "matmul"
+    const char *variant; // "cpu", or the GPU variant's name
+    uint32_t dispatches;
+    uint64_t bytes; // read and written
+    double ms;      // of the last run; 0 without profile
+} vka_report_step;
+
+typedef struct vka_report {
+    const char *device;
+    size_t step_count;
+    const vka_report_step *steps;
+    uint64_t input_bytes, output_bytes, weight_bytes, constant_bytes;
+    uint64_t temporary_bytes; // the arena: everything between inputs and outputs, at its peak
+    uint32_t dispatches, barriers, pipelines;
+    double ms; // the last run on the device, 0 without profile
+} vka_report;
+
+// Lives as long as the plan; the times change with each run.
+VKA_API const vka_report *vka_plan_report(vka_plan *plan);
+
+// ---------------------------------------------------------------------------------------------
+// The table of blocks: what exists, with its attributes. Static storage.
+
+typedef struct vka_attr_info {
+    const char *name;
+    const char *type; // "int", "bool", "float", "string", "list of int", ...
+    const char *fallback; // the default as JSON; NULL where the attribute is required
+    const char *range;    // "1..", "(0..", "\"avg\"|\"max\"", or ""
+    const char *help;
+} vka_attr_info;
+
+typedef struct vka_port_info { // an input, a weight or an output
+    const char *name;          // may hold {i}: numbered
+    const char *shape;         // "[N, C, H, W]"
+    const char *dtype;         // "f32", "i32", "bool"
+    const char *when;          // "" = always; "optional"; or the condition
+    const char *help;          // for weights: the official name
+} vka_port_info;
+
+typedef struct vka_block_info {
+    const char *id;
+    const char *summary;
+    const char *paper; // "" for the plain blocks of a network
+    const vka_attr_info *attrs;  // each array ends with a NULL name
+    const vka_port_info *inputs;
+    const vka_port_info *weights;
+    const vka_port_info *outputs;
+    const char *example; // JSON: {"attrs": {..}, "shapes": {"x": [..], "w.NAME": [..]}} for `bench`
+} vka_block_info;
+
+VKA_API int vka_block_count(void);
+VKA_API const vka_block_info *vka_block_get(int index); // NULL past the end
+VKA_API const vka_block_info *vka_block_find(const char *id);
+
+// The operations beneath: name and one line each; NULL past the end.
+VKA_API const char *vka_op_get(int index, const char **summary);
+
+// ---------------------------------------------------------------------------------------------
+// Model files: a graph of blocks as JSON text (the format stands in the README).
+
+typedef struct vka_model vka_model;
+
+VKA_API vka_result vka_model_load(vka_context *context, const char *path, vka_model **model);
+VKA_API vka_result vka_model_parse(vka_context *context, const char *text, size_t length,
+                                   vka_model **model);
+VKA_API void vka_model_destroy(vka_model *model);
+
+typedef struct vka_model_input {
+    const char *name;
+    vka_dtype dtype;
+    int rank;
+    const char *axis[VKA_MAX_RANK]; // the name of a free size, or NULL
+    int64_t dim[VKA_MAX_RANK];      // the size where it is fixed
+    bool optional;
+} vka_model_input;
+
+// NULL past the last.
+VKA_API const vka_model_input *vka_model_get_input(const vka_model *model, int index);
+VKA_API const char *vka_model_get_output(const vka_model *model, int index);
+
+// The pictures' normalisation, 3 floats each: (v - mean) / std; 0 and 1 where the model has none.
+VKA_API void vka_model_get_image(const vka_model *model, float mean[3], float std[3]);
+
+// The unparsed JSON text of another top-level key ("classes"), NULL where it is absent.
+VKA_API const char *vka_model_get_extra(const vka_model *model, const char *key);
+
+// Shape and presence of one input, for vka_model_build.
+typedef struct vka_model_bind {
+    const char *name; // NULL ends the array
+    vka_shape shape;
+} vka_model_bind;
+
+// Builds the graph for inputs of these shapes. `outputs`: names among the model's outputs to keep,
+// or any "node.output" reference; ends with NULL; NULL for all outputs of the model.
+VKA_API vka_result vka_model_build(vka_model *model, vka_weights *weights,
+                                   const vka_model_bind *inputs, const char *const *outputs,
+                                   vka_graph **graph);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+#
+# Compiles the modules of shaders/variants.cmake to SPIR-V, validates them, and embeds them in one C
+# file; or takes them from VKATTN_SPIRV_DIR (one <name>.spv each), where no compiler is needed.
+set(vka_spirv "")
+set(vka_names "")
+set(vka_shader_dir ${CMAKE_CURRENT_LIST_DIR}/..)
+set(vka_spirv_out ${CMAKE_CURRENT_BINARY_DIR}/spirv)
+file(MAKE_DIRECTORY ${vka_spirv_out} ${CMAKE_CURRENT_BINARY_DIR}/generated)
+
+if(NOT VKATTN_SPIRV_DIR)
+  find_program(GLSLANG NAMES glslangValidator glslang REQUIRED)
+  find_program(SPIRV_VAL NAMES spirv-val REQUIRED)
+endif()
+
+function(vka_compile name source env)
+  if(VKATTN_SPIRV_DIR)
+    set(spv ${VKATTN_SPIRV_DIR}/${name}.spv)
+    if(NOT EXISTS ${spv})
+      message(FATAL_ERROR "VKATTN_SPIRV_DIR holds no ${name}.spv")
+    endif()
+  else()
+    set(spv ${vka_spirv_out}/${name}.spv)
+    add_custom_command(
+      OUTPUT ${spv}
+      COMMAND ${GLSLANG} --quiet -V --target-env ${env} -DVKA_GLSL=1 ${ARGN}
+              -I${vka_shader_dir}/common -I${vka_shader_dir}/push --depfile ${spv}.d -o ${spv}
+              ${vka_shader_dir}/ops/${source}
+      COMMAND ${SPIRV_VAL} --target-env ${env} ${spv}
+      DEPENDS ${vka_shader_dir}/ops/${source}
+      DEPFILE ${spv}.d
+      COMMENT "shader ${name}"
+      VERBATIM)
+  endif()
+  set(vka_spirv ${vka_spirv} ${spv} PARENT_SCOPE)
+  set(vka_names ${vka_names} ${name} PARENT_SCOPE)
+endfunction()
+
+function(vka_module name source)
+  cmake_parse_arguments(M "F16;SPV13;SPV16" "" "" ${ARGN})
+  set(env vulkan1.1)
+  if(M_SPV13)
+    set(env vulkan1.2)
+  elseif(M_SPV16)
+    set(env vulkan1.3)
+  endif()
+  vka_compile(${name} ${source} ${env} ${M_UNPARSED_ARGUMENTS})
+  if(M_F16)
+    vka_compile(${name}_f16 ${source} ${env} -DVKA_F16=1 ${M_UNPARSED_ARGUMENTS})
+  endif()
+  set(vka_spirv ${vka_spirv} PARENT_SCOPE)
+  set(vka_names ${vka_names} PARENT_SCOPE)
+endfunction()
+
+include(${CMAKE_CURRENT_LIST_DIR}/../variants.cmake)
+
+set(vka_modules_c ${CMAKE_CURRENT_BINARY_DIR}/generated/modules.c)
+add_custom_command(
+  OUTPUT ${vka_modules_c}
+  COMMAND ${CMAKE_COMMAND} -DOUT=${vka_modules_c} "-DFILES=${vka_spirv}"
+          -P ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
+  DEPENDS ${vka_spirv} ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
+  COMMENT "embedding the shaders"
+  VERBATIM)
+add_custom_target(vkattn_modules DEPENDS ${vka_modules_c})

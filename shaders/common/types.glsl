@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+//
+// Storage types. Float tensors are REAL in memory, `float` in registers: an f16 module (VKA_F16)
+// differs in memory only, sums stay in 32 bits. Integers and bools are 32-bit words.
+//     BUFFER_IN(0, x);  float v = LOAD(x, i);
+//     BUFFER_OUT(1, y); STORE(y, i, v);
+#ifdef VKA_F16
+#extension GL_EXT_shader_16bit_storage : require
+#define REAL float16_t
+// Out of f16's range means infinity there; the conversion alone would leave it to the driver.
+#define STORE(name, i, value) name.v[i] = float16_t(value)
+#else
+#define REAL float
+#define STORE(name, i, value) name.v[i] = (value)
+#endif
+#define LOAD(name, i) float(name.v[i])
+
+#define BUFFER_IN(slot, name)                                                                      \
+    layout(std430, binding = slot) readonly restrict buffer name##_buffer { REAL v[]; } name
+#define BUFFER_OUT(slot, name)                                                                     \
+    layout(std430, binding = slot) buffer name##_buffer { REAL v[]; } name
+#define BUFFER_INT_IN(slot, name)                                                                  \
+    layout(std430, binding = slot) readonly restrict buffer name##_buffer { int v[]; } name
+#define BUFFER_INT_OUT(slot, name)                                                                 \
+    layout(std430, binding = slot) buffer name##_buffer { int v[]; } name
+
+// The workgroup's size: specialization constants 0, 1, 2. An op's own constants start at 3.
+layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
+
+// Linear group index where the counts were folded (vka_emit): x into y into z.
+uint group_index()
+{
+    return gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+}
+uint group_size()
+{
+    return gl_WorkGroupSize.x * gl_WorkGroupSize.y * gl_WorkGroupSize.z;
+}
+// The index of this invocation over a one-dimensional dispatch.
+uint global_index()
+{
+    return group_index() * group_size() + gl_LocalInvocationIndex;
+}
+
+// Written as bits: no compiler folds them away. Masks use the finite sentinel.
+#define INF      uintBitsToFloat(0x7f800000u)
+#define NEG_INF  uintBitsToFloat(0xff800000u)
+#define NEG_HUGE (-3.0e38)
+// isnan and isinf may be optimised out; bit tests may not.
+bool is_nan(float x)
+{
+    return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u;
+}
+bool is_inf(float x)
+{
+    return (floatBitsToUint(x) & 0x7fffffffu) == 0x7f800000u;
+}

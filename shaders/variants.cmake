@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+#
+# One line a SPIR-V module: name, source under shaders/ops, flags.
+#   F16  also built as <name>_f16, where float tensors are stored in 16 bits (-DVKA_F16)
+#   -DX  macros (a capability or a type; numbers are specialization constants)
+#   SPV13, SPV16  for --target-env vulkan1.2, vulkan1.3 (else vulkan1.1)
+vka_module(unary unary.comp F16)

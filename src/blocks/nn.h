@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//
+// Phrases that blocks share: layers with weights, in PyTorch's layout and names.
+#ifndef VKA_BLOCKS_NN_H
+#define VKA_BLOCKS_NN_H
+
+#include "blocks/block.h"
+
+struct vka_act_of { // VKA_ACT_... by an attribute's string: "relu", "gelu", ...
+    const char *name;
+    int kind;
+};
+int vka_act_named(struct vka_scope *s, const char *name);
+
+// y = act(x weight^T + bias + residual) over the last axis of x. "<name>.weight" [out, in] (trailing
+// ones allowed), "<name>.bias" [out]: used if bias is VKA_BIAS, and if present with
+// VKA_BIAS_OPTIONAL. `out` 0: free, read from the weight.
+enum vka_bias { VKA_NO_BIAS, VKA_BIAS, VKA_BIAS_OPTIONAL };
+struct vka_layer {
+    enum vka_bias bias;
+    struct vka_activation act;
+    vka_tensor residual; // added before the activation
+};
+vka_tensor vka_linear(struct vka_scope *s, vka_tensor x, const char *name, int64_t out,
+                      const struct vka_layer *p);
+
+// 1x1(x1) convolution of [N, C, ...] as one product: weight [out, C, 1...], batch norm `bn` (a name,
+// NULL: none) folded in after it.
+vka_tensor vka_pointwise(struct vka_scope *s, vka_tensor x, const char *name, int64_t out,
+                         const char *bn, double bn_eps, const struct vka_layer *p);
+
+// A convolution with weights "<name>.weight" [out, C / groups, kernel...] and optional bias, then
+// batch norm `bn` folded into them. `conv` has stride, padding, dilation, groups, act, residual.
+// Kernel sizes and `out` come from the weight where they are 0.
+vka_tensor vka_conv_layer(struct vka_scope *s, vka_tensor x, const char *name, int64_t out,
+                          const int64_t *kernel, enum vka_bias bias, const char *bn, double bn_eps,
+                          const struct vka_conv *conv);
+
+// Eval-mode batch norm as a scale and a shift [C]: "<name>.weight", ".bias" (both optional: 1, 0),
+// ".running_mean", ".running_var". These are computed once, when a plan is made.
+void vka_batch_norm_affine(struct vka_scope *s, const char *name, int64_t channels, double eps,
+                           vka_tensor *scale, vka_tensor *shift);
+// x * scale + shift over axis 1, then act.
+vka_tensor vka_batch_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps, int act);
+
+// Layer norm over the last axis: "<name>.weight", "<name>.bias" (optional).
+vka_tensor vka_layer_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps);
+
+// A vector [C] (or [N, C]) as [1, C, 1...] ([N, C, 1...]) that broadcasts over x of rank `rank`.
+vka_tensor vka_channels(vka_graph *g, vka_tensor v, int rank);
+
+// [N, T, H * d] -> [N, H, T, d] and back: views.
+vka_tensor vka_split_heads(vka_graph *g, vka_tensor x, int64_t heads);
+vka_tensor vka_join_heads(vka_graph *g, vka_tensor x);
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+//
+// From graph to steps. A program is a graph lowered for one executor: what no output needs is gone,
+// fused ops that don't fit are expanded, steps that hang on weights alone are computed (folded),
+// every base has its place in memory. For a device it also has the dispatches, with the barriers
+// that they need. All of it is data: tests look at it without a GPU.
+#ifndef VKA_GRAPH_PROGRAM_H
+#define VKA_GRAPH_PROGRAM_H
+
+#include "ops/op.h"
+
+// Where a base lives. Offsets are aligned to VKA_ALIGNMENT (which covers every device's rule).
+enum { VKA_ALIGNMENT = 256 };
+struct vka_place {
+    int slab;        // of the arena; -1 where it isn't in the arena
+    uint64_t offset; // bytes; of an input or output: in their buffer; of a constant: in theirs
+    uint64_t bytes;  // 0: unused
+};
+
+struct vka_program {
+    vka_graph *g; // own clone: values, nodes, endpoints; params shared with nobody
+    struct vka_limits limits;
+    bool device;    // false: for the CPU
+    bool real16;    // floats are stored in 16 bits
+    struct vka_place *places; // by base
+    uint64_t *slabs;          // sizes of the arena's slabs
+    int slab_count;
+    uint64_t input_bytes, output_bytes, constant_bytes; // of their buffers
+    struct vka_dispatch *dispatches; // device only, in order
+    size_t dispatch_count, dispatch_capacity;
+    const char **variants; // by node
+
+};
+
+// A program for `limits` (NULL: the CPU). `graph` stays as it is. Errors are told by vka_error.
+vka_result vka_program_create(vka_graph *graph, const struct vka_limits *limits, bool real16,
+                              bool expand, struct vka_program **program);
+void vka_program_destroy(struct vka_program *program);
+
+// Bytes of one element of a base in this program.
+uint64_t vka_element_size(const struct vka_program *p, vka_dtype dtype);
+// Operands of a node as arrays (data NULL).
+void vka_program_args(const struct vka_program *p, const struct vka_op_node *node,
+                      struct vka_args *args);
+void vka_value_array(const vka_graph *g, vka_tensor t, struct vka_array *a);
+
+// The passes, in order.
+vka_result vka_lower(struct vka_program *p, const vka_graph *graph, bool expand); // graph/lower.c
+vka_result vka_fold(struct vka_program *p);                                      // graph/fold.c
+vka_result vka_place_all(struct vka_program *p);                                 // graph/arena.c
+vka_result vka_launch_all(struct vka_program *p);                                // graph/launch.c
+void vka_set_barriers(struct vka_program *p);                                    // graph/hazard.c
+
+// Arena, for itself: `bytes`, first and last step that use each item -> slab and offset, greedily,
+// the largest first; a slab never exceeds `slab_limit` (an item larger than that gets -1).
+struct vka_lifetime {
+    uint64_t bytes;
+    int first, last;
+    int slab;
+    uint64_t offset;
+};
+vka_result vka_arena_assign(vka_context *context, struct vka_lifetime *items, size_t count,
+                            uint64_t slab_limit, uint64_t **slabs, int *slab_count);
+
+// --- executors ---
+// One for the CPU (cpu/exec.c), one for Vulkan (vk/exec.c). `plan` is the executor's own.
+struct vka_executor {
+    // Takes what it needs of the program, which stays as long as the plan.
+    vka_result (*create)(vka_device *device, struct vka_program *program, bool profile, void **plan);
+    void (*destroy)(void *plan);
+    // Where the data of input i is to be written before a submit (its bytes as the program stores
+    // them), and of output i read after a wait. The CPU: NULL for F32, I32 of a caller's memory is
+    // used in place through bind_*.
+    void *(*input)(void *plan, size_t i);
+    const void *(*output)(void *plan, size_t i);
+    void (*bind_input)(void *plan, size_t i, const void *data); // NULL: not possible
+    void (*bind_output)(void *plan, size_t i, void *data);      // data NULL: back to its own
+    vka_result (*submit)(void *plan);
+    vka_result (*wait)(void *plan);
+    // Nanoseconds of each node of the program in the last run (profile), and of the whole.
+    void (*times)(void *plan, double *node_ms, double *total_ms);
+};
+
+struct vka_device {
+    vka_context *context;
+    vka_device_info info;
+    const struct vka_executor *executor;
+    struct vka_limits limits;
+    void *impl; // the Vulkan device; NULL on the CPU
+    void (*close)(vka_device *device);
+};
+
+extern const struct vka_executor vka_cpu_executor;
+extern const struct vka_executor vka_vk_executor;
+
+#endif

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+//
+// An operation: what the machine can do. One row a file, src/ops/<op>.c, at its foot; the list is
+// ops/list.h. Everything the rest of the library knows of an op stands in its row.
+#ifndef VKA_OPS_OP_H
+#define VKA_OPS_OP_H
+
+#include "graph/graph.h"
+
+// An operand as kernels and launches see it: shape and strides, in elements. On the CPU `data`
+// points at the first element; on a device `offset` counts from the start of the base `id`.
+struct vka_array {
+    vka_dtype dtype;
+    int rank; // -1: the optional operand is absent (or the output isn't wanted)
+    int64_t dim[VKA_MAX_RANK];
+    int64_t stride[VKA_MAX_RANK];
+    int64_t offset;
+    vka_tensor id;
+    void *data;
+};
+
+static inline bool vka_present(const struct vka_array *a)
+{
+    return a->rank >= 0;
+}
+static inline int64_t vka_array_count(const struct vka_array *a)
+{
+    int64_t n = 1;
+    for (int i = 0; i < a->rank; i++)
+        n *= a->dim[i];
+    return n;
+}
+bool vka_array_dense(const struct vka_array *a);
+
+struct vka_args {
+    const void *params;
+    int n_in, n_out;
+    struct vka_array in[VKA_MAX_IN];
+    struct vka_array out[VKA_MAX_OUT];
+};
+
+// --- infer: the op's only validator ---
+struct vka_infer {
+    vka_graph *g;
+    const void *params;
+    int n_in;
+    const struct vka_value *in[VKA_MAX_IN]; // NULL: absent
+    int n_out;                              // to be set
+    vka_dtype out_dtype[VKA_MAX_OUT];       // to be set; preset to F32
+    vka_shape out_shape[VKA_MAX_OUT];       // to be set
+};
+
+// --- CPU ---
+struct vka_threads;
+struct vka_cpu_run {
+    const struct vka_args *args;
+    struct vka_threads *threads; // see cpu/threads.h
+    void *scratch;               // 64-byte aligned, as many bytes as cpu_scratch asked for
+};
+
+// --- Vulkan ---
+// What a device offers, read at one place (src/vk/device.c) and clamped by VKATTN_LIMITS=min.
+struct vka_limits {
+    uint32_t max_invocations;    // of a workgroup; the floor is 128
+    uint32_t max_group_size[3];  // 128, 128, 64
+    uint32_t max_group_count[3]; // 65535 each
+    uint32_t shared_bytes;       // 16384
+    uint32_t push_bytes;         // 128
+    uint32_t storage_buffers;    // a stage; 4
+    uint64_t storage_range;      // bytes a binding; 128 MiB
+    uint64_t allocation;         // bytes of one allocation; 1 GiB
+    uint32_t offset_alignment;   // 256
+    uint32_t subgroup_size;      // 1 where subgroup operations are off
+    bool subgroup_arithmetic;    // basic, arithmetic, shuffle in compute shaders
+    bool f16_storage;            // VK_KHR_16bit_storage, storageBuffer16BitAccess
+    bool f16_arithmetic;
+    bool cooperative_matrix;
+    bool is_cpu; // the device is a program: no shared memory to be had, few wide loads win
+};
+
+enum { VKA_MAX_BINDINGS = 8, VKA_MAX_CONSTANTS = 16, VKA_PUSH_BYTES = 128 };
+enum vka_access { VKA_READ = 1, VKA_WRITE = 2, VKA_READ_WRITE = 3 };
+
+// One dispatch, filled by an op's launch: data, recorded later by src/vk.
+struct vka_dispatch {
+    const char *shader; // a module of shaders/variants.cmake; the executor takes its f16 twin in
+                        // an f16 plan
+    uint32_t constants[VKA_MAX_CONSTANTS]; // specialization constants 0, 1, 2, ...; the first three
+    int n_constants;                       // are the workgroup's size x, y, z
+    unsigned char push[VKA_PUSH_BYTES];
+    uint32_t push_size;
+    uint64_t groups[3]; // workgroups wanted, see vka_groups_fold
+    int n_bindings;
+    struct vka_binding {
+        vka_tensor base;
+        uint64_t begin, end; // bytes of the base; begin is aligned
+        enum vka_access access;
+    } bindings[VKA_MAX_BINDINGS];
+    int node; // of the program
+    bool barrier_before; // graph/hazard.c
+};
+
+struct vka_launch; // opaque to ops
+const struct vka_limits *vka_launch_limits(const struct vka_launch *l);
+
+// Starts a dispatch of `shader`; finish it with vka_emit. Constants after the workgroup size.
+void vka_begin(struct vka_launch *l, struct vka_dispatch *d, const char *shader,
+               uint32_t size_x, uint32_t size_y, uint32_t size_z);
+void vka_constant_u32(struct vka_dispatch *d, uint32_t value);
+void vka_constant_f32(struct vka_dispatch *d, float value);
+// Binds the bytes that the array touches, as the next binding, and returns the index of the array's
+// first element inside the binding (for the push constants). An absent array binds nothing useful
+// (the dispatch's first buffer again), so that a module's binding numbers stay fixed.
+uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka_array *a,
+                  enum vka_access access);
+void vka_push(struct vka_dispatch *d, const void *push, uint32_t size);
+#define VKA_PUSH(d, p)                                                                             \
+    do {                                                                                           \
+        _Static_assert(sizeof(p) <= VKA_PUSH_BYTES, "push constants");                             \
+        vka_push(d, &(p), sizeof(p));                                                              \
+    } while (0)
+// `x`, `y`, `z` workgroups. Counts over the device's limit fold from x into y (y must be 1 then) and
+// from y into z (z must be 1 then): shaders get the linear index from VKA_GROUP_X etc. in
+// common/index.glsl and return where it is past the end (pass the end as a push constant).
+void vka_emit(struct vka_launch *l, struct vka_dispatch *d, uint64_t x, uint64_t y, uint64_t z);
+// A launch that can't go on (a size past 32 bits, say): the plan fails with this text.
+void vka_launch_fail(struct vka_launch *l, const char *format, ...) VKA_PRINTF(2, 3);
+
+struct vka_variant {
+    const char *name; // for reports: "baseline", "subgroup", ...
+    // NULL: fits always. Bindings over limits->storage_buffers are checked after the launch, too:
+    // a launch that binds more than the device has doesn't fit.
+    bool (*fits)(const struct vka_limits *limits, const struct vka_args *args);
+    void (*launch)(struct vka_launch *l, const struct vka_args *args);
+};
+
+enum vka_op_flags {
+    VKA_OP_STRIDED = 1,  // reads operands of any strides; else dense copies are made
+    VKA_OP_IN_PLACE = 2, // output 0 may be stored over input 0 (same shape and type, both dense)
+};
+
+struct vka_op {
+    const char *name;
+    const char *summary;
+    unsigned flags;
+    bool (*infer)(struct vka_infer *n); // false after vka_fail
+    void (*cpu)(const struct vka_cpu_run *run);
+    // Bytes of scratch for `threads` threads; NULL: none.
+    size_t (*cpu_scratch)(const struct vka_args *args, int threads);
+    const struct vka_variant *variants; // ordered, the first that fits wins; ends with a NULL name
+    // The op's definition in other ops: `node` belongs to g, whose outputs that aren't wanted are
+    // 0; writes the tensors that take their places. The fallback where no variant fits.
+    void (*expand)(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT]);
+};
+
+// The list's rows.
+const struct vka_op *vka_op_find(const char *name);
+
+#endif

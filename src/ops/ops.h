@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+//
+// The operations' constructors: each adds a node to the graph and returns its output. Shapes are
+// checked at once; a wrong one fails the graph, so nothing here has to be checked by the caller.
+// Operands of any strides are taken everywhere. `0` is an absent optional operand.
+#ifndef VKA_OPS_OPS_H
+#define VKA_OPS_OPS_H
+
+#include "graph/graph.h"
+
+// --- elementwise -------------------------------------------------------------------------------
+
+// Functions of one float; a and b are parameters of some. Also the epilogue of matmul, conv, binary.
+// The numbers are the shaders' (shaders/common/activation.glsl includes shaders/push/activation.h,
+// where they are defined for both).
+#include "../../shaders/push/activation.h"
+
+struct vka_activation {
+    int kind; // VKA_ACT_...; 0 = none
+    float a, b;
+};
+
+vka_tensor vka_unary(vka_graph *g, vka_tensor x, struct vka_activation f);
+static inline vka_tensor vka_act(vka_graph *g, vka_tensor x, int kind)
+{
+    return vka_unary(g, x, (struct vka_activation){kind, 0, 0});
+}
+vka_tensor vka_affine(vka_graph *g, vka_tensor x, double scale, double shift); // scale * x + shift
+
+// Two operands, broadcast as NumPy does. F32 with F32; for the comparisons also I32 with I32, and
+// give BOOL; and, or, xor take BOOL; I32 has add, sub, mul, min, max.
+enum vka_binary_kind {
+    VKA_ADD,
+    VKA_SUB,
+    VKA_MUL,
+    VKA_DIV,
+    VKA_MIN,
+    VKA_MAX,
+    VKA_POW, // base >= 0
+    VKA_LT,
+    VKA_LE,
+    VKA_GT,
+    VKA_GE,
+    VKA_EQ,
+    VKA_NE,
+    VKA_AND,
+    VKA_OR,
+    VKA_XOR,
+};
+vka_tensor vka_binary(vka_graph *g, enum vka_binary_kind kind, vka_tensor a, vka_tensor b);
+// act(a op b) for F32.
+vka_tensor vka_binary_act(vka_graph *g, enum vka_binary_kind kind, vka_tensor a, vka_tensor b,
+                          struct vka_activation act);
+static inline vka_tensor vka_add(vka_graph *g, vka_tensor a, vka_tensor b)
+{
+    return vka_binary(g, VKA_ADD, a, b);
+}
+static inline vka_tensor vka_sub(vka_graph *g, vka_tensor a, vka_tensor b)
+{
+    return vka_binary(g, VKA_SUB, a, b);
+}
+static inline vka_tensor vka_mul(vka_graph *g, vka_tensor a, vka_tensor b)
+{
+    return vka_binary(g, VKA_MUL, a, b);
+}
+static inline vka_tensor vka_div(vka_graph *g, vka_tensor a, vka_tensor b)
+{
+    return vka_binary(g, VKA_DIV, a, b);
+}
+// cond ? a : b, broadcast; cond BOOL, a and b of one type.
+vka_tensor vka_where(vka_graph *g, vka_tensor cond, vka_tensor a, vka_tensor b);
+// F32 <-> I32 <-> BOOL: to I32 towards zero, to BOOL as "not 0".
+vka_tensor vka_cast(vka_graph *g, vka_tensor x, vka_dtype to); // a form of `copy`
+
+// --- moving ------------------------------------------------------------------------------------
+
+vka_tensor vka_copy(vka_graph *g, vka_tensor x); // dense
+vka_tensor vka_concat(vka_graph *g, int axis, int count, const vka_tensor *x);
+#define VKA_CONCAT(g, axis, ...)                                                                   \
+    vka_concat(g, axis, (int)(sizeof((vka_tensor[]){__VA_ARGS__}) / sizeof(vka_tensor)),           \
+               (const vka_tensor[]){__VA_ARGS__})
+enum vka_pad_mode { VKA_PAD_ZEROS, VKA_PAD_CONSTANT, VKA_PAD_REFLECT, VKA_PAD_REPLICATE, VKA_PAD_CIRCULAR };
+// Per axis; negative sizes crop (zeros and constant only). reflect needs less than the axis' size,
+// circular at most it.
+vka_tensor vka_pad(vka_graph *g, vka_tensor x, enum vka_pad_mode mode, const int64_t *before,
+                   const int64_t *after, float value);
+// out[..., :] = table[ids[...], :]; table [V, E], ids I32 of any shape. Ids outside 0..V-1 are an
+// error of the run (vka_check_range is called by this constructor) and are clamped on the device.
+vka_tensor vka_gather(vka_graph *g, vka_tensor table, vka_tensor ids);
+// Values of an I32 tensor must lie in lo..hi: a graph input is checked when its data comes in, any
+// other by a step on the device whose result is read after the run. The error names `what`, the
+// index and the value.
+void vka_check_range(vka_graph *g, vka_tensor ids, int64_t lo, int64_t hi, const char *what);
+
+// --- reductions --------------------------------------------------------------------------------
+
+enum vka_reduce_kind {
+    VKA_REDUCE_SUM,
+    VKA_REDUCE_MEAN,
+    VKA_REDUCE_MAX,
+    VKA_REDUCE_MIN,
+    VKA_REDUCE_PROD,
+    VKA_REDUCE_SUM_SQUARES,
+    VKA_REDUCE_L2,        // sqrt(sum of squares)
+    VKA_REDUCE_LOGSUMEXP, // the maximum subtracted
+    VKA_REDUCE_ANY,       // BOOL
+    VKA_REDUCE_ALL,       // BOOL
+};
+// Along the axes whose bit is set in `axes` (bit i = axis i); they stay with size 1 if keep.
+// SUM, MAX, MIN also take I32. Sums run in several partial sums.
+vka_tensor vka_reduce(vka_graph *g, enum vka_reduce_kind kind, vka_tensor x, unsigned axes, bool keep);
+// The index (I32) of the largest value along an axis, the first of equals; NaN counts as largest.
+vka_tensor vka_argmax(vka_graph *g, vka_tensor x, int axis, bool keep);
+
+struct vka_softmax {
+    int axis;         // negative: from the end
+    float scale;      // of the logits; 0 means 1
+    vka_tensor bias;  // F32, added to the scaled logits; broadcasts to x; may hold -inf
+    vka_tensor mask;  // BOOL, broadcasts to x
+    bool mask_removes; // true in the mask takes the place out (else: keeps it)
+    bool log;         // log-softmax
+};
+// A row whose places are all masked (or -inf) gives zeros, never NaN. `p` NULL: axis -1.
+vka_tensor vka_softmax(vka_graph *g, vka_tensor x, const struct vka_softmax *p);
+
+// (x - mean) / sqrt(var + eps) over the axes in the bit mask `axes`, var biased; then * scale +
+// shift, which broadcast to x (0: absent).
+vka_tensor vka_norm(vka_graph *g, vka_tensor x, unsigned axes, double eps, vka_tensor scale,
+                    vka_tensor shift);
+
+// --- products ----------------------------------------------------------------------------------
+
+struct vka_matmul {
+    float alpha;          // 0 means 1
+    vka_tensor bias;      // broadcasts to the output
+    vka_tensor residual;  // broadcasts to the output
+    struct vka_activation act;
+};
+// act(alpha * a b + bias + residual): a [..., M, K], b [..., K, N] -> [..., M, N]; the leading axes
+// broadcast. A transposed operand is a view (vka_transpose). p may be NULL.
+vka_tensor vka_matmul(vka_graph *g, vka_tensor a, vka_tensor b, const struct vka_matmul *p);
+
+struct vka_conv {
+    int64_t stride[3], dilation[3]; // by spatial axis of x; 0 means 1
+    int64_t before[3], after[3];    // zeros added on both sides; >= 0
+    int64_t groups;                 // 0 means 1
+    vka_tensor bias;                // [O]
+    vka_tensor residual;            // of the output's shape
+    struct vka_activation act;
+};
+// act(conv(x, weight) + bias + residual), cross-correlation: x [N, C, spatial 1..3 axes], weight
+// [O, C / groups, kernel...].
+vka_tensor vka_conv(vka_graph *g, vka_tensor x, vka_tensor weight, const struct vka_conv *p);
+
+struct vka_pool {
+    bool max;                       // else average
+    int64_t kernel[3];              // by spatial axis
+    int64_t stride[3], dilation[3]; // 0 means: kernel, 1
+    int64_t before[3], after[3];    // padding (torch's is the same on both sides)
+    bool ceil_mode;                 // torch's rule: a window may start in the padding on the left
+                                    // or inside, never past
+    bool exclude_padding;           // average over the places inside only (count_include_pad = false)
+    int64_t divisor;                // 0: the window's size
+};
+vka_tensor vka_pool(vka_graph *g, vka_tensor x, const struct vka_pool *p);
+
+struct vka_resize {
+    int64_t size[3]; // by spatial axis of x
+    bool linear;     // (bi-, tri-) linear; else nearest
+    bool align_corners;
+    double scale[3]; // output / input where the caller gave a factor that the coordinates use
+                     // (torch's scale_factor); 0: from the sizes
+};
+vka_tensor vka_resize(vka_graph *g, vka_tensor x, const struct vka_resize *p);
+
+// --- fused -------------------------------------------------------------------------------------
+
+struct vka_attention {
+    double scale;      // of q.k, as it is: 0 is a value
+    vka_tensor bias;   // F32, broadcasts to [B, H, Tq, Tk]
+    vka_tensor mask;   // BOOL, broadcasts to [B, H, Tq, Tk]
+    bool mask_removes; // true takes the key out (mha); else true keeps it (sdpa)
+    bool causal;       // key j only for queries i >= j - causal_offset
+    int64_t causal_offset;
+};
+// y[B, H, Tq, Dv] of q [B, H, Tq, D], k [B, Hkv, Tk, D], v [B, Hkv, Tk, Dv]; query head h uses head
+// floor(h / (H / Hkv)). Never stores [Tq, Tk]. Rows with every key masked are 0. `lse` (may be NULL)
+// gets [B, H, Tq], the log of the sum of exp of the logits (-inf for an empty row).
+vka_tensor vka_attention(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v,
+                         const struct vka_attention *p, vka_tensor *lse);
+// The probabilities [B, H, Tq, Tk] of the same arguments, in primitives: for maps that are asked for.
+vka_tensor vka_attention_map(vka_graph *g, vka_tensor q, vka_tensor k, const struct vka_attention *p);
+
+#endif
