@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs the Debian packages that are missing, by what they are wanted for:
+#
+#   sh tests/setup.sh build [test] [drivers] [check]
+#
+#   build    the library, the command and the samples
+#   test     the test suite and the driver that it runs on where there is no GPU
+#   drivers  what tests/drivers.sh and tests/fresh.sh make their trees with
+#   check    the compilers and formatters of .ci/run
+#
+# The names are the same in Debian 12 and 13 (check: Debian 12 alone). It does nothing where nothing
+# is missing; otherwise it needs root or sudo. VKATTN_SETUP=none turns it off: for systems without
+# apt, where the packages come from elsewhere.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/tests/lib.sh"
+
+build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libvulkan-dev
+    libvulkan-volk-dev libopenblas-dev libcjson-dev libspng-dev libturbojpeg0-dev"
+test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev"
+drivers="debootstrap debian-archive-keyring"
+check="clang-14 clang-format-14"
+
+packages_of() {
+    for set in "$@"; do
+        case $set in
+        build) echo "$build" ;;
+        test) echo "$test" ;;
+        drivers) echo "$drivers" ;;
+        check) echo "$check" ;;
+        *) die "no package set is called '$set' (there are: build, test, drivers, check)" ;;
+        esac
+    done
+}
+
+missing_of() {
+    for package in "$@"; do
+        status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || status=none
+        [ "$status" = installed ] || printf '%s ' "$package"
+    done
+}
+
+[ "${VKATTN_SETUP:-}" != none ] || exit 0
+[ $# -gt 0 ] || die "say what for: build, test, drivers, check"
+wanted=$(packages_of "$@" | xargs)
+[ -n "$wanted" ] || exit 1
+
+if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
+    die "this isn't a Debian or Ubuntu system. Install what your system has for these Debian
+packages, then run it again with VKATTN_SETUP=none in the environment:
+  $wanted"
+fi
+# The lists are split into words on purpose, here and below.
+# shellcheck disable=SC2086
+missing=$(missing_of $wanted)
+[ -n "$missing" ] || exit 0
+
+say "installing: $missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy -o DPkg::Lock::Timeout=300 \
+        -o Dpkg::Use-Pty=0 "$@" </dev/null >>"$log" 2>&1
+}
+apt update || say "apt-get update failed; going on with the package lists that are there"
+# shellcheck disable=SC2086
+apt --no-install-recommends install $missing || {
+    tail -n 20 "$log" >&2
+    die "apt-get couldn't install: $missing"
+}

@@ -1,0 +1,185 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Whole Debian systems in a folder, to build and test on releases that the machine doesn't run.
+#
+#   sh tests/tree.sh NAME [-- COMMAND [ARG]...]    makes the tree where it is missing, runs COMMAND
+#
+#   bare-bookworm, bare-trixie   the base system and git, nothing else (tests/fresh.sh)
+#   debian12                     Debian 12 with all that the tests need
+#   lavapipe26                   Debian 13 with Mesa 26 of trixie-backports, newer glslang and headers
+#
+# COMMAND runs in the source tree's root, at the same path as outside, with a build folder of the
+# tree's own in the place of build/ (outside it is build-NAME/). Where the machine doesn't allow
+# mounts, the source tree is copied in instead, and build/ stays in the tree.
+# The trees lie in VKATTN_CACHE (root: /var/cache/vkattn, others: ~/.cache/vkattn) and are used
+# again; they need root or sudo. VKATTN_MIRROR gives another Debian mirror than apt's.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/tests/lib.sh"
+
+default_mirror=http://deb.debian.org/debian
+
+# The machine's own Debian mirror: what apt uses here can be reached from here.
+mirror() {
+    found=
+    if [ -n "${VKATTN_MIRROR:-}" ]; then
+        found=$VKATTN_MIRROR
+    elif grep -qx 'ID=debian' /etc/os-release; then
+        # shellcheck disable=SC2016
+        found=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+            awk '$1 !~ /security/ && /(http|mirror)/ { print $2; exit }')
+        case $found in # Debian's cloud images name a file that lists the mirrors
+        mirror+file:*) found=$(grep -om1 'http[^[:space:]]*' "${found#mirror+file:}") || found= ;;
+        esac
+    fi
+    case $found in
+    http://* | https://* | file:/*) printf '%s\n' "${found%/}" ;;
+    *) printf '%s\n' $default_mirror ;;
+    esac
+}
+
+# Proxies, certificates and date checks of this machine's apt, for apt inside the tree $1.
+carry_apt_settings() {
+    apt-config dump --no-empty Acquire |
+        grep -E '^Acquire::(https?|ftp|Check-Valid-Until|Check-Date|Retries|ForceIPv)' |
+        grep -v 'Proxy-Auto-Detect' >"$1/etc/apt/apt.conf.d/90host" || :
+    # Files that these settings name (certificates) must be there inside, too.
+    sed -n 's|.*"\(/[^"]*\)";$|\1|p' "$1/etc/apt/apt.conf.d/90host" | while read -r file; do
+        [ ! -f "$file" ] || install -D -m 644 "$file" "$1$file"
+    done
+    [ ! -f /etc/ssl/certs/ca-certificates.crt ] ||
+        install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/ca-certificates.crt"
+}
+
+# debootstrap downloads with wget, which knows of proxies from the environment alone.
+bootstrap() {
+    proxy=$(apt-config shell p Acquire::http::Proxy | sed "s/^p='\(.*\)'$/\1/")
+    case $proxy in
+    http*) export http_proxy="${http_proxy:-$proxy}" https_proxy="${https_proxy:-$proxy}" ;;
+    esac
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    PATH=$PATH:/usr/sbin:/sbin debootstrap --variant=minbase --include=ca-certificates,git \
+        --keyring=$keyring "$2" "$1" "$3" </dev/null
+}
+
+in_tree() {
+    tree=$1
+    shift
+    env -u TMPDIR LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+        DEBIAN_FRONTEND=noninteractive chroot "$tree" "$@" </dev/null
+}
+
+# Makes the tree $1 of the release $2; $3 is a release whose Mesa it takes, or nothing.
+make_tree() {
+    from=$(mirror)
+    rm -rf --one-file-system "$1.new"
+    if ! bootstrap "$1.new" "$2" "$from"; then
+        [ "$from" != $default_mirror ] || return 1
+        say "$from has no usable $2; trying $default_mirror"
+        from=$default_mirror
+        rm -rf --one-file-system "$1.new"
+        bootstrap "$1.new" "$2" "$from" || return 1
+    fi
+    carry_apt_settings "$1.new"
+    if [ -n "$3" ]; then
+        echo "deb $from $3 main" >"$1.new/etc/apt/sources.list.d/backports.list"
+        in_tree "$1.new" apt-get -q update
+        in_tree "$1.new" apt-get -qy --no-install-recommends install -t "$3" mesa-vulkan-drivers
+    fi
+    in_tree "$1.new" apt-get -q clean
+    touch "$1.new/.vkattn-complete"
+    rm -rf --one-file-system "$1"
+    mv "$1.new" "$1"
+}
+
+# The source tree without ignored files, for machines without mounts. Times are kept, so that a
+# build in the tree does again only what changed.
+copy_source() {
+    rm -rf "$1$top.new"
+    mkdir -p "$1$top.new" "$1$top/build"
+    (cd "$top" && git -c safe.directory='*' ls-files -zco --exclude-standard |
+        tar --null --ignore-failed-read -cT - 2>/dev/null) | tar -xC "$1$top.new"
+    mv "$1$top/build" "$1$top.new/build"
+    rm -rf "${1:?}$top"
+    mv "$1$top.new" "$1$top"
+}
+
+# As root, in a mount namespace of its own where the machine allows one: $1 tree, $2 user:group,
+# $3 build folder, then the command.
+enter() {
+    tree=$1 owner=$2 outside=$3
+    shift 3
+    cp -L /etc/resolv.conf "$tree/etc/resolv.conf" 2>/dev/null || :
+    for dir in proc sys dev; do
+        mount --rbind "/$dir" "$tree/$dir" 2>/dev/null || say "no /$dir in $tree"
+    done
+    mkdir -p "$tree$top"
+    if mount --bind "$top" "$tree$top" 2>/dev/null; then
+        mount --bind "$outside" "$tree$top/build"
+    else
+        copy_source "$tree"
+        chown -R "$owner" "$tree$top"
+    fi
+    unset VK_DRIVER_FILES VK_ICD_FILENAMES VK_LAYER_PATH VKATTN_BUILD_DIR TMPDIR
+    for icd in "$tree"/usr/share/vulkan/icd.d/lvp_icd*.json; do
+        [ ! -f "$icd" ] || export VK_DRIVER_FILES="${icd#"$tree"}"
+    done
+    home=/root
+    [ "$owner" = 0:0 ] || home=/tmp
+    # shellcheck disable=SC2016
+    exec env LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=$home \
+        chroot --userspec="$owner" "$tree" sh -c 'cd "$1" && shift && exec "$@"' sh "$top" "$@"
+}
+
+# Called again as root: by tree.sh itself and in the namespace that it makes.
+case ${1:-} in
+--make)
+    shift
+    make_tree "$@"
+    exit
+    ;;
+--enter)
+    shift
+    enter "$@"
+    ;;
+esac
+
+name=${1:-}
+suite='' extra='' sets="build test"
+case $name in
+bare-bookworm | bare-trixie) suite=${name#bare-} sets='' ;;
+debian12) suite=bookworm ;;
+lavapipe26) suite=trixie extra=trixie-backports ;;
+*) die "no tree is called '$name' (there are: bare-bookworm, bare-trixie, debian12, lavapipe26)" ;;
+esac
+shift
+[ "${1:-}" != -- ] || shift
+
+cache=$(cache_dir)
+tree=$cache/$name
+mkdir -p "$cache"
+if [ ! -e "$tree/.vkattn-complete" ]; then
+    sh "$top/tests/setup.sh" drivers
+    say "making $tree (a minute or two)"
+    (
+        flock 9
+        [ -e "$tree/.vkattn-complete" ] ||
+            as_root sh "$top/tests/tree.sh" --make "$tree" "$suite" "$extra" >"$tree.log" 2>&1
+    ) 9>"$tree.lock" || die "making $tree failed, see $tree.log: $(tail -n 3 "$tree.log")"
+fi
+[ $# -gt 0 ] || exit 0
+
+inside() {
+    set -- sh "$top/tests/tree.sh" --enter "$tree" "$@"
+    if as_root unshare --mount true 2>/dev/null; then
+        set -- unshare --mount --propagation private "$@"
+    fi
+    as_root "$@"
+}
+mkdir -p "$top/build" "$top/build-$name"
+if [ -n "$sets" ]; then
+    # shellcheck disable=SC2086
+    inside 0:0 "$top/build-$name" sh tests/setup.sh $sets </dev/null ||
+        die "setting up packages in $tree failed"
+fi
+inside "$(id -u):$(id -g)" "$top/build-$name" "$@"
