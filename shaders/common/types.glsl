@@ -4,6 +4,7 @@
 // differs in memory only, sums stay in 32 bits. Integers and bools are 32-bit words.
 //     BUFFER_IN(0, x);  float v = LOAD(x, i);
 //     BUFFER_OUT(1, y); STORE(y, i, v);
+// No `restrict`: an op may run in place, and absent operands are bound to another one's buffer.
 #ifdef VKA_F16
 #extension GL_EXT_shader_16bit_storage : require
 #define REAL float16_t
@@ -16,11 +17,11 @@
 #define LOAD(name, i) float(name.v[i])
 
 #define BUFFER_IN(slot, name)                                                                      \
-    layout(std430, binding = slot) readonly restrict buffer name##_buffer { REAL v[]; } name
+    layout(std430, binding = slot) readonly buffer name##_buffer { REAL v[]; } name
 #define BUFFER_OUT(slot, name)                                                                     \
     layout(std430, binding = slot) buffer name##_buffer { REAL v[]; } name
 #define BUFFER_INT_IN(slot, name)                                                                  \
-    layout(std430, binding = slot) readonly restrict buffer name##_buffer { int v[]; } name
+    layout(std430, binding = slot) readonly buffer name##_buffer { int v[]; } name
 #define BUFFER_INT_OUT(slot, name)                                                                 \
     layout(std430, binding = slot) buffer name##_buffer { int v[]; } name
 

@@ -1,22 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The list of operations: X(name) stands for src/ops/<name>.c, shaders/ops/<name>.comp,
-// shaders/push/<name>.h and tests/ops/<name>.c. The constructors are in ops/ops.h.
-#define VKA_OPS(X)                                                                                 \
-    X(copy)                                                                                        \
-    X(concat)                                                                                      \
-    X(pad)                                                                                         \
-    X(unary)                                                                                       \
-    X(binary)                                                                                      \
-    X(where)                                                                                       \
-    X(reduce)                                                                                      \
-    X(softmax)                                                                                     \
-    X(norm)                                                                                        \
-    X(matmul)                                                                                      \
-    X(conv)                                                                                        \
-    X(pool)                                                                                        \
-    X(resize)                                                                                      \
-    X(argmax)                                                                                      \
-    X(gather)                                                                                      \
-    X(check)                                                                                       \
-    X(attention)
+// The list of operations. X(name) stands for src/ops/<name>.c, shaders/ops/<name>.comp,
+// shaders/push/<name>.h and tests/ops/<name>.c; Y(name) for an op that dispatches other ops' modules
+// (or is always expanded) and has no shader of its own. The constructors are in ops/ops.h.
+#define VKA_OPS(X, Y)                                                                              \
+    X(unary)
