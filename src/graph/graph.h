@@ -99,6 +99,17 @@ bool vka_failed(const vka_graph *g);
 void *vka_pool_alloc(vka_graph *g, size_t size);
 char *vka_pool_format(vka_graph *g, const char *format, ...) VKA_PRINTF(2, 3);
 
+// "att (cbam): " of the block being built, for messages; and its path, for nodes ("" outside).
+void vka_graph_where(const vka_graph *g, char *text, size_t size); // blocks/scope.c
+const char *vka_scope_path(vka_graph *g);
+
+// Parts of the making that lowering uses too.
+vka_tensor vka_add_value(vka_graph *g, const struct vka_value *value);
+bool vka_push_node(vka_graph *g, const struct vka_op_node *node);
+// A name and a tensor at the end of a growing list.
+bool vka_add_given(vka_graph *g, struct vka_endpoint **array, size_t *count, size_t *capacity,
+                   const char *name, vka_tensor t);
+
 // --- reading ---
 const struct vka_value *vka_value_of(const vka_graph *g, vka_tensor t); // [0] for "none"
 int vka_rank(const vka_graph *g, vka_tensor t);
@@ -120,8 +131,8 @@ vka_tensor vka_new_value(vka_graph *g, vka_dtype dtype, const vka_shape *shape);
 vka_tensor vka_constant(vka_graph *g, vka_dtype dtype, const vka_shape *shape, const void *data);
 vka_tensor vka_constant_scalar(vka_graph *g, float value); // shape []
 
-// Adds a node: infers and checks through op->infer, gives fresh bases to its outputs, makes dense
-// copies of operands that the op can't read strided. `params` is copied. Returns the first output;
+// Adds a node (op->params_size bytes at `params`; NULL for none): infers and checks through op->infer, gives fresh bases to its outputs, makes dense
+// copies of operands that the op can't read strided. Returns the first output;
 // all go to `out` where it isn't NULL.
 vka_tensor vka_add_node(vka_graph *g, const struct vka_op *op, const void *params, int n_in,
                         const vka_tensor *in, vka_tensor *out);

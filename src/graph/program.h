@@ -42,7 +42,6 @@ uint64_t vka_element_size(const struct vka_program *p, vka_dtype dtype);
 // Operands of a node as arrays (data NULL).
 void vka_program_args(const struct vka_program *p, const struct vka_op_node *node,
                       struct vka_args *args);
-void vka_value_array(const vka_graph *g, vka_tensor t, struct vka_array *a);
 
 // The passes, in order.
 vka_result vka_lower(struct vka_program *p, const vka_graph *graph, bool expand); // graph/lower.c

@@ -31,6 +31,8 @@ static inline int64_t vka_array_count(const struct vka_array *a)
     return n;
 }
 bool vka_array_dense(const struct vka_array *a);
+// A tensor of a graph as an array (data NULL).
+void vka_value_array(const vka_graph *g, vka_tensor t, struct vka_array *a);
 
 struct vka_args {
     const void *params;
@@ -142,6 +144,7 @@ enum vka_op_flags {
 struct vka_op {
     const char *name;
     const char *summary;
+    size_t params_size; // of the params struct, copied into the node
     unsigned flags;
     bool (*infer)(struct vka_infer *n); // false after vka_fail
     void (*cpu)(const struct vka_cpu_run *run);
