@@ -19,7 +19,7 @@ import safetensors
 
 
 def error(got, want):
-    """max|got - want| / max|want| over finite places; inf where shape or non-finite places differ."""
+    """max|got - want| / max|want| over finite places; inf where shapes or other places differ."""
     if got.shape != want.shape:
         return np.inf
     if want.dtype.kind != "f":

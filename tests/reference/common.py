@@ -15,6 +15,11 @@ def pick(value, allowed, name):
     return value
 
 
+def key(name, part):
+    """The name of a weight of layer `name`; the plain blocks' own weights have no prefix."""
+    return f"{name}.{part}" if name else part
+
+
 def per_axis(value, axes):
     """An int stands for all axes; a list has one entry each."""
     return list(value) if isinstance(value, (list, tuple)) else [value] * axes
@@ -137,10 +142,11 @@ def conv(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 def batch_norm(w, name, x, eps):
     """Inference form over axis 1; weight and bias may be absent."""
-    y = (x - along(w[f"{name}.running_mean"], x)) / np.sqrt(along(w[f"{name}.running_var"], x) + eps)
-    if f"{name}.weight" in w:
-        y = y * along(w[f"{name}.weight"], x)
-    return y + along(w[f"{name}.bias"], x) if f"{name}.bias" in w else y
+    mean, var = w[key(name, "running_mean")], w[key(name, "running_var")]
+    y = (x - along(mean, x)) / np.sqrt(along(var, x) + eps)
+    if key(name, "weight") in w:
+        y = y * along(w[key(name, "weight")], x)
+    return y + along(w[key(name, "bias")], x) if key(name, "bias") in w else y
 
 
 def standardize(x, axes, eps):

@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 
+from common import key
 from safetensors import Tensor
 
 
@@ -28,21 +29,21 @@ class Draw:
     def layer(self, name, out, *inner, bias=True):
         """weight [out, inner...] and bias [out] of a linear layer or convolution."""
         fan = int(np.prod(inner)) if inner else 1
-        made = {f"{name}.weight": self.normal(out, *inner, scale=1.2 / np.sqrt(fan))}
+        made = {key(name, "weight"): self.normal(out, *inner, scale=1.2 / np.sqrt(fan))}
         if bias:
-            made[f"{name}.bias"] = self.normal(out, scale=0.3)
+            made[key(name, "bias")] = self.normal(out, scale=0.3)
         return made
 
     def norm(self, name, channels):
         """weight and bias of a layer or group norm."""
-        return {f"{name}.weight": self.normal(channels, scale=0.3, shift=1.0),
-                f"{name}.bias": self.normal(channels, scale=0.3)}
+        return {key(name, "weight"): self.normal(channels, scale=0.3, shift=1.0),
+                key(name, "bias"): self.normal(channels, scale=0.3)}
 
     def bn(self, name, channels):
         """The four vectors of a batch norm."""
         return {**self.norm(name, channels),
-                f"{name}.running_mean": self.normal(channels, scale=0.3),
-                f"{name}.running_var": self.uniform(channels, lo=0.5, hi=2.0)}
+                key(name, "running_mean"): self.normal(channels, scale=0.3),
+                key(name, "running_var"): self.uniform(channels, lo=0.5, hi=2.0)}
 
 
 class Rng:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes the case files of the blocks named (all without a name): tests/cases/<id>/<name>.safetensors.
+"""Writes the case files of the blocks named, or of all: tests/cases/<id>/<name>.safetensors.
 
 Inputs and weights are rounded to the types of the file first; the definition then runs in float64
 on the rounded values, so that the outputs are right to the last bit of float32.

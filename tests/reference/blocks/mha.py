@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mha: multi-head attention (Vaswani et al., NeurIPS 2017), in torch.nn.MultiheadAttention's form."""
+"""mha: multi-head attention (Vaswani et al., NeurIPS 2017), as torch.nn.MultiheadAttention."""
 import numpy as np
 
 from common import REQUIRED, attend, causal, forbid, linear

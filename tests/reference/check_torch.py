@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Compares the stored outputs of the blocks that torch has too with what torch computes.
+
+For those who change the definitions: no test depends on it. Where torch is missing it says so and
+ends.
+
+usage: check_torch.py [ID...]
+"""
+import glob
+import json
+import os
+import sys
+
+import numpy as np
+
+import cases
+import safetensors
+from check import error
+
+try:
+    import torch
+    import torch.nn.functional as F
+except ImportError:
+    print("torch is not installed: nothing compared")
+    sys.exit(0)
+
+
+def given(a, *names):
+    return {name: a[name] for name in names}
+
+
+def module(kind):
+    """A torch module with the case's weights, in inference form."""
+    def apply(x, w, a):
+        m = kind(x, w, a).double().eval()
+        missing, surplus = m.load_state_dict(w, strict=False)
+        if surplus or [name for name in missing if "num_batches" not in name]:
+            raise ValueError(f"weights: missing {missing}, surplus {surplus}")
+        return {"y": m(x["x"])}
+    return apply
+
+
+def conv(axes):
+    kind = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)[axes - 1]
+    return module(lambda x, w, a: kind(
+        w["weight"].shape[1] * a["groups"], w["weight"].shape[0], tuple(w["weight"].shape[2:]),
+        bias="bias" in w, **a))
+
+
+def max_pool(x, w, a):
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x["x"].dim() - 3]
+    return {"y": pool(x["x"], **a)}
+
+
+def avg_pool(x, w, a):
+    axes, a = x["x"].dim() - 2, dict(a)
+    divisor = a.pop("divisor_override")
+    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[axes - 1]
+    return {"y": pool(x["x"], **a, **({"divisor_override": divisor} if axes > 1 else {}))}
+
+
+def global_pool(name):
+    def apply(x, w, a):
+        axes = tuple(range(2, x["x"].dim()))
+        return {"y": getattr(torch, name)(x["x"], dim=axes, keepdim=a["keepdim"])}
+    return apply
+
+
+def layer_norm(x, w, a):
+    shape = w["weight"].shape if "weight" in w else a["normalized_shape"]
+    return {"y": F.layer_norm(x["x"], shape, w.get("weight"), w.get("bias"), a["eps"])}
+
+
+def resize(x, w, a):
+    corners = None if a["mode"] == "nearest" else a["align_corners"]
+    values = x["x"].float() if a["mode"] == "nearest" else x["x"]  # its steps follow the type
+    y = F.interpolate(values, a["size"], a["scale_factor"], a["mode"], corners)
+    return {"y": y.double()}
+
+
+def reshape(x, w, a):
+    return {"y": x["x"].reshape([x["x"].shape[i] if n == 0 else n
+                                 for i, n in enumerate(a["shape"])])}
+
+
+def transpose(x, w, a):
+    if a["dims"] is not None:
+        return {"y": x["x"].permute(a["dims"])}
+    return {"y": x["x"].transpose(a["dim0"], a["dim1"])}
+
+
+def concat(x, w, a):
+    return {"y": torch.cat([x["x"]] + [x[f"x_{i}"] for i in range(1, len(x))], a["dim"])}
+
+
+def unary(fn, *names):
+    return lambda x, w, a: {"y": fn(x["x"], **given(a, *names))}
+
+
+TORCH = {
+    "conv1d": conv(1), "conv2d": conv(2), "conv3d": conv(3),
+    "linear": lambda x, w, a: {"y": F.linear(x["x"], w["weight"], w.get("bias"))},
+    "batch_norm": lambda x, w, a: {"y": F.batch_norm(
+        x["x"], w["running_mean"], w["running_var"], w.get("weight"), w.get("bias"), eps=a["eps"])},
+    "group_norm": lambda x, w, a: {"y": F.group_norm(
+        x["x"], a["num_groups"], w.get("weight"), w.get("bias"), a["eps"])},
+    "layer_norm": layer_norm, "max_pool": max_pool, "avg_pool": avg_pool,
+    "global_avg_pool": global_pool("mean"), "global_max_pool": global_pool("amax"),
+    "relu": unary(F.relu), "relu6": unary(F.relu6), "elu": unary(F.elu, "alpha"),
+    "leaky_relu": unary(F.leaky_relu, "negative_slope"), "gelu": unary(F.gelu, "approximate"),
+    "sigmoid": unary(torch.sigmoid), "hard_sigmoid": unary(F.hardsigmoid),
+    "hard_swish": unary(F.hardswish), "silu": unary(F.silu), "tanh": unary(torch.tanh),
+    "softplus": unary(F.softplus, "beta", "threshold"), "softmax": unary(F.softmax, "dim"),
+    "resize": resize, "reshape": reshape, "transpose": transpose, "concat": concat,
+    "flatten": unary(torch.flatten, "start_dim", "end_dim"),
+    "argmax": unary(torch.argmax, "dim", "keepdim"),
+    "add": lambda x, w, a: {"y": x["a"] + x["b"]}, "mul": lambda x, w, a: {"y": x["a"] * x["b"]},
+    "embedding": lambda x, w, a: {"y": F.embedding(x["x"], w["weight"])},
+}
+
+
+def compare(path):
+    tensors, metadata = safetensors.read(path)
+    block = metadata["block"]
+    parts = {"in": {}, "w": {}, "out": {}}
+    for name, t in tensors.items():
+        kind, rest = name.split(".", 1)
+        parts[kind][rest] = t.data if kind == "out" else \
+            torch.from_numpy(np.array(cases.plain(t, np.float64)))
+    attrs = cases.fill(json.loads(metadata["attrs"]), cases.definition(block).DEFAULTS)
+    with torch.no_grad():
+        got = TORCH[block](parts["in"], parts["w"], attrs)
+    worst = max(error(cases.stored(t.numpy()), cases.stored(parts["out"][name]))
+                for name, t in got.items() if name in parts["out"])
+    print(f"{'FAIL' if not worst <= 1e-6 else 'ok  '} {path} err={worst:.1e}")
+    return worst <= 1e-6
+
+
+if __name__ == "__main__":
+    found = [path for block in sys.argv[1:] or sorted(TORCH)
+             for path in sorted(glob.glob(os.path.join(cases.CASES, block, "*.safetensors")))]
+    passed = sum(bool(compare(path)) for path in found)
+    print(f"{passed} passed, {len(found) - passed} failed")
+    sys.exit(0 if passed == len(found) else 1)
