@@ -4,13 +4,15 @@
 #
 #   sh tests/tree.sh NAME [-- COMMAND [ARG]...]    makes the tree where it is missing, runs COMMAND
 #
-#   bare-bookworm, bare-trixie   the base system and git, nothing else (tests/fresh.sh)
+#   fresh-bookworm, fresh-trixie the base system and git, nothing else: a copy that is thrown away
+#                                afterwards; COMMAND runs in /root, without the source tree
 #   debian12                     Debian 12 with all that the tests need
 #   lavapipe26                   Debian 13 with Mesa 26 of trixie-backports, newer glslang and headers
 #
 # COMMAND runs in the source tree's root, at the same path as outside, with a build folder of the
 # tree's own in the place of build/ (outside it is build-NAME/). Where the machine doesn't allow
-# mounts, the source tree is copied in instead, and build/ stays in the tree.
+# mounts, the source tree is copied in instead, and build/ stays in the tree; a copied file's time
+# is kept, so that only what changed is built again.
 # The trees lie in VKATTN_CACHE (root: /var/cache/vkattn, others: ~/.cache/vkattn) and are used
 # again; they need root or sudo. VKATTN_MIRROR gives another Debian mirror than apt's.
 set -eu
@@ -92,8 +94,7 @@ make_tree() {
     mv "$1.new" "$1"
 }
 
-# The source tree without ignored files, for machines without mounts. Times are kept, so that a
-# build in the tree does again only what changed.
+# The source tree without ignored files, and the build folder of the last time.
 copy_source() {
     rm -rf "$1$top.new"
     mkdir -p "$1$top.new" "$1$top/build"
@@ -104,17 +105,23 @@ copy_source() {
     mv "$1$top.new" "$1$top"
 }
 
-# As root, in a mount namespace of its own where the machine allows one: $1 tree, $2 user:group,
-# $3 build folder, then the command.
+# The machine's own /proc, /sys and /dev in the tree $1, where this process may mount them.
+mount_system() {
+    cp -L /etc/resolv.conf "$1/etc/resolv.conf" 2>/dev/null || :
+    [ "$mounts" = yes ] || return 0
+    for dir in proc sys dev; do
+        mount --rbind "/$dir" "$1/$dir" || say "no /$dir in $1"
+    done
+}
+
+# $1 tree, $2 user:group, $3 build folder outside, then the command.
 enter() {
     tree=$1 owner=$2 outside=$3
     shift 3
-    cp -L /etc/resolv.conf "$tree/etc/resolv.conf" 2>/dev/null || :
-    for dir in proc sys dev; do
-        mount --rbind "/$dir" "$tree/$dir" 2>/dev/null || say "no /$dir in $tree"
-    done
-    mkdir -p "$tree$top"
-    if mount --bind "$top" "$tree$top" 2>/dev/null; then
+    mount_system "$tree"
+    if [ "$mounts" = yes ]; then
+        mkdir -p "$tree$top"
+        mount --bind "$top" "$tree$top"
         mount --bind "$outside" "$tree$top/build"
     else
         copy_source "$tree"
@@ -131,26 +138,52 @@ enter() {
         chroot --userspec="$owner" "$tree" sh -c 'cd "$1" && shift && exec "$@"' sh "$top" "$@"
 }
 
-# Called again as root: by tree.sh itself and in the namespace that it makes.
+throw_away() {
+    for dir in proc sys dev; do
+        umount -l "$1/$dir" 2>/dev/null || :
+    done
+    rm -rf --one-file-system "$1"
+}
+
+# $1 bare tree, then the command, which sees nothing of the environment out here but the proxies.
+enter_copy() {
+    copy=$1.used.$$
+    trap 'throw_away "$copy"' EXIT
+    trap 'exit 130' INT TERM
+    cp -a "$1" "$copy"
+    shift
+    mount_system "$copy"
+    # shellcheck disable=SC2016
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+        ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
+        chroot "$copy" sh -c 'cd /root && exec "$@"' sh "$@"
+}
+
+# Called again as root: to make a tree, or in a mount namespace of its own ($2 yes) to enter one.
 case ${1:-} in
 --make)
     shift
     make_tree "$@"
     exit
     ;;
---enter)
-    shift
-    enter "$@"
+--enter | --enter-copy)
+    action=$1 mounts=$2
+    shift 2
+    case $action in
+    --enter) enter "$@" ;;
+    *) enter_copy "$@" ;;
+    esac
+    exit
     ;;
 esac
 
 name=${1:-}
-suite='' extra='' sets="build test"
+suite='' extra=''
 case $name in
-bare-bookworm | bare-trixie) suite=${name#bare-} sets='' ;;
+fresh-bookworm | fresh-trixie) suite=${name#fresh-} ;;
 debian12) suite=bookworm ;;
 lavapipe26) suite=trixie extra=trixie-backports ;;
-*) die "no tree is called '$name' (there are: bare-bookworm, bare-trixie, debian12, lavapipe26)" ;;
+*) die "no tree is called '$name' (there are: fresh-bookworm, fresh-trixie, debian12, lavapipe26)" ;;
 esac
 shift
 [ "${1:-}" != -- ] || shift
@@ -169,17 +202,24 @@ if [ ! -e "$tree/.vkattn-complete" ]; then
 fi
 [ $# -gt 0 ] || exit 0
 
+# VKATTN_MOUNTS=no does without mounts even where they are allowed.
 inside() {
-    set -- sh "$top/tests/tree.sh" --enter "$tree" "$@"
-    if as_root unshare --mount true 2>/dev/null; then
-        set -- unshare --mount --propagation private "$@"
+    action=$1
+    shift
+    if [ "${VKATTN_MOUNTS:-}" != no ] && as_root unshare --mount true 2>/dev/null; then
+        as_root unshare --mount --propagation private \
+            sh "$top/tests/tree.sh" "$action" yes "$tree" "$@"
+    else
+        as_root sh "$top/tests/tree.sh" "$action" no "$tree" "$@"
     fi
-    as_root "$@"
 }
-mkdir -p "$top/build" "$top/build-$name"
-if [ -n "$sets" ]; then
-    # shellcheck disable=SC2086
-    inside 0:0 "$top/build-$name" sh tests/setup.sh $sets </dev/null ||
-        die "setting up packages in $tree failed"
-fi
-inside "$(id -u):$(id -g)" "$top/build-$name" "$@"
+
+case $name in
+fresh-*) inside --enter-copy "$@" ;;
+*)
+    mkdir -p "$top/build" "$top/build-$name"
+    inside --enter 0:0 "$top/build-$name" sh tests/setup.sh build test </dev/null ||
+        die "can't install packages in $tree; remove it to begin anew"
+    inside --enter "$(id -u):$(id -g)" "$top/build-$name" "$@"
+    ;;
+esac

@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Proves the README's promise: on a machine with the base system, git and root alone, its two
+# commands do all. For each release a bare tree is made, the committed HEAD is cloned into it, and
+# the commands are taken from the README and typed as they stand.
+#
+#   sh tests/fresh.sh [bookworm] [trixie]     (both)
+#
+# The trees are made once and copied for each run (see tests/tree.sh).
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/tests/lib.sh"
+cd "$top"
+
+bundle=$(mktemp)
+trap 'rm -f "$bundle"' EXIT
+git bundle create -q "$bundle" HEAD
+commands=$(git show HEAD:README.md |
+    sed -n 's/^ *\(sh [a-z]*\/run\.sh\)\( *#.*\)\{0,1\}$/\1/p' | awk '!seen[$0]++')
+[ "$(printf '%s\n' "$commands" | wc -l)" = 2 ] ||
+    die "the committed README.md doesn't hold two commands on lines of their own: $commands"
+
+# What is typed in the tree; the repository comes in on standard input.
+typed="set -e
+cat >/root/repository
+git clone -q /root/repository /root/vkattn
+cd /root/vkattn
+exec </dev/null
+$commands
+test -s build/spotlight.png"
+
+[ $# -gt 0 ] || set -- bookworm trixie
+failed=0 table=
+for release in "$@"; do
+    start=$(date +%s)
+    result=passed
+    sh tests/tree.sh "fresh-$release" -- sh -xc "$typed" <"$bundle" || result=FAILED
+    [ $result = passed ] || failed=1
+    table="$table$release: $(git rev-parse --short HEAD) $result in $(($(date +%s) - start)) s
+"
+done
+printf '\n%s' "$table"
+exit $failed
