@@ -188,3 +188,8 @@ def max_pool(x, kernel, stride):
 def positions(x):
     """[N, C, ...] with its positions flattened, last axis fastest."""
     return x.reshape(x.shape[0], x.shape[1], -1)
+
+
+def part_of(w, name):
+    """The weights of sub-block `name`, under their own names."""
+    return {k[len(name) + 1:]: t for k, t in w.items() if k.startswith(name + ".")}

@@ -71,3 +71,8 @@ def u8(values):
 
 def i64(values):
     return Tensor("I64", np.asarray(values).astype(np.int64))
+
+
+def under(name, w):
+    """Weights under the name of the sub-block that has them."""
+    return {f"{name}.{k}": t for k, t in w.items()}
