@@ -16,6 +16,7 @@
 #define VKA_MAX_OUT 4
 
 struct vka_op;
+struct vka_variant;
 struct vka_block_row;
 struct vka_scope;
 
@@ -43,6 +44,7 @@ struct vka_op_node {
     const struct vka_op *op;
     void *params;     // owned by the graph
     const char *path; // "att/fc1": the block's name and the part of it
+    const struct vka_variant *variant; // the GPU variant that was chosen, once lowered for a device
     int n_in, n_out;
     vka_tensor in[VKA_MAX_IN]; // 0: an absent optional operand
     vka_tensor out[VKA_MAX_OUT]; // 0: not wanted

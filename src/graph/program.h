@@ -18,37 +18,56 @@ struct vka_place {
 };
 
 struct vka_program {
-    vka_graph *g; // own clone: values, nodes, endpoints; params shared with nobody
+    vka_context *context;
+    vka_graph *g; // own: values, nodes, endpoints. Its outputs are the graph's, then the results of
+                  // the checks on the device
+    size_t public_outputs;
+    bool device; // false: for the CPU
     struct vka_limits limits;
-    bool device;    // false: for the CPU
-    bool real16;    // floats are stored in 16 bits
+    bool real16;              // floats are stored in 16 bits
     struct vka_place *places; // by base
     uint64_t *slabs;          // sizes of the arena's slabs
     int slab_count;
-    uint64_t input_bytes, output_bytes, constant_bytes; // of their buffers
-    struct vka_dispatch *dispatches; // device only, in order
+    uint64_t input_bytes, output_bytes, constant_bytes, weight_bytes; // weight: what is referred to
+    struct vka_dispatch *dispatches;     // device only, in order
     size_t dispatch_count, dispatch_capacity;
-    const char **variants; // by node
-
 };
 
 // A program for `limits` (NULL: the CPU). `graph` stays as it is. Errors are told by vka_error.
-vka_result vka_program_create(vka_graph *graph, const struct vka_limits *limits, bool real16,
+// `expand`: every op flagged VKA_OP_FUSED as its definition.
+vka_result vka_program_create(const vka_graph *graph, const struct vka_limits *limits, bool real16,
                               bool expand, struct vka_program **program);
 void vka_program_destroy(struct vka_program *program);
 
 // Bytes of one element of a base in this program.
 uint64_t vka_element_size(const struct vka_program *p, vka_dtype dtype);
+uint64_t vka_base_bytes(const struct vka_program *p, vka_tensor base);
 // Operands of a node as arrays (data NULL).
 void vka_program_args(const struct vka_program *p, const struct vka_op_node *node,
                       struct vka_args *args);
 
 // The passes, in order.
 vka_result vka_lower(struct vka_program *p, const vka_graph *graph, bool expand); // graph/lower.c
-vka_result vka_fold(struct vka_program *p);                                      // graph/fold.c
 vka_result vka_place_all(struct vka_program *p);                                 // graph/arena.c
 vka_result vka_launch_all(struct vka_program *p);                                // graph/launch.c
 void vka_set_barriers(struct vka_program *p);                                    // graph/hazard.c
+
+// Whether a variant's launch stays within the device's limits; else `why` says what doesn't.
+bool vka_launch_fits(const struct vka_program *p, const struct vka_variant *variant,
+                     const struct vka_args *args, char *why, size_t why_size);
+
+// Computes a node whose operands are all known, here and now, on the CPU: its outputs become
+// constants (graph/fold.c). False: the graph has failed.
+bool vka_fold_node(struct vka_program *p, const struct vka_op_node *node);
+
+// Whether a base's data are known when the plan is made.
+static inline bool vka_is_known(const vka_graph *g, vka_tensor t)
+{
+    enum vka_store store = g->values[g->values[t].base].store;
+    return store == VKA_STORE_WEIGHT || store == VKA_STORE_CONSTANT;
+}
+// Drops nodes that no output needs; outputs that aren't wanted become 0.
+void vka_drop_unneeded(vka_graph *g);
 
 // Arena, for itself: `bytes`, first and last step that use each item -> slab and offset, greedily,
 // the largest first; a slab never exceeds `slab_limit` (an item larger than that gets -1).
@@ -67,13 +86,13 @@ struct vka_executor {
     // Takes what it needs of the program, which stays as long as the plan.
     vka_result (*create)(vka_device *device, struct vka_program *program, bool profile, void **plan);
     void (*destroy)(void *plan);
-    // Where the data of input i is to be written before a submit (its bytes as the program stores
-    // them), and of output i read after a wait. The CPU: NULL for F32, I32 of a caller's memory is
-    // used in place through bind_*.
+    // Where the data of input i is to be written before a submit (as the program stores it), and
+    // output i of the program read after a wait. NULL: out of memory.
     void *(*input)(void *plan, size_t i);
     const void *(*output)(void *plan, size_t i);
-    void (*bind_input)(void *plan, size_t i, const void *data); // NULL: not possible
-    void (*bind_output)(void *plan, size_t i, void *data);      // data NULL: back to its own
+    // The caller's memory in its place; data NULL: back to its own. NULL where that isn't possible.
+    void (*bind_input)(void *plan, size_t i, const void *data);
+    void (*bind_output)(void *plan, size_t i, void *data);
     vka_result (*submit)(void *plan);
     vka_result (*wait)(void *plan);
     // Nanoseconds of each node of the program in the last run (profile), and of the whole.

@@ -102,7 +102,7 @@ struct vka_dispatch {
     bool barrier_before; // graph/hazard.c
 };
 
-struct vka_launch; // opaque to ops
+struct vka_launch; // graph/launch.c
 const struct vka_limits *vka_launch_limits(const struct vka_launch *l);
 
 // Starts a dispatch of `shader`; finish it with vka_emit. Constants after the workgroup size.
@@ -139,6 +139,7 @@ struct vka_variant {
 enum vka_op_flags {
     VKA_OP_STRIDED = 1,  // reads operands of any strides; else dense copies are made
     VKA_OP_IN_PLACE = 2, // output 0 may be stored over input 0 (same shape and type, both dense)
+    VKA_OP_FUSED = 4,    // has an expand into several ops that a plan may be told to use instead
 };
 
 struct vka_op {
