@@ -368,7 +368,7 @@ typedef struct vka_report {
     const vka_report_step *steps;
     uint64_t input_bytes, output_bytes, weight_bytes, constant_bytes;
     uint64_t temporary_bytes; // the arena: everything between inputs and outputs, at its peak
-    uint32_t dispatches, barriers, pipelines;
+    uint32_t dispatches, barriers; // on a Vulkan device
     double ms; // the last run on the device, 0 without profile
 } vka_report;
 

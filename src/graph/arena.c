@@ -190,18 +190,16 @@ static vka_result place_arena(struct placing *s, struct vka_lifetime *items)
                                          &p->slabs, &p->slab_count);
     count = 0;
     for (size_t i = 1; i < g->value_count && result == VKA_OK; i++) {
-        if (g->values[i].store != VKA_STORE_TEMP || !s->owner[i])
+        if (s->owner[i] != (int)i || g->values[i].store != VKA_STORE_TEMP)
             continue;
-        if (s->owner[i] == (int)i) {
-            const struct vka_lifetime *item = &items[count++];
-            if (item->slab < 0)
-                return too_large(p, (vka_tensor)i);
-            p->places[i] = (struct vka_place){item->slab, item->offset, item->bytes};
-        } else { // an owner comes first: its id is smaller in the chain of in-place steps
-            struct vka_place place = p->places[s->owner[i]];
-            place.bytes = vka_base_bytes(p, (vka_tensor)i);
-            p->places[i] = place;
-        }
+        const struct vka_lifetime *item = &items[count++];
+        if (item->slab < 0)
+            return too_large(p, (vka_tensor)i);
+        p->places[i] = (struct vka_place){item->slab, item->offset, item->bytes};
+    }
+    for (size_t i = 1; i < g->value_count && result == VKA_OK; i++) {
+        if (s->owner[i] && s->owner[i] != (int)i)
+            p->places[i] = p->places[s->owner[i]];
     }
     return result;
 }

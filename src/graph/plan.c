@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MIT
+//
+// Plans: a program and an executor's part, data in and out, checks of the data, the report.
+#include "graph/program.h"
+#include "util/half.h"
+
+#include <string.h>
+
+struct vka_plan {
+    vka_context *context;
+    vka_device *device;
+    struct vka_program *program;
+    void *impl;
+    bool *given;     // by input: set while a run's inputs come in
+    bool *bound_out; // by output: the caller's memory is in its place
+    bool in_flight;
+    bool profile;
+    vka_report report;
+    vka_report_step *steps;
+    double *node_ms;
+};
+
+// --- creation ---
+
+static vka_result make_plan(vka_plan *plan, const vka_graph *graph, const vka_plan_params *params)
+{
+    const vka_device *device = plan->device;
+    bool real16 = params->dtype == VKA_F16;
+    bool on_cpu = device->info.type == VKA_DEVICE_CPU;
+    if (params->dtype != VKA_F32 && !real16)
+        return vka_error(plan->context, VKA_ERROR_INVALID, "a plan's dtype is F32 or F16, not %s",
+                         vka_dtype_name(params->dtype));
+    if (real16 && !device->info.f16)
+        return vka_error(plan->context, VKA_ERROR_UNSUPPORTED,
+                         "the device '%s' has no 16-bit float storage", device->info.name);
+    vka_result result = vka_program_create(graph, on_cpu ? NULL : &device->limits, real16,
+                                           params->expand, &plan->program);
+    if (result != VKA_OK)
+        return result;
+    const vka_graph *g = plan->program->g;
+    plan->given = vka_calloc(plan->context, g->input_count + 1, sizeof *plan->given);
+    plan->bound_out = vka_calloc(plan->context, g->output_count + 1, sizeof *plan->bound_out);
+    plan->node_ms = vka_calloc(plan->context, g->node_count + 1, sizeof *plan->node_ms);
+    plan->steps = vka_calloc(plan->context, g->node_count + 1, sizeof *plan->steps);
+    if (!plan->given || !plan->bound_out || !plan->node_ms || !plan->steps)
+        return vka_out_of_memory(plan->context);
+    return device->executor->create(plan->device, plan->program, params->profile, &plan->impl);
+}
+
+vka_result vka_plan_create(vka_device *device, vka_graph *graph, const vka_plan_params *params,
+                           vka_plan **plan)
+{
+    *plan = NULL;
+    const vka_plan_params defaults = {0};
+    vka_result result = vka_graph_status(graph);
+    if (result != VKA_OK)
+        return result;
+    if (graph->output_count == 0)
+        return vka_error(graph->context, VKA_ERROR_INVALID, "the graph has no output");
+    vka_plan *p = vka_calloc(device->context, 1, sizeof *p);
+    if (!p)
+        return vka_out_of_memory(device->context);
+    p->context = device->context;
+    p->device = device;
+    p->profile = params && params->profile;
+    result = make_plan(p, graph, params ? params : &defaults);
+    if (result != VKA_OK)
+        vka_plan_destroy(p);
+    else
+        *plan = p;
+    return result;
+}
+
+void vka_plan_destroy(vka_plan *plan)
+{
+    if (!plan)
+        return;
+    if (plan->in_flight)
+        plan->device->executor->wait(plan->impl); // its memory is still in use
+    if (plan->impl)
+        plan->device->executor->destroy(plan->impl);
+    vka_program_destroy(plan->program);
+    vka_free(plan->context, plan->given);
+    vka_free(plan->context, plan->bound_out);
+    vka_free(plan->context, plan->node_ms);
+    vka_free(plan->context, plan->steps);
+    vka_free(plan->context, plan);
+}
+
+// --- data in ---
+
+static int find_end(const struct vka_endpoint *ends, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(ends[i].name, name) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static vka_result check_io(const vka_plan *plan, const vka_io *io, vka_tensor t, const char *kind)
+{
+    const vka_graph *g = plan->program->g;
+    char text[VKA_SHAPE_TEXT];
+    vka_dtype dtype = vka_type(g, t);
+    vka_shape shape = vka_shape_of(g, t);
+    if (!vka_dtype_converts(io->dtype, dtype))
+        return vka_error(plan->context, VKA_ERROR_INVALID, "%s '%s' is %s, but %s was given", kind,
+                         io->name, vka_dtype_name(dtype), vka_dtype_name(io->dtype));
+    uint64_t bytes = (uint64_t)vka_elements(g, t) * vka_dtype_size(io->dtype);
+    if (!io->data || io->bytes != bytes)
+        return vka_error(plan->context, VKA_ERROR_INVALID,
+                         "%s '%s' of shape %s takes %llu bytes as %s, but %llu were given", kind,
+                         io->name, vka_shape_text(&shape, text), (unsigned long long)bytes,
+                         vka_dtype_name(io->dtype),
+                         (unsigned long long)(io->data ? io->bytes : 0));
+    return VKA_OK;
+}
+
+static vka_result check_values(const vka_plan *plan, vka_tensor base, const int32_t *values)
+{
+    const vka_graph *g = plan->program->g;
+    for (size_t c = 0; c < g->check_count; c++) {
+        const struct vka_check *check = &g->checks[c];
+        if (check->tensor != base)
+            continue;
+        for (int64_t i = 0; i < vka_elements(g, base); i++) {
+            if (values[i] < check->lo || values[i] > check->hi)
+                return vka_error(plan->context, VKA_ERROR_DATA,
+                                 "%s: element %lld is %d; it must lie in %lld..%lld", check->what,
+                                 (long long)i, values[i], (long long)check->lo,
+                                 (long long)check->hi);
+        }
+    }
+    return VKA_OK;
+}
+
+static bool usable_in_place(const vka_plan *plan, const vka_io *io, vka_dtype dtype)
+{
+    return io->dtype == dtype && dtype != VKA_BOOL && !plan->program->real16 &&
+           (uintptr_t)io->data % 4 == 0;
+}
+
+static vka_result take_input(vka_plan *plan, const vka_io *io, size_t i)
+{
+    const vka_graph *g = plan->program->g;
+    const struct vka_executor *ex = plan->device->executor;
+    vka_tensor t = g->inputs[i].tensor;
+    vka_dtype dtype = vka_type(g, t);
+    vka_result result = check_io(plan, io, t, "input");
+    if (result != VKA_OK)
+        return result;
+    const void *data = io->data;
+    if (ex->bind_input && usable_in_place(plan, io, dtype)) {
+        ex->bind_input(plan->impl, i, data);
+    } else {
+        uint64_t bad = 0;
+        void *into = ex->input(plan->impl, i);
+        if (!into)
+            return vka_out_of_memory(plan->context);
+        if (!vka_convert_in(io->data, io->dtype, into, dtype, plan->program->real16,
+                            (uint64_t)vka_elements(g, t), &bad))
+            return vka_error(plan->context, VKA_ERROR_DATA,
+                             "input '%s': element %llu doesn't fit 32 bits", io->name,
+                             (unsigned long long)bad);
+        data = into;
+    }
+    return dtype == VKA_I32 ? check_values(plan, t, data) : VKA_OK;
+}
+
+static vka_result take_inputs(vka_plan *plan, const vka_io *inputs)
+{
+    const vka_graph *g = plan->program->g;
+    memset(plan->given, 0, g->input_count * sizeof *plan->given);
+    for (const vka_io *io = inputs; io && io->name; io++) {
+        int i = find_end(g->inputs, g->input_count, io->name);
+        if (i < 0)
+            return vka_error(plan->context, VKA_ERROR_INVALID, "the graph has no input '%s'",
+                             io->name);
+        vka_result result = take_input(plan, io, (size_t)i);
+        if (result != VKA_OK)
+            return result;
+        plan->given[i] = true;
+    }
+    for (size_t i = 0; i < g->input_count; i++) {
+        if (!plan->given[i])
+            return vka_error(plan->context, VKA_ERROR_INVALID, "input '%s' was not given",
+                             g->inputs[i].name);
+    }
+    return VKA_OK;
+}
+
+// --- data out ---
+
+static vka_result check_outputs(const vka_plan *plan, const vka_io *outputs)
+{
+    const struct vka_program *p = plan->program;
+    for (const vka_io *io = outputs; io && io->name; io++) {
+        int i = find_end(p->g->outputs, p->public_outputs, io->name);
+        if (i < 0)
+            return vka_error(plan->context, VKA_ERROR_INVALID, "the graph has no output '%s'",
+                             io->name);
+        vka_result result = check_io(plan, io, p->g->outputs[i].tensor, "output");
+        if (result != VKA_OK)
+            return result;
+    }
+    return VKA_OK;
+}
+
+static void bind_outputs(vka_plan *plan, const vka_io *outputs)
+{
+    const vka_graph *g = plan->program->g;
+    const struct vka_executor *ex = plan->device->executor;
+    if (!ex->bind_output)
+        return;
+    for (size_t i = 0; i < g->output_count; i++) {
+        if (plan->bound_out[i])
+            ex->bind_output(plan->impl, i, NULL);
+        plan->bound_out[i] = false;
+    }
+    for (const vka_io *io = outputs; io && io->name; io++) {
+        int i = find_end(g->outputs, plan->program->public_outputs, io->name);
+        if (!usable_in_place(plan, io, vka_type(g, g->outputs[i].tensor)))
+            continue;
+        ex->bind_output(plan->impl, (size_t)i, io->data);
+        plan->bound_out[i] = true;
+    }
+}
+
+// What steps on the device found out of range.
+static vka_result check_found(const vka_plan *plan)
+{
+    const vka_graph *g = plan->program->g;
+    size_t output = plan->program->public_outputs;
+    for (size_t c = 0; c < g->check_count; c++) {
+        const struct vka_check *check = &g->checks[c];
+        if (!check->found)
+            continue;
+        const int32_t *found = plan->device->executor->output(plan->impl, output++);
+        if (found[0] >= 0)
+            return vka_error(plan->context, VKA_ERROR_DATA,
+                             "%s: element %d is %d; it must lie in %lld..%lld", check->what,
+                             found[0], found[1], (long long)check->lo, (long long)check->hi);
+    }
+    return VKA_OK;
+}
+
+static void copy_outputs(vka_plan *plan, const vka_io *outputs)
+{
+    const struct vka_program *p = plan->program;
+    for (const vka_io *io = outputs; io && io->name; io++) {
+        int i = find_end(p->g->outputs, p->public_outputs, io->name);
+        vka_tensor t = p->g->outputs[i].tensor;
+        const void *data = plan->device->executor->output(plan->impl, (size_t)i);
+        if (data != io->data)
+            vka_convert_out(data, vka_type(p->g, t), p->real16, io->data, io->dtype,
+                            (uint64_t)vka_elements(p->g, t));
+    }
+}
+
+// --- runs ---
+
+static vka_result submit(vka_plan *plan, const vka_io *inputs, const vka_io *bind)
+{
+    if (plan->in_flight)
+        return vka_error(plan->context, VKA_ERROR_BUSY, "a run of this plan is in flight");
+    vka_result result = take_inputs(plan, inputs);
+    if (result != VKA_OK)
+        return result;
+    bind_outputs(plan, bind);
+    result = plan->device->executor->submit(plan->impl);
+    plan->in_flight = result == VKA_OK;
+    return result;
+}
+
+vka_result vka_plan_submit(vka_plan *plan, const vka_io *inputs)
+{
+    return submit(plan, inputs, NULL);
+}
+
+vka_result vka_plan_wait(vka_plan *plan, const vka_io *outputs)
+{
+    if (!plan->in_flight)
+        return vka_error(plan->context, VKA_ERROR_BUSY, "no run of this plan is in flight");
+    vka_result result = check_outputs(plan, outputs);
+    if (result != VKA_OK)
+        return result;
+    plan->in_flight = false;
+    result = plan->device->executor->wait(plan->impl);
+    if (result == VKA_OK)
+        result = check_found(plan);
+    if (result == VKA_OK)
+        copy_outputs(plan, outputs);
+    return result;
+}
+
+vka_result vka_plan_run(vka_plan *plan, const vka_io *inputs, const vka_io *outputs)
+{
+    vka_result result = check_outputs(plan, outputs);
+    if (result == VKA_OK)
+        result = submit(plan, inputs, outputs);
+    return result == VKA_OK ? vka_plan_wait(plan, outputs) : result;
+}
+
+// --- the report ---
+
+static void report_step(const vka_plan *plan, size_t i, vka_report_step *step)
+{
+    const vka_graph *g = plan->program->g;
+    const struct vka_op_node *node = &g->nodes[i];
+    *step = (vka_report_step){.block = node->path, .op = node->op->name,
+                              .variant = node->variant ? node->variant->name : "cpu",
+                              .ms = plan->node_ms[i]};
+    for (int k = 0; k < node->n_in; k++) {
+        if (node->in[k])
+            step->bytes += (uint64_t)vka_elements(g, node->in[k]) *
+                           vka_element_size(plan->program, vka_type(g, node->in[k]));
+    }
+    for (int k = 0; k < node->n_out; k++) {
+        if (node->out[k])
+            step->bytes += vka_base_bytes(plan->program, node->out[k]);
+    }
+}
+
+const vka_report *vka_plan_report(vka_plan *plan)
+{
+    const struct vka_program *p = plan->program;
+    vka_report *r = &plan->report;
+    *r = (vka_report){.device = plan->device->info.name, .step_count = p->g->node_count,
+                      .steps = plan->steps, .input_bytes = p->input_bytes,
+                      .output_bytes = p->output_bytes, .weight_bytes = p->weight_bytes,
+                      .constant_bytes = p->constant_bytes,
+                      .dispatches = (uint32_t)p->dispatch_count};
+    if (plan->profile && !plan->in_flight)
+        plan->device->executor->times(plan->impl, plan->node_ms, &r->ms);
+    for (size_t i = 0; i < p->g->node_count; i++)
+        report_step(plan, i, &plan->steps[i]);
+    for (size_t i = 0; i < p->dispatch_count; i++) {
+        plan->steps[p->dispatches[i].node].dispatches++;
+        r->barriers += p->dispatches[i].barrier_before;
+    }
+    for (int i = 0; i < p->slab_count; i++)
+        r->temporary_bytes += p->slabs[i];
+    return r;
+}
