@@ -75,6 +75,11 @@ def cases(rng):
         r = rng(name)
         yield name, {"x": r.normal(*shape)}, weights(r, shape[1], attrs), attrs
 
+    r = rng("unused_half")  # weights of both halves, one asked for
+    yield "unused_half", {"x": r.normal(1, 6, 3, 3)}, \
+        weights(r, 6, {"reduction": 2, "kernel_size": 3}), \
+        {"part": "channel", "reduction": 2, "kernel_size": 3}
+
     for name, shift in (("lse_large_values", 300.0), ("lse_large_negative_values", -300.0)):
         r, attrs = rng(name), {"reduction": 3, "pool_types": ["lse"], "part": "channel"}
         w = weights(r, 7, attrs)

@@ -76,6 +76,9 @@ def cases(rng):
         w = pca(r, shape[1], d, attrs.get("whiten", True)) if d else {}
         yield name, {"x": sparse(r, *shape)}, w, attrs
 
+    r = rng("unused_pca")
+    yield "unused_pca", {"x": sparse(r, 1, 5, 3, 3)}, pca(r, 5, 3), {}
+
     r = rng("one_channel")  # its weight is ln 1 = 0: a zero vector
     yield "one_channel", {"x": np.abs(r.normal(2, 1, 3, 3)) + 0.1}, {}, {}
 

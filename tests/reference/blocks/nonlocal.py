@@ -109,5 +109,9 @@ def cases(rng):
     yield "gaussian_large_logits", {"x": r.normal(*shape, scale=10.0)}, \
         weights(r, shape, 2, gauss), gauss
 
+    r, shape = rng("gaussian_unused_weights"), (1, 4, 3, 3)  # theta, phi and bn are in the file
+    yield "gaussian_unused_weights", {"x": r.normal(*shape)}, weights(r, shape, 2, {}), \
+        {**gauss, **plain}
+
     r, shape = rng("x_f16_y_only"), (2, 6, 3, 5)
     yield "x_f16_y_only", {"x": f16(r.normal(*shape))}, weights(r, shape, 3, {}), {}, ["y"]

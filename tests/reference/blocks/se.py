@@ -24,7 +24,7 @@ def cases(rng):
         ("defaults", (2, 37, 5, 3), {}),
         ("one_channel_one_pixel", (1, 1, 1, 1), {"reduction": 1}),
         ("no_bias_odd", (3, 23, 7, 1), {"reduction": 7, "bias": False}),
-        ("silu_hidden", (2, 13, 1, 11), {"act": "silu", "hidden": 5}),
+        ("silu_hidden", (2, 13, 1, 11), {"act": "silu", "hidden": 5, "gate": "sigmoid"}),
         ("hard_sigmoid_all_given", (1, 17, 4, 5), {"reduction": 4, "hidden": 0, "bias": True,
                                                    "act": "relu", "gate": "hard_sigmoid"}),
         ("silu_hard_sigmoid_no_bias", (2, 7, 3, 3), {"reduction": 2, "bias": False, "act": "silu",
@@ -43,6 +43,10 @@ def cases(rng):
     w = weights(r, 16, {"reduction": 8})
     w["fc2.bias"][::2], w["fc2.bias"][1::2] = -200, 200
     yield "saturated", {"x": r.normal(2, 16, 2, 3)}, w, {"reduction": 8}
+
+    r = rng("unused_biases")  # in the file, known, not used in this mode
+    yield "unused_biases", {"x": r.normal(1, 9, 2, 3)}, weights(r, 9, {"reduction": 3}), \
+        {"reduction": 3, "bias": False}
 
     r = rng("x_f16")
     yield "x_f16", {"x": f16(r.normal(2, 16, 3, 3))}, weights(r, 16, {}), {}
