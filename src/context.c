@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+//
+// Making a context: defaults, threads, Vulkan if there is any.
+#include "cpu/threads.h"
+#include "util/context.h"
+#include "vk/vk.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+enum { MAX_THREADS = 256 };
+
+static void *default_alloc(void *user, size_t size)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void *default_realloc(void *user, void *ptr, size_t size)
+{
+    (void)user;
+    return realloc(ptr, size);
+}
+
+static void default_free(void *user, void *ptr)
+{
+    (void)user;
+    free(ptr);
+}
+
+// The processors that this process may use, which may be fewer than the machine has.
+static int usable_processors(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return CPU_COUNT(&set);
+#endif
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (int)count : 1;
+}
+
+static void fill(vka_context *context, const vka_context_params *params)
+{
+    context->log = params->log;
+    context->log_user = params->log_user;
+    context->log_level = params->log_level ? params->log_level : VKA_LOG_WARN;
+    context->no_vulkan = params->no_vulkan;
+    context->validation = params->validation;
+    int threads = params->threads > 0 ? params->threads : usable_processors();
+    context->thread_count = threads < MAX_THREADS ? threads : MAX_THREADS;
+}
+
+vka_result vka_context_create(const vka_context_params *params, vka_context **context)
+{
+    static const vka_allocator defaults = {NULL, default_alloc, default_realloc, default_free};
+    static const vka_context_params none = {0};
+    *context = NULL;
+    if (!params)
+        params = &none;
+    const vka_allocator *a = &params->allocator;
+    int given = !!a->alloc + !!a->realloc + !!a->free;
+    if (given != 0 && given != 3)
+        return vka_error(NULL, VKA_ERROR_INVALID, "an allocator needs alloc, realloc and free");
+    if (given == 0)
+        a = &defaults;
+    vka_context *c = a->alloc(a->user, sizeof *c);
+    if (!c)
+        return vka_out_of_memory(NULL);
+    *c = (vka_context){.allocator = *a};
+    fill(c, params);
+    c->threads = vka_threads_create(c, c->thread_count);
+    vka_result result = c->threads ? vka_vk_create(c, &c->vk) : vka_out_of_memory(c);
+    if (result != VKA_OK)
+        vka_context_destroy(c);
+    else
+        *context = c;
+    return result;
+}
+
+void vka_context_destroy(vka_context *context)
+{
+    if (!context)
+        return;
+    vka_vk_destroy(context->vk);
+    vka_threads_destroy(context->threads);
+    vka_allocator a = context->allocator;
+    a.free(a.user, context);
+}
+
+int vka_context_validation_count(const vka_context *context)
+{
+    return vka_vk_validation_count(context->vk);
+}
