@@ -7,6 +7,7 @@
 #define VKA_BLOCKS_BLOCK_H
 
 #include "graph/graph.h"
+#include "blocks/list.h"
 #include "ops/ops.h"
 
 // A block under construction: a name prefix, attributes, inputs, outputs.
@@ -69,7 +70,7 @@ void vka_give(struct vka_scope *s, const char *name, vka_tensor t);
 
 // --- sub-blocks: block `id` under "<path>/<name>" and weights "<prefix><weights>." (weights ""
 // keeps this scope's prefix); outputs by name through vka_sub_out. ---
-struct vka_scope *vka_sub(struct vka_scope *s, const char *id, const char *name,
+struct vka_scope *vka_block_in(struct vka_scope *s, const char *id, const char *name,
                           const char *weights, const vka_attr *attrs, const vka_named *inputs);
 vka_tensor vka_sub_out(struct vka_scope *sub, const char *name);
 

@@ -6,10 +6,7 @@
 
 #include "blocks/block.h"
 
-struct vka_act_of { // VKA_ACT_... by an attribute's string: "relu", "gelu", ...
-    const char *name;
-    int kind;
-};
+// VKA_ACT_... by an attribute's string: "relu", "gelu", ...
 int vka_act_named(struct vka_scope *s, const char *name);
 
 // y = act(x weight^T + bias + residual) over the last axis of x. "<name>.weight" [out, in] (trailing

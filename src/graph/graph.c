@@ -27,8 +27,8 @@ vka_result vka_graph_create(vka_context *context, vka_weights *weights, vka_grap
     g->context = context;
     g->weights = weights;
     size_t weight_count = weights ? weights->count : 0;
-    g->weight_used = vka_calloc(context, weight_count + 1, sizeof *g->weight_used);
-    bool ok = g->weight_used &&
+    g->weight_value = vka_calloc(context, weight_count + 1, sizeof *g->weight_value);
+    bool ok = g->weight_value &&
               vka_grow(context, (void **)&g->values, &g->value_capacity, 0, sizeof *g->values) &&
               vka_grow(context, (void **)&g->placed, &g->placed_capacity, 0, sizeof *g->placed);
     if (!ok) {
@@ -62,7 +62,7 @@ void vka_graph_destroy(vka_graph *g)
     vka_free(context, g->outputs);
     vka_free(context, g->placed);
     vka_free(context, g->checks);
-    vka_free(context, g->weight_used);
+    vka_free(context, g->weight_value);
     vka_free(context, g->message);
     vka_free(context, g);
 }

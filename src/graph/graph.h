@@ -87,7 +87,7 @@ struct vka_graph {
     size_t placed_count, placed_capacity;
     struct vka_check *checks;
     size_t check_count, check_capacity;
-    bool *weight_used; // by index into the weight set
+    vka_tensor *weight_value; // by index into the weight set; 0: no block has asked for it
     struct vka_scope *scope; // the block being built
 };
 
@@ -143,7 +143,7 @@ vka_tensor vka_add_node(vka_graph *g, const struct vka_op *op, const void *param
 // A reshape that strides can't express makes a dense copy first. One size may be -1.
 vka_tensor vka_reshape(vka_graph *g, vka_tensor t, vka_shape shape);
 vka_tensor vka_permute(vka_graph *g, vka_tensor t, const int *order);
-#define VKA_PERMUTE(g, t, ...) vka_permute(g, t, (const int[]){__VA_ARGS__})
+
 vka_tensor vka_transpose(vka_graph *g, vka_tensor t, int axis_a, int axis_b);
 vka_tensor vka_slice(vka_graph *g, vka_tensor t, int axis, int64_t begin, int64_t count);
 vka_tensor vka_slice_step(vka_graph *g, vka_tensor t, int axis, int64_t begin, int64_t count,

@@ -159,5 +159,6 @@ struct vka_op {
 
 // The list's rows.
 const struct vka_op *vka_op_find(const char *name);
+const struct vka_op *vka_op_at(int index); // NULL past the end
 
 #endif

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: MIT
+//
+// Placing blocks: scopes, inputs, weights and outputs by name.
+#include "blocks/block.h"
+#include "blocks/names.h"
+#include "io/weights.h"
+#include "util/half.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+// --- messages and paths ---
+
+void vka_graph_where(const vka_graph *g, char *text, size_t size)
+{
+    const struct vka_scope *s = g->scope;
+    if (s && size)
+        snprintf(text, size, "%s (%s): ", s->path, s->row->info.id);
+}
+
+const char *vka_scope_path(vka_graph *g)
+{
+    return g->scope ? g->scope->path : "";
+}
+
+vka_tensor vka_scope_fail(struct vka_scope *s, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return vka_fail(s->g, "%s", text);
+}
+
+const char *vka_name(struct vka_scope *s, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const char *name = vka_pool_format(s->g, "%s", text);
+    return name ? name : "";
+}
+
+// --- the table of blocks' rows ---
+
+// "layers.{i}.weight" fits "layers.12.weight".
+bool vka_name_fits(const char *pattern, const char *name)
+{
+    while (*pattern) {
+        if (strncmp(pattern, "{i}", 3) == 0) {
+            size_t digits = strspn(name, "0123456789");
+            if (digits == 0 || digits > 6)
+                return false;
+            name += digits;
+            pattern += 3;
+        } else if (*pattern++ != *name++) {
+            return false;
+        }
+    }
+    return *name == '\0';
+}
+
+const vka_port_info *vka_port_find(const vka_port_info *ports, const char *name)
+{
+    for (; ports && ports->name; ports++) {
+        if (vka_name_fits(ports->name, name))
+            return ports;
+    }
+    return NULL;
+}
+
+static void list_names(const vka_port_info *ports, char *text, size_t size)
+{
+    size_t at = 0;
+    text[0] = '\0';
+    for (; ports && ports->name && at < size; ports++)
+        at += (size_t)snprintf(text + at, size - at, at ? ", %s" : "%s", ports->name);
+}
+
+// --- inputs ---
+
+static vka_dtype port_dtype(const vka_port_info *port)
+{
+    if (strcmp(port->dtype, "i32") == 0)
+        return VKA_I32;
+    return strcmp(port->dtype, "bool") == 0 ? VKA_BOOL : VKA_F32;
+}
+
+static void check_inputs(struct vka_scope *s)
+{
+    for (const vka_named *in = s->inputs; in && in->name && !vka_failed(s->g); in++) {
+        const vka_port_info *port = vka_port_find(s->row->info.inputs, in->name);
+        char known[512];
+        list_names(s->row->info.inputs, known, sizeof known);
+        if (!port)
+            vka_fail(s->g, "there is no input '%s' (inputs: %s)", in->name, known);
+        else if (in->tensor < 0 || (size_t)in->tensor >= s->g->value_count)
+            vka_fail(s->g, "input '%s' is no tensor of this graph", in->name);
+        else if (in->tensor && strcmp(port->dtype, "any") != 0 &&
+                 vka_type(s->g, in->tensor) != port_dtype(port))
+            vka_fail(s->g, "input '%s' is %s, but must be %s", in->name,
+                     vka_dtype_name(vka_type(s->g, in->tensor)),
+                     vka_dtype_name(port_dtype(port)));
+        for (const vka_named *other = s->inputs; other != in; other++) {
+            if (strcmp(other->name, in->name) == 0)
+                vka_fail(s->g, "input '%s' is given twice", in->name);
+        }
+    }
+}
+
+static bool port_optional(const vka_port_info *port)
+{
+    return port->when[0] != '\0';
+}
+
+vka_tensor vka_in(struct vka_scope *s, const char *name)
+{
+    const vka_port_info *port = vka_port_find(s->row->info.inputs, name);
+    assert(port && "the block's table has no such input");
+    for (const vka_named *in = s->inputs; in && in->name; in++) {
+        if (strcmp(in->name, name) == 0 && in->tensor)
+            return in->tensor;
+    }
+    return port_optional(port) ? 0 : vka_fail(s->g, "input '%s' is missing", name);
+}
+
+vka_tensor vka_in_i(struct vka_scope *s, const char *format, int i)
+{
+    char name[64];
+    assert(strstr(format, "%d"));
+    const char *mark = strstr(format, "%d");
+    snprintf(name, sizeof name, "%.*s%d%s", (int)(mark - format), format, i, mark + 2);
+    return vka_in(s, name);
+}
+
+bool vka_weight_known(const struct vka_scope *s, const char *name)
+{
+    return vka_port_find(s->row->info.weights, name) != NULL;
+}
+
+static bool shape_fits(const vka_shape *shape, const vka_shape *wanted)
+{
+    if (shape->rank != wanted->rank)
+        return false;
+    for (int i = 0; i < shape->rank; i++) {
+        if (wanted->dim[i] != 0 && wanted->dim[i] != shape->dim[i])
+            return false;
+    }
+    return true;
+}
+
+// A free size is shown as '?'.
+static const char *wanted_text(const vka_shape *wanted, char text[VKA_SHAPE_TEXT])
+{
+    size_t at = (size_t)snprintf(text, VKA_SHAPE_TEXT, "[");
+    for (int i = 0; i < wanted->rank && at < VKA_SHAPE_TEXT - 24; i++) {
+        const char *comma = i ? ", " : "";
+        if (wanted->dim[i] == 0)
+            at += (size_t)snprintf(text + at, VKA_SHAPE_TEXT - at, "%s?", comma);
+        else
+            at += (size_t)snprintf(text + at, VKA_SHAPE_TEXT - at, "%s%lld", comma,
+                                   (long long)wanted->dim[i]);
+    }
+    snprintf(text + at, VKA_SHAPE_TEXT - at, "]");
+    return text;
+}
+
+bool vka_expect(struct vka_scope *s, const char *name, vka_tensor t, vka_shape dims)
+{
+    if (vka_failed(s->g))
+        return false;
+    vka_shape shape = vka_shape_of(s->g, t);
+    if (shape_fits(&shape, &dims))
+        return true;
+    char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
+    vka_fail(s->g, "'%s' has shape %s, but must have %s", name, vka_shape_text(&shape, a),
+             wanted_text(&dims, b));
+    return false;
+}
+
+bool vka_expect_rank(struct vka_scope *s, const char *name, vka_tensor t, int low, int high)
+{
+    if (vka_failed(s->g))
+        return false;
+    vka_shape shape = vka_shape_of(s->g, t);
+    if (shape.rank >= low && shape.rank <= high)
+        return true;
+    char a[VKA_SHAPE_TEXT];
+    if (low == high)
+        vka_fail(s->g, "'%s' has shape %s, but must have %d axes", name, vka_shape_text(&shape, a),
+                 low);
+    else
+        vka_fail(s->g, "'%s' has shape %s, but must have %d to %d axes", name,
+                 vka_shape_text(&shape, a), low, high);
+    return false;
+}
+
+// --- weights ---
+
+static int weight_index(struct vka_scope *s, const char *name)
+{
+    assert(vka_weight_known(s, name) && "the block's table has no such weight");
+    if (!s->g->weights || vka_failed(s->g))
+        return -1;
+    return vka_weights_index(s->g->weights, vka_name(s, "%s%s", s->weights, name));
+}
+
+bool vka_has_weight(struct vka_scope *s, const char *name)
+{
+    return weight_index(s, name) >= 0;
+}
+
+// The value of a weight: one for each, however often it is asked for.
+static vka_tensor weight_value(vka_graph *g, int index)
+{
+    if (g->weight_value[index])
+        return g->weight_value[index];
+    const struct vka_weight_entry *entry = &g->weights->entries[index];
+    vka_tensor t = vka_new_value(g, VKA_F32, &entry->shape);
+    if (t) {
+        g->values[t].store = VKA_STORE_WEIGHT;
+        g->values[t].source = index;
+        g->weight_value[index] = t;
+    }
+    return t;
+}
+
+// Whether `shape` and `wanted` differ in trailing axes of size 1 only.
+static bool fits_but_ones(const vka_shape *shape, const vka_shape *wanted)
+{
+    vka_shape a = *shape, b = *wanted;
+    while (a.rank > b.rank && a.dim[a.rank - 1] == 1)
+        a.rank--;
+    while (b.rank > a.rank && b.dim[b.rank - 1] == 1)
+        b.rank--;
+    return shape_fits(&a, &b);
+}
+
+static vka_tensor weight_of_shape(struct vka_scope *s, const char *name, int index, vka_shape shape)
+{
+    vka_graph *g = s->g;
+    const struct vka_weight_entry *entry = &g->weights->entries[index];
+    char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
+    if (!vka_dtype_converts(entry->dtype, VKA_F32))
+        return vka_fail(g, "weight '%s%s' is %s, but must be a float", s->weights, name,
+                        vka_dtype_name(entry->dtype));
+    if (!fits_but_ones(&entry->shape, &shape))
+        return vka_fail(g, "weight '%s%s' has shape %s, but must have %s", s->weights, name,
+                        vka_shape_text(&entry->shape, a), wanted_text(&shape, b));
+    vka_tensor t = weight_value(g, index);
+    if (!t || entry->shape.rank == shape.rank)
+        return t;
+    for (int i = 0; i < shape.rank; i++) // trailing ones come or go; free sizes are the weight's
+        shape.dim[i] = i < entry->shape.rank ? entry->shape.dim[i] : 1;
+    return vka_reshape(g, t, shape);
+}
+
+vka_tensor vka_weight_if(struct vka_scope *s, const char *name, vka_shape shape)
+{
+    int index = weight_index(s, name);
+    return index < 0 ? 0 : weight_of_shape(s, name, index, shape);
+}
+
+vka_tensor vka_weight(struct vka_scope *s, const char *name, vka_shape shape)
+{
+    int index = weight_index(s, name);
+    char text[VKA_SHAPE_TEXT];
+    if (index >= 0)
+        return weight_of_shape(s, name, index, shape);
+    return vka_fail(s->g, "weight '%s%s' of shape %s is missing", s->weights, name,
+                    wanted_text(&shape, text));
+}
+
+// --- outputs ---
+
+void vka_give(struct vka_scope *s, const char *name, vka_tensor t)
+{
+    if (vka_failed(s->g))
+        return;
+    assert(vka_port_find(s->row->info.outputs, name) && "the block's table has no such output");
+    vka_add_given(s->g, &s->given, &s->given_count, &s->given_capacity, name, t);
+}
+
+static vka_tensor given(const struct vka_endpoint *list, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i].name, name) == 0)
+            return list[i].tensor;
+    }
+    return 0;
+}
+
+// --- sub-blocks ---
+
+static void build(struct vka_scope *s)
+{
+    vka_graph *g = s->g;
+    struct vka_scope *outer = g->scope;
+    g->scope = s;
+    check_inputs(s);
+    vka_check_attrs(s);
+    if (!vka_failed(g))
+        s->row->build(s);
+    g->scope = outer;
+}
+
+struct vka_scope *vka_block_in(struct vka_scope *s, const char *id, const char *name,
+                          const char *weights, const vka_attr *attrs, const vka_named *inputs)
+{
+    vka_graph *g = s->g;
+    struct vka_scope *sub = vka_pool_alloc(g, sizeof *sub);
+    if (!sub)
+        return s; // the graph has failed; outputs asked for are 0
+    *sub = (struct vka_scope){.g = g, .row = vka_block_row_find(id), .attrs = attrs,
+                              .inputs = inputs, .parent = s};
+    assert(sub->row && "no such block");
+    sub->path = vka_name(s, "%s/%s", s->path, name);
+    sub->weights = *weights ? vka_name(s, "%s%s.", s->weights, weights) : s->weights;
+    build(sub);
+    // The list moves to the graph's pool so that nothing is left to free.
+    struct vka_endpoint *list = vka_pool_alloc(g, (sub->given_count + 1) * sizeof *list);
+    if (list && sub->given_count)
+        memcpy(list, sub->given, sub->given_count * sizeof *list);
+    vka_free(g->context, sub->given);
+    sub->given = list;
+    sub->given_count = list ? sub->given_count : 0;
+    return sub;
+}
+
+vka_tensor vka_sub_out(struct vka_scope *sub, const char *name)
+{
+    return vka_failed(sub->g) ? 0 : given(sub->given, sub->given_count, name);
+}
+
+// --- placing ---
+
+static bool name_ok(vka_graph *g, const char *id, const char *name)
+{
+    if (!name || !*name || strchr(name, '/')) {
+        vka_fail(g, "a block of kind '%s' needs a name without '/'", id);
+        return false;
+    }
+    for (size_t i = 1; i < g->placed_count; i++) {
+        if (strcmp(g->placed[i].name, name) == 0) {
+            vka_fail(g, "two blocks are named '%s'", name);
+            return false;
+        }
+    }
+    return true;
+}
+
+vka_node vka_block_prefixed(vka_graph *g, const char *id, const char *name, const char *prefix,
+                            const vka_attr *attrs, const vka_named *inputs)
+{
+    if (vka_failed(g))
+        return 0;
+    const struct vka_block_row *row = vka_block_row_find(id ? id : "");
+    if (!row) {
+        vka_fail(g, "%s: there is no block '%s'", name ? name : "", id ? id : "");
+        return 0;
+    }
+    if (!name_ok(g, id, name))
+        return 0;
+    struct vka_scope s = {.g = g, .row = row, .attrs = attrs, .inputs = inputs};
+    s.path = vka_pool_format(g, "%s", name);
+    s.weights = vka_pool_format(g, *prefix ? "%s." : "%s", prefix);
+    if (vka_failed(g))
+        return 0;
+    build(&s);
+    bool room = vka_grow(g->context, (void **)&g->placed, &g->placed_capacity, g->placed_count,
+                         sizeof *g->placed);
+    if (!room)
+        vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+    if (vka_failed(g)) {
+        vka_free(g->context, s.given);
+        return 0;
+    }
+    g->placed[g->placed_count] = (struct vka_placed){.row = row, .name = s.path,
+                                                     .prefix = s.weights, .out = s.given,
+                                                     .out_count = s.given_count,
+                                                     .out_capacity = s.given_capacity};
+    return (vka_node)g->placed_count++;
+}
+
+vka_node vka_block(vka_graph *g, const char *id, const char *name, const vka_attr *attrs,
+                   const vka_named *inputs)
+{
+    return vka_block_prefixed(g, id, name, name ? name : "", attrs, inputs);
+}
+
+static const struct vka_placed *placed_of(const vka_graph *g, vka_node node)
+{
+    return node > 0 && (size_t)node < g->placed_count ? &g->placed[node] : NULL;
+}
+
+vka_tensor vka_out(vka_graph *g, vka_node node, const char *output)
+{
+    const struct vka_placed *placed = placed_of(g, node);
+    if (vka_failed(g))
+        return 0;
+    if (!placed)
+        return vka_fail(g, "output '%s' of a node that isn't of this graph", output);
+    vka_tensor t = given(placed->out, placed->out_count, output);
+    if (t)
+        return t;
+    char names[512] = "";
+    size_t at = 0;
+    for (size_t i = 0; i < placed->out_count && at < sizeof names; i++)
+        at += (size_t)snprintf(names + at, sizeof names - at, i ? ", %s" : "%s",
+                               placed->out[i].name);
+    return vka_fail(g, "%s (%s): there is no output '%s' here (outputs: %s)", placed->name,
+                    placed->row->info.id, output, names);
+}
+
+const char *vka_out_name(const vka_graph *g, vka_node node, int index)
+{
+    const struct vka_placed *placed = placed_of(g, node);
+    return placed && index >= 0 && (size_t)index < placed->out_count ? placed->out[index].name
+                                                                     : NULL;
+}
+
+// --- surplus weights ---
+
+// A weight that the block knows but has no use for in its mode is passed over.
+static bool known_to_a_block(const vka_graph *g, const char *name)
+{
+    size_t length = strlen(name), tail = strlen("num_batches_tracked");
+    for (size_t i = 1; i < g->placed_count; i++) {
+        size_t prefix = strlen(g->placed[i].prefix);
+        if (strncmp(name, g->placed[i].prefix, prefix) == 0 &&
+            vka_port_find(g->placed[i].row->info.weights, name + prefix))
+            return true;
+    }
+    return length >= tail && strcmp(name + length - tail, "num_batches_tracked") == 0;
+}
+
+vka_result vka_graph_check_surplus(vka_graph *g)
+{
+    for (size_t i = 0; g->weights && i < g->weights->count && !vka_failed(g); i++) {
+        const char *name = g->weights->entries[i].name;
+        if (!g->weight_value[i] && !known_to_a_block(g, name))
+            vka_fail(g, "weight '%s' belongs to no block of the graph", name);
+    }
+    return vka_graph_status(g);
+}
