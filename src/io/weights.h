@@ -8,11 +8,12 @@
 
 struct vka_weight_entry {
     const char *name;
+    bool owns_name;
     vka_dtype dtype;
     vka_shape shape;
     const void *data; // any alignment; NULL where only declared
     uint64_t bytes;
-    void *converted; // F32 / I32 / 32-bit bools, made when first asked for
+    void *converted; // as F32, made when first asked for
 };
 
 struct vka_weights {
@@ -20,9 +21,12 @@ struct vka_weights {
     struct vka_weight_entry *entries; // sorted by name once complete
     size_t count, capacity;
     struct vka_safetensors *file; // NULL where not loaded from one
-    void *lock;
+    void *lock;                   // a pthread_mutex_t, over `converted`
 };
 
+// As vka_weights_add, but `name` isn't copied either.
+vka_result vka_weights_put(vka_weights *weights, const char *name, vka_dtype dtype,
+                           const vka_shape *shape, const void *data);
 int vka_weights_index(const vka_weights *weights, const char *name); // -1: none
 // The tensor as floats (F32) that the CPU can use: in place where the data is F32 and aligned, else
 // converted once. NULL: out of memory, or no data (the error is set). Any thread.
