@@ -73,7 +73,7 @@ static double greatest(double a, double b)
     return isfinite(b) && b > a ? b : a;
 }
 
-static struct vka_difference compare_real(const struct vka_safetensor *want, const float *got,
+static struct vka_difference compare_real(const struct vka_safetensor *want, const void *got,
                                           uint64_t count, double bound)
 {
     struct vka_difference d = {.same = true};
@@ -83,18 +83,20 @@ static struct vka_difference compare_real(const struct vka_safetensor *want, con
         most = greatest(most, fabs(w));
         if (!isfinite(w))
             continue;
-        most_got = greatest(most_got, fabs((double)got[i]));
-        most_off = greatest(most_off, fabs(got[i] - w));
+        double g = real_at(got, VKA_F32, i);
+        most_got = greatest(most_got, fabs(g));
+        most_off = greatest(most_off, fabs(g - w));
     }
     double scale = most > 0 ? most : 1;
     d.err = most > 0 ? most_off / most : most_got;
     for (uint64_t i = 0; i < count && d.same; i++) {
         double w = real_at(want->data, (vka_dtype)want->dtype, i);
-        bool wrong = !places_agree(got[i], w);
+        double g = real_at(got, VKA_F32, i);
+        bool wrong = !places_agree(g, w);
         if (!wrong && isfinite(w))
-            wrong = fabs(got[i] - w) / scale > bound;
+            wrong = fabs(g - w) / scale > bound;
         if (wrong)
-            tell_first(&d, &want->shape, i, got[i], w);
+            tell_first(&d, &want->shape, i, g, w);
     }
     return d;
 }
