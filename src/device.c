@@ -203,20 +203,11 @@ static vka_result open_cpu(vka_context *context, vka_device **device)
     return VKA_OK;
 }
 
-static const char *environment(const char *name)
-{
-#ifdef __GLIBC__
-    return secure_getenv(name);
-#else
-    return getenv(name);
-#endif
-}
-
 vka_result vka_device_open(vka_context *context, const char *select, vka_device **device)
 {
     *device = NULL;
     if (!select || !*select)
-        select = environment("VKATTN_DEVICE");
+        select = vka_getenv("VKATTN_DEVICE");
     if (!select || !*select)
         select = "auto";
     struct choice c = {.context = context, .count = vka_vk_count(context->vk), .select = select};

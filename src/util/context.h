@@ -49,6 +49,9 @@ vka_result vka_out_of_memory(vka_context *context);
 
 void vka_log(vka_context *context, vka_log_level level, const char *format, ...) VKA_PRINTF(3, 4);
 
+// The environment, unless the process runs with rights that its user doesn't have.
+const char *vka_getenv(const char *name);
+
 // a * b and a + b with overflow told: false, and *out untouched, where it doesn't fit 63 bits.
 bool vka_mul_size(uint64_t a, uint64_t b, uint64_t *out);
 bool vka_add_size(uint64_t a, uint64_t b, uint64_t *out);
