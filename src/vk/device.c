@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+//
+// Opens and closes a device; the one place where a Vulkan error becomes ours.
+#include "vk/device.h"
+
+#include "vk/pipeline.h"
+
+static vka_result result_of(VkResult result)
+{
+    switch (result) {
+    case VK_ERROR_OUT_OF_HOST_MEMORY:
+        return VKA_ERROR_OUT_OF_MEMORY;
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
+    case VK_ERROR_OUT_OF_POOL_MEMORY:
+    case VK_ERROR_FRAGMENTED_POOL:
+    case VK_ERROR_TOO_MANY_OBJECTS:
+        return VKA_ERROR_OUT_OF_DEVICE_MEMORY;
+    case VK_ERROR_DEVICE_LOST:
+        return VKA_ERROR_DEVICE_LOST;
+    default:
+        return VKA_ERROR_DRIVER;
+    }
+}
+
+vka_result vka_vk_check(struct vka_vk_device *d, VkResult result, const char *call)
+{
+    if (result >= 0)
+        return VKA_OK;
+    if (result == VK_ERROR_DEVICE_LOST)
+        atomic_store(&d->lost, true);
+    return vka_error(d->context, result_of(result), "%s: %s failed with %s", d->physical->name,
+                     call, vka_vk_result_name(result));
+}
+
+vka_result vka_vk_alive(struct vka_vk_device *d)
+{
+    if (!atomic_load(&d->lost))
+        return VKA_OK;
+    return vka_error(d->context, VKA_ERROR_DEVICE_LOST,
+                     "%s was lost in an earlier call; close the device and open it again",
+                     d->physical->name);
+}
+
+vka_result vka_vk_submit(struct vka_vk_device *d, VkCommandBuffer command, VkFence fence)
+{
+    VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                         .commandBufferCount = 1,
+                         .pCommandBuffers = &command};
+    pthread_mutex_lock(&d->queue_lock);
+    VkResult result = d->vk.vkQueueSubmit(d->queue, 1, &info, fence);
+    pthread_mutex_unlock(&d->queue_lock);
+    return vka_vk_check(d, result, "vkQueueSubmit");
+}
+
+void vka_vk_idle(struct vka_vk_device *d)
+{
+    pthread_mutex_lock(&d->queue_lock);
+    VkResult result = d->vk.vkQueueWaitIdle(d->queue);
+    pthread_mutex_unlock(&d->queue_lock);
+    if (result == VK_ERROR_DEVICE_LOST)
+        atomic_store(&d->lost, true);
+}
+
+// --- open and close ---
+
+// Only what is used is switched on, and nothing that the limits (clamped, perhaps) don't show.
+static void want_features(const struct vka_physical *p, struct vka_features *f)
+{
+    vka_features_chain(p, f);
+    f->storage16.storageBuffer16BitAccess = p->limits.f16_storage;
+    f->float16.shaderFloat16 = p->limits.f16_arithmetic;
+#ifdef VK_KHR_cooperative_matrix
+    f->matrix.cooperativeMatrix = p->limits.cooperative_matrix;
+    f->memory_model.vulkanMemoryModel = p->limits.cooperative_matrix;
+#endif
+}
+
+static vka_result create_handle(struct vka_vk *vk, struct vka_vk_device *d)
+{
+    const struct vka_physical *p = d->physical;
+    struct vka_features features;
+    want_features(p, &features);
+    float priority = 1.0f;
+    VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                     .queueFamilyIndex = p->queue_family,
+                                     .queueCount = 1,
+                                     .pQueuePriorities = &priority};
+    VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                               .pNext = &features.base,
+                               .queueCreateInfoCount = 1,
+                               .pQueueCreateInfos = &queue,
+                               .enabledExtensionCount = p->extension_count,
+                               .ppEnabledExtensionNames = p->extensions};
+    VkResult result = vk->call.vkCreateDevice(p->handle, &info, NULL, &d->handle);
+    if (result != VK_SUCCESS)
+        d->handle = NULL;
+    return vka_vk_check(d, result, "vkCreateDevice");
+}
+
+static vka_result start(struct vka_vk *vk, struct vka_vk_device *d)
+{
+    vka_result result = create_handle(vk, d);
+    if (result != VKA_OK)
+        return result;
+    vka_loader_fill(vk->call.vkGetDeviceProcAddr, d->handle, &d->vk);
+    d->vk.vkGetDeviceQueue(d->handle, d->physical->queue_family, 0, &d->queue);
+    VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+    return VKA_VK(d, vkCreatePipelineCache, d->handle, &cache, NULL, &d->cache);
+}
+
+static void destroy(struct vka_vk_device *d)
+{
+    if (d->handle) {
+        vka_vk_pipelines_destroy(d);
+        if (d->cache)
+            d->vk.vkDestroyPipelineCache(d->handle, d->cache, NULL);
+        d->vk.vkDestroyDevice(d->handle, NULL);
+    }
+    pthread_mutex_destroy(&d->queue_lock);
+    pthread_mutex_destroy(&d->shared_lock);
+    vka_free(d->context, d);
+}
+
+static void close_device(vka_device *device)
+{
+    destroy(device->impl);
+    vka_free(device->context, device);
+}
+
+vka_result vka_vk_open(vka_context *context, int i, vka_device **out)
+{
+    *out = NULL;
+    struct vka_vk *vk = context->vk;
+    vka_device *device = vka_calloc(context, 1, sizeof *device);
+    struct vka_vk_device *d = vka_calloc(context, 1, sizeof *d);
+    if (!device || !d) {
+        vka_free(context, device);
+        vka_free(context, d);
+        return vka_out_of_memory(context);
+    }
+    d->context = context;
+    d->physical = &vk->devices[i];
+    d->limits = d->physical->limits;
+    pthread_mutex_init(&d->queue_lock, NULL);
+    pthread_mutex_init(&d->shared_lock, NULL);
+    vka_result result = start(vk, d);
+    if (result != VKA_OK) {
+        destroy(d);
+        vka_free(context, device);
+        return result;
+    }
+    *device = (vka_device){.context = context,
+                           .info = d->physical->info,
+                           .executor = &vka_vk_executor,
+                           .limits = d->limits,
+                           .impl = d,
+                           .close = close_device};
+    *out = device;
+    return VKA_OK;
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+//
+// Makes and keeps pipelines and their layouts.
+#include "vk/pipeline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Modules of integers alone have no f16 twin: they are what they are.
+static const struct vka_module *find_module(const char *name, bool real16)
+{
+    char twin[96];
+    int length = snprintf(twin, sizeof twin, "%s_f16", name);
+    const struct vka_module *module = NULL;
+    if (real16 && length > 0 && (size_t)length < sizeof twin)
+        module = vka_module_find(twin);
+    return module ? module : vka_module_find(name);
+}
+
+// The layers don't see specialization constants that break a limit.
+static vka_result check_limits(struct vka_vk_device *d, const struct vka_dispatch *p)
+{
+    const struct vka_limits *l = &d->limits;
+    if (p->n_constants < 3 || p->n_constants > VKA_MAX_CONSTANTS || p->n_bindings < 1 ||
+        p->n_bindings > VKA_MAX_BINDINGS || p->push_size % 4 != 0 || p->push_size > VKA_PUSH_BYTES)
+        return vka_error(d->context, VKA_ERROR_INVALID,
+                         "shader %s: a dispatch with %d constants, %d bindings, %u bytes of push "
+                         "constants is malformed",
+                         p->shader, p->n_constants, p->n_bindings, p->push_size);
+    uint64_t all = (uint64_t)p->constants[0] * p->constants[1] * p->constants[2];
+    if (all == 0 || all > l->max_invocations || p->constants[0] > l->max_group_size[0] ||
+        p->constants[1] > l->max_group_size[1] || p->constants[2] > l->max_group_size[2])
+        return vka_error(d->context, VKA_ERROR_UNSUPPORTED,
+                         "shader %s: workgroup of %u x %u x %u, the device's limit is %u "
+                         "invocations, [%u, %u, %u]",
+                         p->shader, p->constants[0], p->constants[1], p->constants[2],
+                         l->max_invocations, l->max_group_size[0], l->max_group_size[1],
+                         l->max_group_size[2]);
+    if ((uint32_t)p->n_bindings > l->storage_buffers)
+        return vka_error(d->context, VKA_ERROR_UNSUPPORTED,
+                         "shader %s: %d storage buffers, the device's limit is %u", p->shader,
+                         p->n_bindings, l->storage_buffers);
+    if (p->push_size > l->push_bytes)
+        return vka_error(d->context, VKA_ERROR_UNSUPPORTED,
+                         "shader %s: %u bytes of push constants, the device's limit is %u",
+                         p->shader, p->push_size, l->push_bytes);
+    return VKA_OK;
+}
+
+static vka_result get_set_layout(struct vka_vk_device *d, int n_bindings)
+{
+    if (d->set_layouts[n_bindings])
+        return VKA_OK;
+    VkDescriptorSetLayoutBinding bindings[VKA_MAX_BINDINGS];
+    for (int i = 0; i < n_bindings; i++)
+        bindings[i] = (VkDescriptorSetLayoutBinding){
+            .binding = (uint32_t)i,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .descriptorCount = 1,
+            .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+        };
+    VkDescriptorSetLayoutCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO,
+        .bindingCount = (uint32_t)n_bindings,
+        .pBindings = bindings,
+    };
+    VkDescriptorSetLayout made = NULL;
+    vka_result result = VKA_VK(d, vkCreateDescriptorSetLayout, d->handle, &info, NULL, &made);
+    if (result == VKA_OK)
+        d->set_layouts[n_bindings] = made;
+    return result;
+}
+
+static vka_result get_layout(struct vka_vk_device *d, int n_bindings, uint32_t push_size)
+{
+    VkPipelineLayout *layout = &d->layouts[n_bindings][push_size / 4];
+    vka_result result = get_set_layout(d, n_bindings);
+    if (result != VKA_OK || *layout)
+        return result;
+    VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = push_size};
+    VkPipelineLayoutCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .setLayoutCount = 1,
+        .pSetLayouts = &d->set_layouts[n_bindings],
+        .pushConstantRangeCount = push_size ? 1 : 0,
+        .pPushConstantRanges = &range,
+    };
+    VkPipelineLayout made = NULL;
+    result = VKA_VK(d, vkCreatePipelineLayout, d->handle, &info, NULL, &made);
+    if (result == VKA_OK)
+        *layout = made;
+    return result;
+}
+
+static vka_result make_pipeline(struct vka_vk_device *d, struct vka_vk_pipeline *p)
+{
+    VkShaderModuleCreateInfo module = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+        .codeSize = p->module->count * 4,
+        .pCode = p->module->words,
+    };
+    VkShaderModule shader = NULL;
+    vka_result result = VKA_VK(d, vkCreateShaderModule, d->handle, &module, NULL, &shader);
+    if (result != VKA_OK)
+        return result;
+    VkSpecializationMapEntry entries[VKA_MAX_CONSTANTS];
+    for (uint32_t i = 0; i < (uint32_t)p->n_constants; i++)
+        entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
+    VkSpecializationInfo constants = {
+        .mapEntryCount = (uint32_t)p->n_constants,
+        .pMapEntries = entries,
+        .dataSize = (size_t)p->n_constants * 4,
+        .pData = p->constants,
+    };
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                  .module = shader,
+                  .pName = "main",
+                  .pSpecializationInfo = &constants},
+        .layout = p->layout,
+    };
+    result = VKA_VK(d, vkCreateComputePipelines, d->handle, d->cache, 1, &info, NULL, &p->handle);
+    d->vk.vkDestroyShaderModule(d->handle, shader, NULL);
+    return result;
+}
+
+static bool fits(const struct vka_vk_pipeline *p, const struct vka_vk_pipeline *key)
+{
+    return p->module == key->module && p->n_constants == key->n_constants &&
+           p->n_bindings == key->n_bindings && p->push_size == key->push_size &&
+           memcmp(p->constants, key->constants, (size_t)key->n_constants * 4) == 0;
+}
+
+// Under the lock.
+static vka_result find_or_make(struct vka_vk_device *d, const struct vka_vk_pipeline *key,
+                               const struct vka_vk_pipeline **out)
+{
+    for (struct vka_vk_pipeline *p = d->pipelines; p; p = p->next) {
+        if (fits(p, key)) {
+            *out = p;
+            return VKA_OK;
+        }
+    }
+    vka_result result = get_layout(d, key->n_bindings, key->push_size);
+    if (result != VKA_OK)
+        return result;
+    struct vka_vk_pipeline *made = vka_alloc(d->context, 1, sizeof *made);
+    if (!made)
+        return vka_out_of_memory(d->context);
+    *made = *key;
+    made->layout = d->layouts[key->n_bindings][key->push_size / 4];
+    made->set_layout = d->set_layouts[key->n_bindings];
+    result = make_pipeline(d, made);
+    if (result != VKA_OK) {
+        vka_free(d->context, made);
+        return result;
+    }
+    made->next = d->pipelines;
+    d->pipelines = made;
+    *out = made;
+    return VKA_OK;
+}
+
+vka_result vka_vk_pipeline_get(struct vka_vk_device *d, const struct vka_dispatch *dispatch,
+                               bool real16, const struct vka_vk_pipeline **pipeline)
+{
+    vka_result result = check_limits(d, dispatch);
+    if (result != VKA_OK)
+        return result;
+    struct vka_vk_pipeline key = {
+        .module = find_module(dispatch->shader, real16),
+        .n_constants = dispatch->n_constants,
+        .n_bindings = dispatch->n_bindings,
+        .push_size = dispatch->push_size,
+    };
+    if (!key.module)
+        return vka_error(d->context, VKA_ERROR_UNSUPPORTED, "this build has no shader module '%s'",
+                         dispatch->shader);
+    memcpy(key.constants, dispatch->constants, (size_t)key.n_constants * 4);
+    pthread_mutex_lock(&d->shared_lock);
+    result = find_or_make(d, &key, pipeline);
+    pthread_mutex_unlock(&d->shared_lock);
+    return result;
+}
+
+void vka_vk_pipelines_destroy(struct vka_vk_device *d)
+{
+    while (d->pipelines) {
+        struct vka_vk_pipeline *next = d->pipelines->next;
+        d->vk.vkDestroyPipeline(d->handle, d->pipelines->handle, NULL);
+        vka_free(d->context, d->pipelines);
+        d->pipelines = next;
+    }
+    for (int i = 0; i <= VKA_MAX_BINDINGS; i++) {
+        for (int j = 0; j <= VKA_PUSH_WORDS; j++) {
+            if (d->layouts[i][j])
+                d->vk.vkDestroyPipelineLayout(d->handle, d->layouts[i][j], NULL);
+        }
+        if (d->set_layouts[i])
+            d->vk.vkDestroyDescriptorSetLayout(d->handle, d->set_layouts[i], NULL);
+    }
+}
