@@ -23,7 +23,7 @@ commands=$(git show HEAD:README.md |
 # What is typed in the tree; the repository comes in on standard input.
 typed="set -e
 cat >/root/repository
-git clone -q /root/repository /root/vkattn
+git -c advice.detachedHead=false clone -q /root/repository /root/vkattn
 cd /root/vkattn
 exec </dev/null
 $commands
