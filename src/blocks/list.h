@@ -3,4 +3,11 @@
 // The list of blocks: X(file) stands for src/blocks/<file>.c, whose foot has the rows. The
 // attention blocks' files bear their ids; the plain blocks of a network share a few files.
 #define VKA_BLOCKS(X)                                                                              \
-    X(se)
+    X(se)                                                                                          \
+    X(eca)                                                                                         \
+    X(cbam)                                                                                        \
+    X(gc)                                                                                          \
+    X(nonlocal)                                                                                    \
+    X(sdpa)                                                                                        \
+    X(mha)                                                                                         \
+    X(learn_to_pay_attention)

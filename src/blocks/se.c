@@ -31,35 +31,36 @@ static void build(struct vka_scope *s)
     vka_give(s, "attn", attn);
 }
 
+static const vka_attr_info attrs[] = {
+    {"reduction", "int", "16", ">= 0", "hidden width is floor(C / reduction)"},
+    {"hidden", "int", "0", ">= 0", "hidden width itself; 0: derive it"},
+    {"bias", "bool", "true", "", "both layers have a bias"},
+    {"act", "string", "\"relu\"", "relu|silu", "after fc1"},
+    {"gate", "string", "\"sigmoid\"", "sigmoid|hard_sigmoid", "after fc2"},
+    {0},
+};
+static const vka_port_info inputs[] = {
+    {"x", "[N, C, H, W]", "f32", "", "feature map"},
+    {"residual", "[N, C, H, W]", "f32", "optional", "added after the rescaling"},
+    {0},
+};
+static const vka_port_info weights[] = {
+    {"fc1.weight", "[Cr, C]", "f32", "", "fc1.weight, fc.0.weight"},
+    {"fc1.bias", "[Cr]", "f32", "bias", "fc1.bias"},
+    {"fc2.weight", "[C, Cr]", "f32", "", "fc2.weight, fc.2.weight"},
+    {"fc2.bias", "[C]", "f32", "bias", "fc2.bias"},
+    {0},
+};
+static const vka_port_info outputs[] = {
+    {"y", "[N, C, H, W]", "f32", "", "rescaled map"},
+    {"attn", "[N, C]", "f32", "", "the gate"},
+    {0},
+};
+
 const struct vka_block_row vka_block_rows_se[] = {
-    {.info = {.id = "se",
-              .summary = "Squeeze-and-Excitation: channel gate from global averages",
-              .paper = "Hu, Shen, Sun: Squeeze-and-Excitation Networks, CVPR 2018, arXiv 1709.01507",
-              .attrs =
-                  (const vka_attr_info[]){
-                      {"reduction", "int", "16", ">= 0", "hidden width is floor(C / reduction)"},
-                      {"hidden", "int", "0", ">= 0", "hidden width itself; 0: derive it"},
-                      {"bias", "bool", "true", "", "both layers have a bias"},
-                      {"act", "string", "\"relu\"", "relu|silu", "after fc1"},
-                      {"gate", "string", "\"sigmoid\"", "sigmoid|hard_sigmoid", "after fc2"},
-                      {0}},
-              .inputs =
-                  (const vka_port_info[]){
-                      {"x", "[N, C, H, W]", "f32", "", "feature map"},
-                      {"residual", "[N, C, H, W]", "f32", "optional", "added after the rescaling"},
-                      {0}},
-              .weights =
-                  (const vka_port_info[]){
-                      {"fc1.weight", "[Cr, C]", "f32", "", "fc1.weight, fc.0.weight"},
-                      {"fc1.bias", "[Cr]", "f32", "bias", "fc1.bias"},
-                      {"fc2.weight", "[C, Cr]", "f32", "", "fc2.weight, fc.2.weight"},
-                      {"fc2.bias", "[C]", "f32", "bias", "fc2.bias"},
-                      {0}},
-              .outputs =
-                  (const vka_port_info[]){
-                      {"y", "[N, C, H, W]", "f32", "", "rescaled map"},
-                      {"attn", "[N, C]", "f32", "", "the gate"},
-                      {0}},
-              .example = "{\"shapes\": {\"x\": [1, 256, 56, 56]}}"},
-     .build = build},
-    {0}};
+    {{"se", "Squeeze-and-Excitation: channel gate from global averages",
+      "Hu, Shen, Sun: Squeeze-and-Excitation Networks, CVPR 2018, arXiv 1709.01507", attrs, inputs,
+      weights, outputs, "{\"shapes\": {\"x\": [1, 256, 56, 56]}}"},
+     build},
+    {.build = NULL},
+};

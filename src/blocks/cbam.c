@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+//
+// Convolutional Block Attention Module: a channel gate, then a spatial gate.
+#include "blocks/nn.h"
+
+#include <string.h>
+
+enum { MAPS = 1u << 2 | 1u << 3 }; // the axes H, W
+
+static vka_tensor describe(struct vka_scope *s, vka_tensor x, const char *pool)
+{
+    static const struct {
+        const char *name;
+        enum vka_reduce_kind kind;
+    } kinds[] = {{"avg", VKA_REDUCE_MEAN}, {"max", VKA_REDUCE_MAX}, {"lp", VKA_REDUCE_L2},
+                 {"lse", VKA_REDUCE_LOGSUMEXP}};
+    for (size_t i = 0; i < VKA_COUNT(kinds); i++) {
+        if (strcmp(kinds[i].name, pool) == 0)
+            return vka_reduce(s->g, kinds[i].kind, x, MAPS, false);
+    }
+    return 0; // the table lets no other through
+}
+
+// The perceptron runs once a pool type: its last bias enters each time.
+static vka_tensor channel_gate(struct vka_scope *s, vka_tensor x)
+{
+    vka_graph *g = s->g;
+    int64_t channels = vka_dim(g, x, 1), hidden = channels / vka_get_int(s, "reduction");
+    int pools = vka_get_count(s, "pool_types");
+    if (hidden < 1)
+        return vka_scope_fail(s, "%lld channels with reduction %lld leave no hidden unit",
+                              (long long)channels, (long long)vka_get_int(s, "reduction"));
+    if (pools == 0)
+        return vka_scope_fail(s, "attribute 'pool_types' is empty");
+    struct vka_layer first = {.bias = VKA_BIAS, .act = {VKA_ACT_RELU, 0, 0}};
+    struct vka_layer second = {.bias = VKA_BIAS};
+    for (int i = 0; i < pools; i++) {
+        if (i == pools - 1)
+            second.act.kind = VKA_ACT_SIGMOID;
+        vka_tensor d = describe(s, x, vka_get_string_at(s, "pool_types", i));
+        d = vka_linear(s, d, "channel.fc1", hidden, &first);
+        second.residual = vka_linear(s, d, "channel.fc2", channels, &second);
+    }
+    return second.residual;
+}
+
+static vka_tensor spatial_gate(struct vka_scope *s, vka_tensor x)
+{
+    vka_graph *g = s->g;
+    int64_t k = vka_get_int(s, "kernel_size"), p = (k - 1) / 2;
+    if (k % 2 == 0)
+        return vka_scope_fail(s, "attribute 'kernel_size' is %lld, but must be odd", (long long)k);
+    vka_tensor largest = vka_reduce(g, VKA_REDUCE_MAX, x, 1u << 1, true);
+    vka_tensor mean = vka_reduce(g, VKA_REDUCE_MEAN, x, 1u << 1, true);
+    struct vka_conv conv = {.before = {p, p}, .after = {p, p}, .act = {VKA_ACT_SIGMOID, 0, 0}};
+    return vka_conv_layer(s, VKA_CONCAT(g, 1, largest, mean), "spatial.conv", 1,
+                          (const int64_t[]){k, k}, VKA_NO_BIAS, "spatial.bn",
+                          vka_get_double(s, "bn_eps"), &conv);
+}
+
+static void build(struct vka_scope *s)
+{
+    vka_graph *g = s->g;
+    vka_tensor y = vka_in(s, "x");
+    if (!vka_expect_rank(s, "x", y, 4, 4))
+        return;
+    if (!vka_is(s, "part", "spatial")) {
+        vka_tensor attn = channel_gate(s, y);
+        y = vka_mul(g, y, vka_channels(g, attn, 4));
+        vka_give(s, "attn_channel", attn);
+    }
+    if (!vka_is(s, "part", "channel")) {
+        vka_tensor attn = spatial_gate(s, y);
+        y = vka_mul(g, y, attn);
+        vka_give(s, "attn_spatial", attn);
+    }
+    vka_give(s, "y", y);
+}
+
+static const vka_attr_info attrs[] = {
+    {"part", "string", "\"both\"", "both|channel|spatial", "which half; both: channel, then spatial"},
+    {"reduction", "int", "16", ">= 1", "hidden width is floor(C / reduction)"},
+    {"pool_types", "list of string", "[\"avg\", \"max\"]", "avg|max|lp|lse",
+     "descriptors to sum over; one listed twice counts twice"},
+    {"kernel_size", "int", "7", ">= 1", "of the spatial convolution; odd"},
+    {"bn_eps", "float", "1e-5", "> 0", ""},
+    {0},
+};
+static const vka_port_info inputs[] = {
+    {"x", "[N, C, H, W]", "f32", "", "feature map"},
+    {0},
+};
+static const vka_port_info weights[] = {
+    {"channel.fc1.weight", "[Cr, C]", "f32", "part both, channel", "ChannelGate.mlp.1.weight"},
+    {"channel.fc1.bias", "[Cr]", "f32", "part both, channel", "ChannelGate.mlp.1.bias"},
+    {"channel.fc2.weight", "[C, Cr]", "f32", "part both, channel", "ChannelGate.mlp.3.weight"},
+    {"channel.fc2.bias", "[C]", "f32", "part both, channel", "ChannelGate.mlp.3.bias"},
+    {"spatial.conv.weight", "[1, 2, k, k]", "f32", "part both, spatial",
+     "SpatialGate.spatial.conv.weight"},
+    {"spatial.bn.weight", "[1]", "f32", "part both, spatial", "SpatialGate.spatial.bn.weight"},
+    {"spatial.bn.bias", "[1]", "f32", "part both, spatial", "SpatialGate.spatial.bn.bias"},
+    {"spatial.bn.running_mean", "[1]", "f32", "part both, spatial",
+     "SpatialGate.spatial.bn.running_mean"},
+    {"spatial.bn.running_var", "[1]", "f32", "part both, spatial",
+     "SpatialGate.spatial.bn.running_var"},
+    {0},
+};
+static const vka_port_info outputs[] = {
+    {"y", "[N, C, H, W]", "f32", "", "gated map"},
+    {"attn_channel", "[N, C]", "f32", "part both, channel", "channel gate"},
+    {"attn_spatial", "[N, 1, H, W]", "f32", "part both, spatial", "spatial gate"},
+    {0},
+};
+
+const struct vka_block_row vka_block_rows_cbam[] = {
+    {{"cbam", "Convolutional Block Attention Module: channel gate, then spatial gate",
+      "Woo, Park, Lee, Kweon: CBAM, ECCV 2018, arXiv 1807.06521", attrs, inputs, weights, outputs,
+      "{\"shapes\": {\"x\": [1, 256, 56, 56]}}"},
+     build},
+    {.build = NULL},
+};

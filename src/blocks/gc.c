@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+//
+// Global Context: one attention map pools the whole map into a context, which is transformed and
+// fused into every position.
+#include "blocks/nn.h"
+
+// The context [N, C] and the map that pooled it.
+static vka_tensor pool_context(struct vka_scope *s, vka_tensor x)
+{
+    vka_graph *g = s->g;
+    if (vka_is(s, "pooling", "avg"))
+        return vka_reduce(g, VKA_REDUCE_MEAN, x, 1u << 2 | 1u << 3, false);
+    struct vka_layer mask = {.bias = VKA_BIAS};
+    vka_tensor logits = vka_pointwise(s, x, "conv_mask", 1, NULL, 0, &mask);
+    vka_tensor flat = vka_softmax(g, vka_flatten(g, logits, 2, 3), NULL); // [N, 1, P]
+    vka_give(s, "attn", vka_reshape(g, flat, vka_shape_of(g, logits)));
+    vka_tensor positions = vka_flatten(g, x, 2, 3); // [N, C, P]
+    return vka_squeeze(g, vka_matmul(g, positions, vka_transpose(g, flat, 1, 2), NULL), 2);
+}
+
+static vka_tensor transform(struct vka_scope *s, vka_tensor context, const char *name,
+                            int64_t planes, int act)
+{
+    vka_graph *g = s->g;
+    int64_t channels = vka_dim(g, context, 1);
+    vka_shape size = VKA_SHAPE(planes);
+    struct vka_layer first = {.bias = VKA_BIAS}, second = {.bias = VKA_BIAS, .act = {act, 0, 0}};
+    vka_tensor t = vka_linear(s, context, vka_name(s, "%s.fc1", name), planes, &first);
+    vka_tensor scale = vka_weight(s, vka_name(s, "%s.ln.weight", name), size);
+    vka_tensor shift = vka_weight(s, vka_name(s, "%s.ln.bias", name), size);
+    t = vka_norm(g, t, 1u << 1, vka_get_double(s, "ln_eps"), scale, shift);
+    return vka_linear(s, vka_act(g, t, VKA_ACT_RELU), vka_name(s, "%s.fc2", name), channels, &second);
+}
+
+static void build(struct vka_scope *s)
+{
+    vka_graph *g = s->g;
+    vka_tensor x = vka_in(s, "x");
+    if (!vka_expect_rank(s, "x", x, 4, 4))
+        return;
+    int64_t planes = vka_get_int(s, "planes");
+    if (planes == 0)
+        planes = (int64_t)((double)vka_dim(g, x, 1) * vka_get_double(s, "ratio"));
+    bool mul = vka_list_has(s, "fusion", "channel_mul"), add = vka_list_has(s, "fusion", "channel_add");
+    if (planes < 1) {
+        vka_scope_fail(s, "%lld channels with ratio %g leave a bottleneck of no width",
+                       (long long)vka_dim(g, x, 1), vka_get_double(s, "ratio"));
+        return;
+    }
+    if (!mul && !add) {
+        vka_scope_fail(s, "attribute 'fusion' is empty");
+        return;
+    }
+    vka_tensor context = pool_context(s, x), y = x;
+    vka_give(s, "context", context);
+    if (mul) {
+        vka_tensor term = transform(s, context, "channel_mul", planes, VKA_ACT_SIGMOID);
+        y = vka_mul(g, y, vka_channels(g, term, 4));
+        vka_give(s, "mul_term", term);
+    }
+    if (add) {
+        vka_tensor term = transform(s, context, "channel_add", planes, VKA_ACT_NONE);
+        y = vka_add(g, y, vka_channels(g, term, 4));
+        vka_give(s, "add_term", term);
+    }
+    vka_give(s, "y", y);
+}
+
+static const vka_attr_info attrs[] = {
+    {"ratio", "float", "0.0625", "0..1000000", "bottleneck width is trunc(C * ratio)"},
+    {"planes", "int", "0", ">= 0", "bottleneck width itself; 0: derive it"},
+    {"pooling", "string", "\"att\"", "att|avg", "attention pooling or global average"},
+    {"fusion", "list of string", "[\"channel_add\"]", "channel_add|channel_mul",
+     "one or both; multiplication comes first"},
+    {"ln_eps", "float", "1e-5", "> 0", ""},
+    {0},
+};
+static const vka_port_info inputs[] = {
+    {"x", "[N, C, H, W]", "f32", "", "feature map"},
+    {0},
+};
+#define TRANSFORM(f)                                                                               \
+    {f ".fc1.weight", "[P, C]", "f32", f, f "_conv.0.weight"},                                     \
+        {f ".fc1.bias", "[P]", "f32", f, f "_conv.0.bias"},                                        \
+        {f ".ln.weight", "[P]", "f32", f, f "_conv.1.weight"},                                     \
+        {f ".ln.bias", "[P]", "f32", f, f "_conv.1.bias"},                                         \
+        {f ".fc2.weight", "[C, P]", "f32", f, f "_conv.3.weight"},                                 \
+        {f ".fc2.bias", "[C]", "f32", f, f "_conv.3.bias"}
+static const vka_port_info weights[] = {
+    {"conv_mask.weight", "[1, C, 1, 1]", "f32", "pooling att", "conv_mask.weight"},
+    {"conv_mask.bias", "[1]", "f32", "pooling att", "conv_mask.bias"},
+    TRANSFORM("channel_add"),
+    TRANSFORM("channel_mul"),
+    {0},
+};
+static const vka_port_info outputs[] = {
+    {"y", "[N, C, H, W]", "f32", "", "result"},
+    {"context", "[N, C]", "f32", "", "pooled context"},
+    {"attn", "[N, 1, H, W]", "f32", "pooling att", "attention map, sums to 1"},
+    {"add_term", "[N, C]", "f32", "channel_add", "what is added"},
+    {"mul_term", "[N, C]", "f32", "channel_mul", "gate in (0, 1)"},
+    {0},
+};
+
+const struct vka_block_row vka_block_rows_gc[] = {
+    {{"gc", "Global Context: one attention map pools a context that is fused into every position",
+      "Cao, Xu, Lin, Wei, Hu: GCNet, ICCV 2019 workshops, arXiv 1904.11492", attrs, inputs, weights,
+      outputs, "{\"shapes\": {\"x\": [1, 256, 56, 56]}}"},
+     build},
+    {.build = NULL},
+};
