@@ -56,13 +56,12 @@ vka_tensor vka_in_i(struct vka_scope *s, const char *format, int i); // VKA_IN_I
 bool vka_expect(struct vka_scope *s, const char *name, vka_tensor t, vka_shape dims);
 bool vka_expect_rank(struct vka_scope *s, const char *name, vka_tensor t, int low, int high);
 
-// --- weights: "<prefix><name>" in the weight set, F32. A 0 in `shape` is a free size. ---
+// --- weights: "<prefix><name>" in the weight set, F32. A 0 in `shape` is a free size. Trailing axes
+// of size 1 may be more or fewer in the set ([O, C] and [O, C, 1, 1]). ---
 vka_tensor vka_weight(struct vka_scope *s, const char *name, vka_shape shape);
 vka_tensor vka_weight_if(struct vka_scope *s, const char *name, vka_shape shape); // 0 where absent
 bool vka_has_weight(struct vka_scope *s, const char *name);
-// The same number of elements in another shape counts as right where trailing axes of size 1
-// differ ([O, C] and [O, C, 1, 1]).
-vka_tensor vka_weight_2d(struct vka_scope *s, const char *name, int64_t rows, int64_t cols);
+int vka_weight_rank(struct vka_scope *s, const char *name); // -1 where absent
 const char *vka_name(struct vka_scope *s, const char *format, ...) VKA_PRINTF(2, 3); // pooled
 
 // --- outputs ---

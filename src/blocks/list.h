@@ -10,4 +10,9 @@
     X(nonlocal)                                                                                    \
     X(sdpa)                                                                                        \
     X(mha)                                                                                         \
-    X(learn_to_pay_attention)
+    X(learn_to_pay_attention)                                                                      \
+    X(convolution)                                                                                 \
+    X(normalization)                                                                               \
+    X(pooling)                                                                                     \
+    X(activation)                                                                                  \
+    X(tensor)

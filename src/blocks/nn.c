@@ -19,11 +19,17 @@ int vka_act_named(struct vka_scope *s, const char *name)
     return (int)vka_scope_fail(s, "there is no activation '%s'", name);
 }
 
+// "fc1" and "weight" as "fc1.weight"; no name leaves "weight".
+static const char *part(struct vka_scope *s, const char *name, const char *what)
+{
+    return *name ? vka_name(s, "%s.%s", name, what) : what;
+}
+
 static vka_tensor layer_bias(struct vka_scope *s, const char *name, int64_t out, enum vka_bias bias)
 {
     if (bias == VKA_NO_BIAS)
         return 0;
-    const char *full = vka_name(s, "%s.bias", name);
+    const char *full = part(s, name, "bias");
     return bias == VKA_BIAS ? vka_weight(s, full, VKA_SHAPE(out))
                             : vka_weight_if(s, full, VKA_SHAPE(out));
 }
@@ -34,7 +40,7 @@ vka_tensor vka_linear(struct vka_scope *s, vka_tensor x, const char *name, int64
     static const struct vka_layer plain = {0};
     vka_graph *g = s->g;
     p = p ? p : &plain;
-    vka_tensor w = vka_weight(s, vka_name(s, "%s.weight", name), VKA_SHAPE(out, vka_dim(g, x, -1)));
+    vka_tensor w = vka_weight(s, part(s, name, "weight"), VKA_SHAPE(out, vka_dim(g, x, -1)));
     struct vka_matmul m = {.act = p->act, .residual = p->residual,
                            .bias = layer_bias(s, name, vka_dim(g, w, 0), p->bias)};
     if (vka_rank(g, x) == 1)
@@ -56,10 +62,10 @@ void vka_batch_norm_affine(struct vka_scope *s, const char *name, int64_t channe
 {
     vka_graph *g = s->g;
     vka_shape size = VKA_SHAPE(channels);
-    vka_tensor weight = vka_weight_if(s, vka_name(s, "%s.weight", name), size);
-    vka_tensor bias = vka_weight_if(s, vka_name(s, "%s.bias", name), size);
-    vka_tensor mean = vka_weight(s, vka_name(s, "%s.running_mean", name), size);
-    vka_tensor var = vka_weight(s, vka_name(s, "%s.running_var", name), size);
+    vka_tensor weight = vka_weight_if(s, part(s, name, "weight"), size);
+    vka_tensor bias = vka_weight_if(s, part(s, name, "bias"), size);
+    vka_tensor mean = vka_weight(s, part(s, name, "running_mean"), size);
+    vka_tensor var = vka_weight(s, part(s, name, "running_var"), size);
     vka_tensor deviation = vka_act(g, vka_affine(g, var, 1.0, eps), VKA_ACT_SQRT);
     *scale = vka_div(g, weight ? weight : vka_constant_scalar(g, 1.0f), deviation);
     vka_tensor moved = vka_mul(g, mean, *scale);
@@ -99,7 +105,7 @@ vka_tensor vka_pointwise(struct vka_scope *s, vka_tensor x, const char *name, in
     vka_graph *g = s->g;
     p = p ? p : &plain;
     vka_shape shape = vka_shape_of(g, x);
-    vka_tensor w = vka_weight(s, vka_name(s, "%s.weight", name), VKA_SHAPE(out, vka_dim(g, x, 1)));
+    vka_tensor w = vka_weight(s, part(s, name, "weight"), VKA_SHAPE(out, vka_dim(g, x, 1)));
     out = vka_dim(g, w, 0);
     vka_tensor b = layer_bias(s, name, out, p->bias);
     if (bn)
@@ -125,7 +131,7 @@ vka_tensor vka_conv_layer(struct vka_scope *s, vka_tensor x, const char *name, i
     vka_shape shape = {.rank = vka_rank(g, x), .dim = {out, channels / groups}};
     for (int i = 2; i < shape.rank && kernel; i++)
         shape.dim[i] = kernel[i - 2];
-    vka_tensor w = vka_weight(s, vka_name(s, "%s.weight", name), shape);
+    vka_tensor w = vka_weight(s, part(s, name, "weight"), shape);
     c.bias = layer_bias(s, name, vka_dim(g, w, 0), bias);
     if (bn)
         fold_batch_norm(s, bn, bn_eps, &w, &c.bias);
@@ -136,8 +142,8 @@ vka_tensor vka_layer_norm(struct vka_scope *s, vka_tensor x, const char *name, d
 {
     vka_graph *g = s->g;
     vka_shape size = VKA_SHAPE(vka_dim(g, x, -1));
-    vka_tensor weight = vka_weight_if(s, vka_name(s, "%s.weight", name), size);
-    vka_tensor bias = vka_weight_if(s, vka_name(s, "%s.bias", name), size);
+    vka_tensor weight = vka_weight_if(s, part(s, name, "weight"), size);
+    vka_tensor bias = vka_weight_if(s, part(s, name, "bias"), size);
     return vka_norm(g, x, 1u << (vka_rank(g, x) - 1), eps, weight, bias);
 }
 
@@ -155,4 +161,21 @@ vka_tensor vka_join_heads(vka_graph *g, vka_tensor x)
 {
     x = vka_permute(g, x, (const int[]){0, 2, 1, 3});
     return vka_flatten(g, x, 2, 3);
+}
+
+vka_tensor vka_group_norm(struct vka_scope *s, vka_tensor x, const char *name, int64_t groups,
+                          double eps)
+{
+    vka_graph *g = s->g;
+    vka_shape shape = vka_shape_of(g, x);
+    int64_t n = shape.dim[0], channels = shape.dim[1];
+    vka_tensor weight = vka_weight_if(s, part(s, name, "weight"), VKA_SHAPE(channels));
+    vka_tensor bias = vka_weight_if(s, part(s, name, "bias"), VKA_SHAPE(channels));
+    vka_shape split = VKA_SHAPE(groups, channels / groups, 1);
+    if (weight)
+        weight = vka_reshape(g, weight, split);
+    if (bias)
+        bias = vka_reshape(g, bias, split);
+    x = vka_reshape(g, x, VKA_SHAPE(n, groups, channels / groups, -1));
+    return vka_reshape(g, vka_norm(g, x, 1u << 2 | 1u << 3, eps, weight, bias), shape);
 }

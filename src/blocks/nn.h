@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Phrases that blocks share: layers with weights, in PyTorch's layout and names.
+// Phrases that blocks share: layers with weights, in PyTorch's layout and names. A layer's name may
+// be "": its weights are "weight", "bias", ... then.
 #ifndef VKA_BLOCKS_NN_H
 #define VKA_BLOCKS_NN_H
 
@@ -42,6 +43,10 @@ vka_tensor vka_batch_norm(struct vka_scope *s, vka_tensor x, const char *name, d
 
 // Layer norm over the last axis: "<name>.weight", "<name>.bias" (optional).
 vka_tensor vka_layer_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps);
+
+// Group norm of [N, C, ...]: "<name>.weight", "<name>.bias" (both optional), groups divide C.
+vka_tensor vka_group_norm(struct vka_scope *s, vka_tensor x, const char *name, int64_t groups,
+                          double eps);
 
 // A vector [C] (or [N, C]) as [1, C, 1...] ([N, C, 1...]) that broadcasts over x of rank `rank`.
 vka_tensor vka_channels(vka_graph *g, vka_tensor v, int rank);

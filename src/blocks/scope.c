@@ -215,6 +215,12 @@ bool vka_has_weight(struct vka_scope *s, const char *name)
     return weight_index(s, name) >= 0;
 }
 
+int vka_weight_rank(struct vka_scope *s, const char *name)
+{
+    int index = weight_index(s, name);
+    return index < 0 ? -1 : s->g->weights->entries[index].shape.rank;
+}
+
 // The value of a weight: one for each, however often it is asked for.
 static vka_tensor weight_value(vka_graph *g, int index)
 {
