@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/gemm.h"
+#include "cpu/kernels.h"
+#include "cpu/threads.h"
+
+enum {
+    DEPTH = 256,           // of a block along k: a panel of b fills most of the first cache
+    BLOCK_COLS = 512,      // of b packed at once
+    BLOCK_ROWS = 1024,     // of a piece
+    FEW = 8,               // rows or columns that are worth a way of their own
+    SHARED_MOST = 8 << 20, // bytes of a packed once for all pieces
+    ALIGNED = 16,          // floats
+};
+
+enum way {
+    TILES,  // a and b packed
+    STRIPS, // few rows, b's rows stored whole: b is read once, as it lies
+    DOTS,   // few rows, b's columns stored whole
+};
+
+struct plan {
+    const struct vka_kernels *kernels;
+    enum way way;
+    bool swapped; // the transposed product, b^T a^T, is computed
+    struct vka_product p;
+    int64_t count;      // matrices
+    int64_t cols, rows; // of a piece
+    int64_t col_pieces, row_pieces;
+    int panel;             // rows of a packed panel of a
+    int64_t panels;        // of one matrix a
+    int64_t depth, depths; // along k
+    bool share_a, direct_b;
+    int64_t a_count;                          // different matrices a
+    int64_t shared_size, thread_size, b_size; // of scratch, in floats
+};
+
+struct job {
+    const struct vka_gemm *gemm;
+    struct plan plan;
+    const float *data[VKA_PRODUCT_OUT];
+    float *shared, *own;
+};
+
+static int64_t round_up(int64_t x, int64_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+static int64_t parts(int64_t x, int64_t of)
+{
+    return (x + of - 1) / of;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+// --- the plan ---
+
+static void swap_rows_and_columns(struct vka_product *p)
+{
+    struct vka_product_side a = p->side[VKA_PRODUCT_A];
+    p->side[VKA_PRODUCT_A] = p->side[VKA_PRODUCT_B];
+    p->side[VKA_PRODUCT_B] = a;
+    for (int r = 0; r < VKA_PRODUCT_ROLES; r++) {
+        int64_t row = p->side[r].row;
+        p->side[r].row = p->side[r].col;
+        p->side[r].col = row;
+    }
+    int64_t m = p->m;
+    p->m = p->n;
+    p->n = m;
+}
+
+static void choose_way(struct plan *t, bool makes_b)
+{
+    const struct vka_product *p = &t->p;
+    t->way = TILES;
+    if (makes_b)
+        return;
+    bool few_cols = p->n <= FEW && p->n < p->m;
+    bool lines_up = p->side[VKA_PRODUCT_A].col == 1 || p->side[VKA_PRODUCT_A].row == 1;
+    t->swapped = (few_cols && lines_up) || (p->n <= t->kernels->lanes && p->n < p->m);
+    if (t->swapped)
+        swap_rows_and_columns(&t->p);
+    if (p->m <= FEW && p->side[VKA_PRODUCT_B].row == 1)
+        t->way = DOTS;
+    else if (p->m <= VKA_STRIP_ROWS && p->side[VKA_PRODUCT_B].col == 1)
+        t->way = STRIPS;
+}
+
+// As many pieces as keep the threads busy to the end, none too small to be worth one.
+static void cut(struct plan *t, int threads)
+{
+    const struct vka_product *p = &t->p;
+    enum { SMALL = 1 << 17 }; // multiply-adds
+    int64_t unit = t->way == TILES ? t->kernels->tile_cols : t->kernels->strip_cols;
+    double work = (double)p->m * (double)p->n * (double)p->k * (double)t->count;
+    int64_t wanted = threads == 1 ? 1 : 4 * threads;
+    if (work / SMALL < (double)wanted)
+        wanted = work < SMALL ? 1 : (int64_t)(work / SMALL);
+    int64_t col_pieces = parts(wanted, t->count);
+    t->cols = round_up(parts(p->n, smaller(col_pieces, parts(p->n, unit))), unit);
+    t->cols = smaller(t->cols, BLOCK_COLS);
+    t->col_pieces = parts(p->n, t->cols);
+    int64_t row_pieces = t->way == TILES ? parts(wanted, t->count * t->col_pieces) : 1;
+    row_pieces = smaller(row_pieces, parts(t->panels, 2));
+    t->rows = parts(t->panels, row_pieces) * t->panel;
+    if (t->way == TILES)
+        t->rows = smaller(t->rows, BLOCK_ROWS / t->panel * t->panel);
+    t->row_pieces = parts(p->m, t->rows);
+}
+
+static bool same_for_all(const struct vka_product *p, enum vka_product_role role)
+{
+    for (int i = 0; i < p->rank; i++) {
+        if (p->side[role].batch[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+static void make_plan(struct plan *t, const struct vka_product *p, bool makes_b, int threads)
+{
+    *t = (struct plan){.kernels = vka_kernels(), .p = *p, .count = vka_product_count(p)};
+    choose_way(t, makes_b);
+    p = &t->p;
+    t->panels = t->way == TILES ? parts(p->m, t->kernels->tile_rows) : 1;
+    t->panel = (int)parts(p->m, t->panels); // panels of like heights: no thin one at the end
+    t->panels = parts(p->m, t->panel);
+    t->depths = parts(p->k, DEPTH);
+    t->depth = t->way == TILES ? round_up(parts(p->k, t->depths), 8) : p->k;
+    t->depths = parts(p->k, t->depth);
+    t->a_count = same_for_all(p, VKA_PRODUCT_A) ? 1 : t->count;
+    cut(t, threads);
+    int64_t a_size = t->panels * t->panel * p->k; // of one matrix, packed
+    bool packs = t->way == TILES;
+    t->share_a = packs && t->count * t->col_pieces > t->a_count &&
+                 a_size <= SHARED_MOST / (int64_t)sizeof(float) / t->a_count;
+    t->shared_size = t->share_a ? round_up(a_size * t->a_count, ALIGNED) : 0;
+    t->direct_b = packs && !makes_b && p->side[VKA_PRODUCT_B].col == 1 && t->panels <= 2;
+    int64_t own_a = packs ? (t->share_a ? 0 : t->rows * t->depth) : p->m * p->k;
+    int64_t cols = t->direct_b ? t->kernels->tile_cols : round_up(t->cols, t->kernels->tile_cols);
+    t->b_size = packs ? round_up(cols * t->depth, ALIGNED) : 0;
+    t->thread_size = t->b_size + round_up(own_a, ALIGNED);
+}
+
+size_t vka_gemm_scratch(const struct vka_product *p, bool makes_b, int threads)
+{
+    struct plan t;
+    make_plan(&t, p, makes_b, threads);
+    return (size_t)(t.shared_size + threads * t.thread_size) * sizeof(float);
+}
+
+// --- pieces ---
+
+struct piece {
+    int64_t index; // of the matrix
+    int64_t m0, m, n0, n;
+    const float *a, *b;
+    float *out;
+};
+
+static struct piece piece_of(const struct job *job, int64_t number)
+{
+    const struct plan *t = &job->plan;
+    struct piece x;
+    int64_t col = number % t->col_pieces, row = number / t->col_pieces % t->row_pieces;
+    x.index = number / t->col_pieces / t->row_pieces;
+    x.m0 = row * t->rows;
+    x.m = smaller(t->rows, t->p.m - x.m0);
+    x.n0 = col * t->cols;
+    x.n = smaller(t->cols, t->p.n - x.n0);
+    x.a = job->data[VKA_PRODUCT_A] + vka_product_start(&t->p, VKA_PRODUCT_A, x.index) +
+          x.m0 * t->p.side[VKA_PRODUCT_A].row;
+    x.b = job->data[VKA_PRODUCT_B];
+    if (x.b)
+        x.b +=
+            vka_product_start(&t->p, VKA_PRODUCT_B, x.index) + x.n0 * t->p.side[VKA_PRODUCT_B].col;
+    x.out = job->gemm->out + vka_product_start(&t->p, VKA_PRODUCT_OUT, x.index) +
+            x.m0 * t->p.side[VKA_PRODUCT_OUT].row + x.n0 * t->p.side[VKA_PRODUCT_OUT].col;
+    return x;
+}
+
+static void finish(const struct job *job, const struct piece *x)
+{
+    const struct vka_product *p = &job->plan.p;
+    struct vka_epilogue e = {.alpha = job->gemm->alpha, .act = job->gemm->act};
+    for (int i = 0; i < 2; i++) {
+        enum vka_product_role role = (enum vka_product_role)(VKA_PRODUCT_BIAS + i);
+        const struct vka_product_side *side = &p->side[role];
+        if (!job->data[role])
+            continue;
+        e.row[i] = side->row;
+        e.col[i] = side->col;
+        e.added[i] = job->data[role] + vka_product_start(p, role, x->index) + x->m0 * side->row +
+                     x->n0 * side->col;
+    }
+    vka_epilogue_run(&e, x->out, x->m, x->n, p->side[VKA_PRODUCT_OUT].row,
+                     p->side[VKA_PRODUCT_OUT].col);
+}
+
+// --- tiles ---
+
+// Packed a: blocks along k, in each the panels one after the other.
+static float *panel_of(const struct plan *t, float *packed, int64_t rows, int64_t block,
+                       int64_t panel)
+{
+    int64_t depth = smaller(t->depth, t->p.k - block * t->depth);
+    return packed + block * t->depth * rows + panel * t->panel * depth;
+}
+
+static void pack_panel(const struct plan *t, const float *a, float *dst, int64_t m, int64_t block,
+                       int64_t panel)
+{
+    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_A];
+    int64_t k0 = block * t->depth, m0 = panel * t->panel;
+    t->kernels->pack(dst, t->panel, a + m0 * side->row + k0 * side->col, side->row, side->col,
+                     (int)smaller(t->panel, m - m0), smaller(t->depth, t->p.k - k0));
+}
+
+static void share_panel(void *arg, int64_t number, int thread)
+{
+    (void)thread;
+    const struct job *job = arg;
+    const struct plan *t = &job->plan;
+    int64_t panel = number % t->panels, index = number / t->panels;
+    int64_t rows = t->panels * t->panel;
+    const float *a = job->data[VKA_PRODUCT_A] + vka_product_start(&t->p, VKA_PRODUCT_A, index);
+    float *packed = job->shared + index * rows * t->p.k;
+    for (int64_t block = 0; block < t->depths; block++)
+        pack_panel(t, a, panel_of(t, packed, rows, block, panel), t->p.m, block, panel);
+}
+
+// The output's columns lie apart: the tile is made aside.
+static void scattered_tile(const struct plan *t, int rows, int cols, int64_t k, const float *a,
+                           const float *b, int64_t b_step, float *out, bool add)
+{
+    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_OUT];
+    float sums[VKA_TILE_ROWS * VKA_TILE_COLS];
+    t->kernels->tile(rows, cols, k, a, t->panel, b, b_step, sums, VKA_TILE_COLS, false);
+    for (int j = 0; j < cols; j++) {
+        for (int i = 0; i < rows; i++) {
+            float *to = out + i * side->row + j * side->col;
+            *to = sums[i * VKA_TILE_COLS + j] + (add ? *to : 0);
+        }
+    }
+}
+
+// One panel of columns of b against all panels of a.
+static void tile_column(const struct plan *t, const struct piece *x, const float *packed, int64_t k,
+                        const float *b, int64_t b_step, int64_t j, bool add)
+{
+    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_OUT];
+    int cols = (int)smaller(t->kernels->tile_cols, x->n - j);
+    for (int64_t i = 0; i < x->m; i += t->panel) {
+        int rows = (int)smaller(t->panel, x->m - i);
+        float *out = x->out + i * side->row + j * side->col;
+        const float *a = packed + i * k;
+        if (side->col == 1)
+            t->kernels->tile(rows, cols, k, a, t->panel, b, b_step, out, side->row, add);
+        else
+            scattered_tile(t, rows, cols, k, a, b, b_step, out, add);
+    }
+}
+
+static void make_columns(const struct job *job, const struct piece *x, float *dst, int64_t k0,
+                         int64_t k, int64_t j)
+{
+    const struct plan *t = &job->plan;
+    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_B];
+    int width = t->kernels->tile_cols, cols = (int)smaller(width, x->n - j);
+    if (job->gemm->make_b)
+        job->gemm->make_b(job->gemm->make_arg, dst, width, x->index, k0, k, x->n0 + j, cols);
+    else
+        t->kernels->pack(dst, width, x->b + k0 * side->row + j * side->col, side->col, side->row,
+                         cols, k);
+}
+
+static void tile_piece(void *arg, int64_t number, int thread)
+{
+    struct job *job = arg;
+    const struct plan *t = &job->plan;
+    struct piece x = piece_of(job, number);
+    float *own_b = job->own + thread * t->thread_size, *own_a = own_b + t->b_size;
+    int64_t width = t->kernels->tile_cols, shared_rows = t->panels * t->panel;
+    float *shared = job->shared + (t->a_count == 1 ? 0 : x.index) * shared_rows * t->p.k;
+    for (int64_t block = 0; block < t->depths; block++) {
+        int64_t k0 = block * t->depth, k = smaller(t->depth, t->p.k - k0);
+        const float *packed = own_a;
+        if (t->share_a)
+            packed = panel_of(t, shared, shared_rows, block, x.m0 / t->panel);
+        for (int64_t i = 0; !t->share_a && i * t->panel < x.m; i++)
+            pack_panel(t, x.a, own_a + i * t->panel * k, x.m, block, i);
+        for (int64_t j = 0; j < x.n; j += width) {
+            const float *b = own_b;
+            int64_t b_step = width;
+            if (t->direct_b && x.n - j >= width) {
+                b_step = t->p.side[VKA_PRODUCT_B].row;
+                b = x.b + k0 * b_step + j;
+            } else {
+                make_columns(job, &x, own_b, k0, k, j);
+            }
+            tile_column(t, &x, packed, k, b, b_step, j, block > 0);
+        }
+    }
+    finish(job, &x);
+}
+
+// --- strips and dots ---
+
+static void strip_piece(void *arg, int64_t number, int thread)
+{
+    struct job *job = arg;
+    const struct plan *t = &job->plan;
+    struct piece x = piece_of(job, number);
+    const struct vka_product_side *a = &t->p.side[VKA_PRODUCT_A], *b = &t->p.side[VKA_PRODUCT_B];
+    const struct vka_product_side *out = &t->p.side[VKA_PRODUCT_OUT];
+    float *packed = job->own + thread * t->thread_size;
+    int rows = (int)x.m;
+    t->kernels->pack(packed, rows, x.a, a->row, a->col, rows, t->p.k);
+    for (int64_t j = 0; j < x.n; j += t->kernels->strip_cols) {
+        int cols = (int)smaller(t->kernels->strip_cols, x.n - j);
+        float sums[VKA_STRIP_ROWS * VKA_STRIP_COLS];
+        for (int64_t k0 = 0; k0 < t->p.k; k0 += DEPTH)
+            t->kernels->strip(rows, cols, smaller(DEPTH, t->p.k - k0), packed + k0 * rows, rows,
+                              x.b + j + k0 * b->row, b->row, sums, VKA_STRIP_COLS, k0 > 0);
+        for (int i = 0; i < rows; i++) {
+            for (int c = 0; c < cols; c++)
+                x.out[i * out->row + (j + c) * out->col] = sums[i * VKA_STRIP_COLS + c];
+        }
+    }
+    finish(job, &x);
+}
+
+static void dot_piece(void *arg, int64_t number, int thread)
+{
+    struct job *job = arg;
+    const struct plan *t = &job->plan;
+    struct piece x = piece_of(job, number);
+    const struct vka_product_side *a = &t->p.side[VKA_PRODUCT_A], *b = &t->p.side[VKA_PRODUCT_B];
+    const struct vka_product_side *out = &t->p.side[VKA_PRODUCT_OUT];
+    const float *rows = x.a;
+    int64_t row_step = a->row;
+    if (a->col != 1) {
+        float *packed = job->own + thread * t->thread_size;
+        for (int64_t i = 0; i < x.m; i++) {
+            for (int64_t k = 0; k < t->p.k; k++)
+                packed[i * t->p.k + k] = x.a[i * a->row + k * a->col];
+        }
+        rows = packed;
+        row_step = t->p.k;
+    }
+    for (int64_t j = 0; j < x.n; j += VKA_DOT_ROWS) {
+        for (int64_t i = 0; i < x.m; i += VKA_DOT_COLS)
+            t->kernels->dot((int)smaller(VKA_DOT_ROWS, x.n - j),
+                            (int)smaller(VKA_DOT_COLS, x.m - i), t->p.k, x.b + j * b->col, b->col,
+                            rows + i * row_step, row_step, x.out + i * out->row + j * out->col,
+                            out->col, out->row);
+    }
+    finish(job, &x);
+}
+
+void vka_gemm_run(const struct vka_gemm *gemm, struct vka_threads *threads, void *scratch)
+{
+    struct job job = {.gemm = gemm};
+    struct plan *t = &job.plan;
+    make_plan(t, &gemm->p, gemm->make_b != NULL, vka_threads_count(threads));
+    for (int r = 0; r < VKA_PRODUCT_OUT; r++)
+        job.data[r] = gemm->data[r];
+    if (t->swapped) {
+        job.data[VKA_PRODUCT_A] = gemm->data[VKA_PRODUCT_B];
+        job.data[VKA_PRODUCT_B] = gemm->data[VKA_PRODUCT_A];
+    }
+    job.shared = scratch;
+    job.own = job.shared + t->shared_size;
+    if (t->share_a)
+        vka_parallel(threads, t->a_count * t->panels, share_panel, &job);
+    int64_t pieces = t->count * t->col_pieces * t->row_pieces;
+    static void (*const ways[])(void *, int64_t, int) = {tile_piece, strip_piece, dot_piece};
+    vka_parallel(threads, pieces, ways[t->way], &job);
+}

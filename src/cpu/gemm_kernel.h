@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+//
+// Kernels of matrix products, for the instruction set of the file that includes this.
+#include "cpu/kernels.h"
+#include "cpu/vector.h"
+
+// Sums of a tile live in registers: ROWS x 2 vectors, the rest for b and one element of a.
+#if VKA_ISA == VKA_ISA_AVX512
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+enum { TILE_ROWS = 14, STRIP_VECTORS = 6 };
+#else
+#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+enum { TILE_ROWS = 6, STRIP_VECTORS = 3 };
+#endif
+enum { TILE_VECTORS = 2, MOST_VECTORS = 6 };
+_Static_assert(TILE_ROWS + 0 <= VKA_TILE_ROWS + 0 && TILE_VECTORS * LANES <= VKA_TILE_COLS &&
+                   STRIP_VECTORS * LANES <= VKA_STRIP_COLS,
+               "kernels.h");
+
+// `rows` and `vectors` are constants where this is called: the loops over them unroll. `last`: the
+// lanes of the last vector that count; `masked`: b ends there, too.
+INLINE void tile_body(int rows, int vectors, bool masked, lanes_t last, int64_t k, const float *a,
+                      int64_t a_step, const float *b, int64_t b_step, float *c, int64_t c_row,
+                      bool add)
+{
+    vec sum[TILE_ROWS][MOST_VECTORS];
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        UNROLL for (int j = 0; j < vectors; j++)
+        {
+            sum[i][j] = v_zero();
+        }
+    }
+    for (int64_t kk = 0; kk < k; kk++, a += a_step, b += b_step) {
+        vec bv[MOST_VECTORS];
+        UNROLL for (int j = 0; j < vectors; j++)
+        {
+            bv[j] = masked && j == vectors - 1 ? v_load_some(b + j * LANES, last)
+                                               : v_load(b + j * LANES);
+        }
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            vec av = v_set(a[i]);
+            UNROLL for (int j = 0; j < vectors; j++)
+            {
+                sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < rows; i++, c += c_row)
+    {
+        UNROLL for (int j = 0; j < vectors - 1; j++)
+        {
+            vec old = add ? v_load(c + j * LANES) : v_zero();
+            v_store(c + j * LANES, sum[i][j] + old);
+        }
+        float *end = c + (vectors - 1) * LANES;
+        vec old = add ? v_load_some(end, last) : v_zero();
+        v_store_some(end, sum[i][vectors - 1] + old, last);
+    }
+}
+
+typedef void (*tile_fn)(lanes_t last, int64_t k, const float *a, int64_t a_step, const float *b,
+                        int64_t b_step, float *c, int64_t c_row, bool add);
+
+#define TILE(rows, vectors, masked, name)                                                          \
+    KERNEL static void name##_##rows##_##vectors(lanes_t last, int64_t k, const float *a,          \
+                                                 int64_t a_step, const float *b, int64_t b_step,   \
+                                                 float *c, int64_t c_row, bool add)                \
+    {                                                                                              \
+        tile_body(rows, vectors, masked, last, k, a, a_step, b, b_step, c, c_row, add);            \
+    }
+#define TILES(rows)      TILE(rows, 1, false, tile) TILE(rows, 2, false, tile)
+#define TILE_NAMES(rows) {tile_##rows##_1, tile_##rows##_2},
+EACH_ROWS(TILES)
+static const tile_fn tiles[TILE_ROWS][TILE_VECTORS] = {EACH_ROWS(TILE_NAMES)};
+
+KERNEL static void tile(int rows, int cols, int64_t k, const float *a, int64_t a_step,
+                        const float *b, int64_t b_step, float *c, int64_t c_row, bool add)
+{
+    int vectors = (cols + LANES - 1) / LANES;
+    lanes_t last = v_first(cols - (vectors - 1) * LANES);
+    tiles[rows - 1][vectors - 1](last, k, a, a_step, b, b_step, c, c_row, add);
+}
+
+#if VKA_ISA == VKA_ISA_AVX512
+#define STRIPS(rows)                                                                               \
+    TILE(rows, 1, true, strip)                                                                     \
+    TILE(rows, 2, true, strip)                                                                     \
+    TILE(rows, 3, true, strip)                                                                     \
+    TILE(rows, 4, true, strip) TILE(rows, 5, true, strip) TILE(rows, 6, true, strip)
+#define STRIP_NAMES(rows)                                                                          \
+    {                                                                                              \
+        strip_##rows##_1, strip_##rows##_2, strip_##rows##_3, strip_##rows##_4, strip_##rows##_5,  \
+            strip_##rows##_6                                                                       \
+    }
+#else
+#define STRIPS(rows)                                                                               \
+    TILE(rows, 1, true, strip) TILE(rows, 2, true, strip) TILE(rows, 3, true, strip)
+#define STRIP_NAMES(rows)                                                                          \
+    {                                                                                              \
+        strip_##rows##_1, strip_##rows##_2, strip_##rows##_3                                       \
+    }
+#endif
+STRIPS(1)
+STRIPS(2)
+STRIPS(3)
+STRIPS(4)
+static const tile_fn strips[VKA_STRIP_ROWS][STRIP_VECTORS] = {STRIP_NAMES(1), STRIP_NAMES(2),
+                                                              STRIP_NAMES(3), STRIP_NAMES(4)};
+
+KERNEL static void strip(int rows, int cols, int64_t k, const float *a, int64_t a_step,
+                         const float *b, int64_t b_step, float *c, int64_t c_row, bool add)
+{
+    int vectors = (cols + LANES - 1) / LANES;
+    lanes_t last = v_first(cols - (vectors - 1) * LANES);
+    strips[rows - 1][vectors - 1](last, k, a, a_step, b, b_step, c, c_row, add);
+}
+
+// --- products of rows ---
+
+INLINE void dot_step(int rows, int cols, vec sum[VKA_DOT_ROWS][VKA_DOT_COLS], lanes_t some,
+                     bool whole, const float *a, int64_t a_row, const float *b, int64_t b_row)
+{
+    vec bv[VKA_DOT_COLS];
+    UNROLL for (int j = 0; j < cols; j++)
+    {
+        bv[j] = whole ? v_load(b + j * b_row) : v_load_some(b + j * b_row, some);
+    }
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        vec av = whole ? v_load(a + i * a_row) : v_load_some(a + i * a_row, some);
+        UNROLL for (int j = 0; j < cols; j++)
+        {
+            sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+        }
+    }
+}
+
+INLINE void dot_body(int rows, int cols, int64_t k, const float *a, int64_t a_row, const float *b,
+                     int64_t b_row, float *c, int64_t c_row, int64_t c_col)
+{
+    vec sum[VKA_DOT_ROWS][VKA_DOT_COLS];
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        UNROLL for (int j = 0; j < cols; j++)
+        {
+            sum[i][j] = v_zero();
+        }
+    }
+    int64_t kk = 0;
+    for (; kk + LANES <= k; kk += LANES)
+        dot_step(rows, cols, sum, v_first(LANES), true, a + kk, a_row, b + kk, b_row);
+    if (kk < k)
+        dot_step(rows, cols, sum, v_first(k - kk), false, a + kk, a_row, b + kk, b_row);
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        UNROLL for (int j = 0; j < cols; j++)
+        {
+            c[i * c_row + j * c_col] = v_sum(sum[i][j]);
+        }
+    }
+}
+
+#define DOT(rows, cols)                                                                            \
+    KERNEL static void dot_##rows##_##cols(int64_t k, const float *a, int64_t a_row,               \
+                                           const float *b, int64_t b_row, float *c, int64_t c_row, \
+                                           int64_t c_col)                                          \
+    {                                                                                              \
+        dot_body(rows, cols, k, a, a_row, b, b_row, c, c_row, c_col);                              \
+    }
+#define DOTS(rows) DOT(rows, 1) DOT(rows, 2) DOT(rows, 3) DOT(rows, 4)
+#define DOT_NAMES(rows)                                                                            \
+    {                                                                                              \
+        dot_##rows##_1, dot_##rows##_2, dot_##rows##_3, dot_##rows##_4                             \
+    }
+DOTS(1)
+DOTS(2)
+DOTS(3)
+DOTS(4)
+typedef void (*dot_fn)(int64_t k, const float *a, int64_t a_row, const float *b, int64_t b_row,
+                       float *c, int64_t c_row, int64_t c_col);
+static const dot_fn dots[VKA_DOT_ROWS][VKA_DOT_COLS] = {DOT_NAMES(1), DOT_NAMES(2), DOT_NAMES(3),
+                                                        DOT_NAMES(4)};
+
+KERNEL static void dot(int rows, int cols, int64_t k, const float *a, int64_t a_row, const float *b,
+                       int64_t b_row, float *c, int64_t c_row, int64_t c_col)
+{
+    dots[rows - 1][cols - 1](k, a, a_row, b, b_row, c, c_row, c_col);
+}
+
+// --- packing ---
+
+// Rows that lie together already.
+KERNEL static void pack_rows(float *dst, int width, const float *src, int64_t step, int count,
+                             int64_t k)
+{
+    for (int64_t kk = 0; kk < k; kk++, dst += width, src += step) {
+        for (int w = 0; w < width; w += LANES) {
+            int room = width - w < LANES ? width - w : LANES, have = count - w;
+            have = have < 0 ? 0 : have > LANES ? LANES : have;
+            v_store_some(dst + w, v_load_some(src + w, v_first(have)), v_first(room));
+        }
+    }
+}
+
+#if VKA_ISA == VKA_ISA_AVX512
+// Pairs, then fours of rows, then quarters change places.
+INLINE void transpose(vec r[16])
+{
+    vec t[16];
+    UNROLL for (int i = 0; i < 8; i++)
+    {
+        t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        __m512d lo0 = _mm512_castps_pd(t[4 * i]), lo1 = _mm512_castps_pd(t[4 * i + 2]);
+        __m512d hi0 = _mm512_castps_pd(t[4 * i + 1]), hi1 = _mm512_castps_pd(t[4 * i + 3]);
+        r[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(lo0, lo1));
+        r[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(lo0, lo1));
+        r[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(hi0, hi1));
+        r[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(hi0, hi1));
+    }
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        r[i] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+        r[i + 4] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0x88);
+        r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+        r[i + 12] = _mm512_shuffle_f32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
+#elif VKA_ISA == VKA_ISA_AVX2
+INLINE void transpose(vec r[8])
+{
+    vec t[8];
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    UNROLL for (int i = 0; i < 2; i++)
+    {
+        r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+        r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xee);
+        r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
+        r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xee);
+    }
+    UNROLL for (int i = 0; i < 4; i++)
+    {
+        t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+    }
+    UNROLL for (int i = 0; i < 8; i++)
+    {
+        r[i] = t[i];
+    }
+}
+#else
+INLINE void transpose(vec r[4])
+{
+    vec t[4];
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++)
+            t[i][j] = r[j][i];
+    }
+    memcpy(r, t, sizeof t);
+}
+#endif
+
+// Columns that lie together: LANES x LANES elements at a time.
+KERNEL static void pack_columns(float *dst, int width, const float *src, int64_t along, int count,
+                                int64_t k)
+{
+    for (int w = 0; w < width; w += LANES) {
+        int room = width - w < LANES ? width - w : LANES;
+        lanes_t some = v_first(room);
+        for (int64_t kk = 0; kk < k; kk += LANES) {
+            int64_t left = k - kk < LANES ? k - kk : LANES;
+            lanes_t have = v_first(left);
+            vec r[LANES];
+            UNROLL for (int i = 0; i < LANES; i++)
+            {
+                r[i] = w + i < count ? v_load_some(src + (w + i) * along + kk, have) : v_zero();
+            }
+            transpose(r);
+            float *to = dst + kk * width + w;
+            UNROLL for (int i = 0; i < LANES; i++)
+            {
+                if (i < left)
+                    v_store_some(to + i * width, r[i], some);
+            }
+        }
+    }
+}
+
+KERNEL static void pack(float *dst, int width, const float *src, int64_t along, int64_t step,
+                        int count, int64_t k)
+{
+    if (along == 1) {
+        pack_rows(dst, width, src, step, count, k);
+        return;
+    }
+    if (step == 1) {
+        pack_columns(dst, width, src, along, count, k);
+        return;
+    }
+    for (int64_t kk = 0; kk < k; kk++, dst += width) {
+        for (int w = 0; w < width; w++)
+            dst[w] = w < count ? src[w * along + kk * step] : 0;
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+//
+// All kernels of one instruction set and their table, for kernels_<isa>.c.
+#include "cpu/gemm_kernel.h"
+
+extern const struct vka_kernels VKA_KERNELS;
+const struct vka_kernels VKA_KERNELS = {
+    .name = VKA_KERNELS_NAME,
+    .lanes = LANES,
+    .tile_rows = TILE_ROWS,
+    .tile_cols = TILE_VECTORS * LANES,
+    .strip_cols = STRIP_VECTORS * LANES,
+    .tile = tile,
+    .strip = strip,
+    .dot = dot,
+    .pack = pack,
+};

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+//
+// Vectors of LANES floats for the kernels that are compiled once per instruction set: the file that
+// includes this has defined VKA_ISA as VKA_ISA_AVX512, VKA_ISA_AVX2 or VKA_ISA_PLAIN. Every
+// function that uses vectors is marked KERNEL, the small ones INLINE; neither needs compiler flags.
+#ifndef VKA_CPU_VECTOR_H
+#define VKA_CPU_VECTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VKA_ISA_PLAIN  0
+#define VKA_ISA_AVX2   1
+#define VKA_ISA_AVX512 2
+
+#if VKA_ISA == VKA_ISA_AVX512
+#include <immintrin.h>
+#define KERNEL __attribute__((target("avx512f,avx2,fma")))
+enum { LANES = 16 };
+typedef __m512 vec;
+typedef __m512i ivec;
+typedef __mmask16 lanes_t; // which lanes
+#elif VKA_ISA == VKA_ISA_AVX2
+#include <immintrin.h>
+#define KERNEL __attribute__((target("avx2,fma")))
+enum { LANES = 8 };
+typedef __m256 vec;
+typedef __m256i lanes_t;
+#else
+#define KERNEL
+enum { LANES = 4 };
+typedef float vec __attribute__((vector_size(16)));
+typedef int32_t lanes_t __attribute__((vector_size(16)));
+#endif
+
+#define INLINE KERNEL static inline __attribute__((always_inline, unused))
+
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+// --- each instruction set's own ---
+
+#if VKA_ISA == VKA_ISA_AVX512
+INLINE vec v_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+INLINE vec v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+INLINE void v_store(float *p, vec v)
+{
+    _mm512_storeu_ps(p, v);
+}
+INLINE lanes_t v_first(int64_t n) // the first n lanes, n from 0 to LANES
+{
+    return (lanes_t)((1u << n) - 1);
+}
+INLINE vec v_load_some(const float *p, lanes_t some) // 0 in the others
+{
+    return _mm512_maskz_loadu_ps(some, p);
+}
+INLINE void v_store_some(float *p, vec v, lanes_t some)
+{
+    _mm512_mask_storeu_ps(p, some, v);
+}
+INLINE vec v_fma(vec a, vec b, vec c) // a * b + c
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+INLINE vec v_max(vec a, vec b) // b where one is NaN
+{
+    return _mm512_max_ps(a, b);
+}
+INLINE float v_sum(vec a)
+{
+    return _mm512_reduce_add_ps(a);
+}
+INLINE lanes_t v_words(const int32_t *p) // lanes whose word isn't 0
+{
+    __m512i w = _mm512_loadu_si512(p);
+    return _mm512_test_epi32_mask(w, w);
+}
+INLINE lanes_t v_less(vec a, vec b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+INLINE vec v_select(lanes_t some, vec a, vec b) // a in those lanes, else b
+{
+    return _mm512_mask_blend_ps(some, b, a);
+}
+// 2^x: x rounded to whole and rest, the rest by a polynomial.
+INLINE vec v_whole(vec x)
+{
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+INLINE vec v_scale2(vec a, vec whole) // a * 2^whole
+{
+    return _mm512_scalef_ps(a, whole);
+}
+#elif VKA_ISA == VKA_ISA_AVX2
+INLINE vec v_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+INLINE vec v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+INLINE void v_store(float *p, vec v)
+{
+    _mm256_storeu_ps(p, v);
+}
+INLINE lanes_t v_first(int64_t n)
+{
+    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), index);
+}
+INLINE vec v_load_some(const float *p, lanes_t some)
+{
+    return _mm256_maskload_ps(p, some);
+}
+INLINE void v_store_some(float *p, vec v, lanes_t some)
+{
+    _mm256_maskstore_ps(p, some, v);
+}
+INLINE vec v_fma(vec a, vec b, vec c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+INLINE vec v_max(vec a, vec b)
+{
+    return _mm256_max_ps(a, b);
+}
+INLINE float v_sum(vec a)
+{
+    __m128 h = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    h = _mm_add_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
+}
+INLINE lanes_t v_words(const int32_t *p)
+{
+    __m256i zero = _mm256_cmpeq_epi32(_mm256_loadu_si256((const void *)p), _mm256_setzero_si256());
+    return _mm256_xor_si256(zero, _mm256_set1_epi32(-1));
+}
+INLINE lanes_t v_less(vec a, vec b)
+{
+    return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+INLINE vec v_select(lanes_t some, vec a, vec b)
+{
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(some));
+}
+INLINE vec v_whole(vec x)
+{
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+INLINE vec v_scale2(vec a, vec whole)
+{
+    // In two halves: 2^whole alone may be below the normal numbers.
+    __m256i w = _mm256_cvtps_epi32(whole), half = _mm256_srai_epi32(w, 1);
+    __m256i bias = _mm256_set1_epi32(127), rest = _mm256_sub_epi32(w, half);
+    __m256 f = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+    __m256 e = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
+    return _mm256_mul_ps(_mm256_mul_ps(a, f), e);
+}
+#else
+INLINE vec v_set(float x)
+{
+    return (vec){x, x, x, x};
+}
+INLINE vec v_load(const float *p)
+{
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE void v_store(float *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+INLINE lanes_t v_first(int64_t n)
+{
+    return (lanes_t){0, 1, 2, 3} < (int32_t)n;
+}
+INLINE vec v_load_some(const float *p, lanes_t some)
+{
+    vec v = v_set(0);
+    for (int i = 0; i < LANES; i++) {
+        if (some[i])
+            v[i] = p[i];
+    }
+    return v;
+}
+INLINE void v_store_some(float *p, vec v, lanes_t some)
+{
+    for (int i = 0; i < LANES; i++) {
+        if (some[i])
+            p[i] = v[i];
+    }
+}
+INLINE vec v_fma(vec a, vec b, vec c)
+{
+    return a * b + c;
+}
+INLINE vec v_select(lanes_t some, vec a, vec b)
+{
+    return (vec)(((lanes_t)a & some) | ((lanes_t)b & ~some));
+}
+INLINE lanes_t v_less(vec a, vec b)
+{
+    return a < b;
+}
+INLINE vec v_max(vec a, vec b)
+{
+    return v_select(b < a, a, b);
+}
+INLINE float v_sum(vec a)
+{
+    return (a[0] + a[2]) + (a[1] + a[3]);
+}
+INLINE lanes_t v_words(const int32_t *p)
+{
+    lanes_t w;
+    memcpy(&w, p, sizeof w);
+    return w != 0;
+}
+INLINE vec v_whole(vec x)
+{
+    const vec magic = {0x1.8p23f, 0x1.8p23f, 0x1.8p23f, 0x1.8p23f}; // |x| is far below 2^22
+    return (x + magic) - magic;
+}
+INLINE vec v_scale2(vec a, vec whole)
+{
+    lanes_t w = __builtin_convertvector(whole, lanes_t), half = w >> 1;
+    return a * (vec)((half + 127) << 23) * (vec)((w - half + 127) << 23);
+}
+#endif
+
+// --- from those ---
+
+INLINE vec v_zero(void)
+{
+    return v_set(0);
+}
+
+// 2^x within 2 units in the last place; 0 below -150, so for -inf, and NaN for NaN. x at most 0 in
+// use; up to 127 is right, too. 2^f = 1 + f P(f) for |f| <= 1/2: P fitted for the least relative
+// error.
+INLINE vec v_exp2(vec x)
+{
+    x = v_max(v_set(-160), x); // keeps NaN: it is the second operand
+    vec whole = v_whole(x), f = x - whole;
+    vec y = v_set(0x1.41fbf0p-13f);
+    y = v_fma(y, f, v_set(0x1.5f3df8p-10f));
+    y = v_fma(y, f, v_set(0x1.3b2d4cp-7f));
+    y = v_fma(y, f, v_set(0x1.c6aeeap-5f));
+    y = v_fma(y, f, v_set(0x1.ebfbdcp-3f));
+    y = v_fma(y, f, v_set(0x1.62e430p-1f));
+    y = v_fma(y, f, v_set(1));
+    return v_scale2(y, whole);
+}
+
+#endif
