@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+//
+// The wrappers: each counts, perhaps fails, and calls on; some then change what comes back.
+#include "vk_calls.h"
+
+#include <string.h>
+
+struct vk_calls vk_calls;
+
+static PFN_vkGetInstanceProcAddr real_get;
+
+static struct {
+#define MEMBER(name, ...) PFN_##name name;
+    VK_CALLS_RESULT(MEMBER) VK_CALLS_DESTROY(MEMBER) VK_CALLS_VOID(MEMBER)
+#undef MEMBER
+} real;
+
+static bool fails(const char *name)
+{
+    unsigned n = ++vk_calls.failable;
+    if (!vk_calls.fail_at || n < vk_calls.fail_at || (n > vk_calls.fail_at && !vk_calls.fail_on))
+        return false;
+    if (!vk_calls.failed)
+        vk_calls.failed = name;
+    return true;
+}
+
+#define WRAP_RESULT(name, params, args, made)                                                      \
+    static VKAPI_ATTR VkResult VKAPI_CALL wrap_##name params                                       \
+    {                                                                                              \
+        vk_calls.count[CALL_##name]++;                                                             \
+        if (fails(#name))                                                                          \
+            return vk_calls.fail_with;                                                             \
+        VkResult result = real.name args;                                                          \
+        vk_calls.alive += result >= 0 ? made : 0;                                                  \
+        return result;                                                                             \
+    }
+VK_CALLS_RESULT(WRAP_RESULT)
+
+#define WRAP_DESTROY(name, params, args)                                                           \
+    static VKAPI_ATTR void VKAPI_CALL wrap_##name params                                           \
+    {                                                                                              \
+        vk_calls.count[CALL_##name]++;                                                             \
+        vk_calls.alive -= b != VK_NULL_HANDLE;                                                     \
+        real.name args;                                                                            \
+    }
+VK_CALLS_DESTROY(WRAP_DESTROY)
+
+#define WRAP_VOID(name, params, args)                                                              \
+    static VKAPI_ATTR void VKAPI_CALL wrap_##name params                                           \
+    {                                                                                              \
+        vk_calls.count[CALL_##name]++;                                                             \
+        vk_calls.alive -=                                                                          \
+            CALL_##name == CALL_vkDestroyInstance || CALL_##name == CALL_vkDestroyDevice;          \
+        real.name args;                                                                            \
+    }
+VK_CALLS_VOID(WRAP_VOID)
+
+// --- another machine ---
+
+static VKAPI_ATTR VkResult VKAPI_CALL fake_devices(VkInstance instance, uint32_t *count,
+                                                   VkPhysicalDevice *devices)
+{
+    uint32_t room = *count / 2;
+    if (!vk_calls.twice)
+        return wrap_vkEnumeratePhysicalDevices(instance, count, devices);
+    VkResult result = wrap_vkEnumeratePhysicalDevices(instance, devices ? &room : count, devices);
+    *count = devices ? room * 2 : *count * 2;
+    for (uint32_t i = 0; devices && i < room; i++)
+        devices[room + i] = devices[i];
+    return result;
+}
+
+static void fake_one(VkPhysicalDeviceProperties *p)
+{
+    if (vk_calls.api_1_0)
+        p->apiVersion = VK_API_VERSION_1_0;
+    if (vk_calls.discrete)
+        p->deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+    if (vk_calls.max_allocations)
+        p->limits.maxMemoryAllocationCount = vk_calls.max_allocations;
+}
+
+static VKAPI_ATTR void VKAPI_CALL fake_properties(VkPhysicalDevice device,
+                                                  VkPhysicalDeviceProperties *p)
+{
+    wrap_vkGetPhysicalDeviceProperties(device, p);
+    fake_one(p);
+}
+
+static VKAPI_ATTR void VKAPI_CALL fake_properties2(VkPhysicalDevice device,
+                                                   VkPhysicalDeviceProperties2 *p)
+{
+    wrap_vkGetPhysicalDeviceProperties2(device, p);
+    fake_one(&p->properties);
+}
+
+static VKAPI_ATTR void VKAPI_CALL fake_queues(VkPhysicalDevice device, uint32_t *count,
+                                              VkQueueFamilyProperties *families)
+{
+    wrap_vkGetPhysicalDeviceQueueFamilyProperties(device, count, families);
+    for (uint32_t i = 0; families && vk_calls.no_queue && i < *count; i++)
+        families[i].queueFlags = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_TRANSFER_BIT;
+}
+
+// Types 0: the device's own; 1: the host's, for writing; 2: the host's, cached; 3: both reach it.
+// Behind all of them stands type 0 of the driver, which must be one that the host reaches.
+static const VkMemoryPropertyFlags fake_flags[] = {
+    VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
+    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+};
+
+static VKAPI_ATTR void VKAPI_CALL fake_memory(VkPhysicalDevice device,
+                                              VkPhysicalDeviceMemoryProperties *m)
+{
+    wrap_vkGetPhysicalDeviceMemoryProperties(device, m);
+    if (!vk_calls.discrete)
+        return;
+    m->memoryHeapCount = 2;
+    m->memoryHeaps[1] = (VkMemoryHeap){.size = m->memoryHeaps[0].size};
+    m->memoryTypeCount = vk_calls.window ? 4 : 3;
+    for (uint32_t i = 0; i < m->memoryTypeCount; i++)
+        m->memoryTypes[i] = (VkMemoryType){
+            fake_flags[i], fake_flags[i] & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT ? 0 : 1};
+}
+
+static VKAPI_ATTR void VKAPI_CALL fake_requirements(VkDevice device, VkBuffer buffer,
+                                                    VkMemoryRequirements *r)
+{
+    wrap_vkGetBufferMemoryRequirements(device, buffer, r);
+    if (vk_calls.discrete)
+        r->memoryTypeBits = vk_calls.window ? 15 : 7;
+}
+
+static struct {
+    VkDeviceMemory memory;
+    uint32_t type;
+} allocated[256];
+
+static VKAPI_ATTR VkResult VKAPI_CALL fake_allocate(VkDevice device,
+                                                    const VkMemoryAllocateInfo *info,
+                                                    const VkAllocationCallbacks *callbacks,
+                                                    VkDeviceMemory *memory)
+{
+    VkMemoryAllocateInfo moved = *info;
+    if (vk_calls.discrete)
+        moved.memoryTypeIndex = 0;
+    VkResult result = wrap_vkAllocateMemory(device, &moved, callbacks, memory);
+    unsigned at = vk_calls.count[CALL_vkAllocateMemory] % 256;
+    if (result == VK_SUCCESS) {
+        allocated[at].memory = *memory;
+        allocated[at].type = info->memoryTypeIndex;
+    }
+    return result;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fake_map(VkDevice device, VkDeviceMemory memory,
+                                               VkDeviceSize offset, VkDeviceSize size,
+                                               VkMemoryMapFlags flags, void **map)
+{
+    for (int i = 0; vk_calls.discrete && i < 256; i++)
+        vk_calls.wrong += allocated[i].memory == memory && allocated[i].type == 0;
+    return wrap_vkMapMemory(device, memory, offset, size, flags, map);
+}
+
+// --- handing them out ---
+
+static PFN_vkVoidFunction find_wrapper(const char *name)
+{
+    static const struct {
+        const char *name;
+        PFN_vkVoidFunction function;
+    } list[] = {{"vkEnumeratePhysicalDevices", (PFN_vkVoidFunction)fake_devices},
+                {"vkGetPhysicalDeviceProperties", (PFN_vkVoidFunction)fake_properties},
+                {"vkGetPhysicalDeviceProperties2", (PFN_vkVoidFunction)fake_properties2},
+                {"vkGetPhysicalDeviceQueueFamilyProperties", (PFN_vkVoidFunction)fake_queues},
+                {"vkGetPhysicalDeviceMemoryProperties", (PFN_vkVoidFunction)fake_memory},
+                {"vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)fake_requirements},
+                {"vkAllocateMemory", (PFN_vkVoidFunction)fake_allocate},
+                {"vkMapMemory", (PFN_vkVoidFunction)fake_map},
+#define ROW(name, ...) {#name, (PFN_vkVoidFunction)wrap_##name},
+                VK_CALLS_RESULT(ROW) VK_CALLS_DESTROY(ROW) VK_CALLS_VOID(ROW)
+#undef ROW
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        if (strcmp(list[i].name, name) == 0)
+            return list[i].function;
+    }
+    return NULL;
+}
+
+static PFN_vkGetDeviceProcAddr real_get_device;
+
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device(VkDevice device, const char *name)
+{
+    PFN_vkVoidFunction wrapper = find_wrapper(name);
+    return wrapper ? wrapper : real_get_device(device, name);
+}
+
+// The loader's own functions serve every device, so one table is enough.
+static void load_real(VkInstance instance)
+{
+#define LOAD(name, ...)                                                                            \
+    if (strcmp(#name, "vkCreateInstance") != 0)                                                    \
+        real.name = (PFN_##name)real_get(instance, #name);
+    VK_CALLS_RESULT(LOAD)
+    VK_CALLS_DESTROY(LOAD) VK_CALLS_VOID(LOAD)
+#undef LOAD
+        real_get_device = (PFN_vkGetDeviceProcAddr)real_get(instance, "vkGetDeviceProcAddr");
+}
+
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get(VkInstance instance, const char *name)
+{
+    if (!instance) {
+        real.vkCreateInstance = (PFN_vkCreateInstance)real_get(NULL, "vkCreateInstance");
+        return strcmp(name, "vkCreateInstance") == 0 ? find_wrapper(name) : real_get(NULL, name);
+    }
+    if (strcmp(name, "vkGetDeviceProcAddr") == 0) {
+        load_real(instance);
+        return (PFN_vkVoidFunction)get_device;
+    }
+    PFN_vkVoidFunction wrapper = find_wrapper(name);
+    return wrapper ? wrapper : real_get(instance, name);
+}
+
+static PFN_vkGetInstanceProcAddr find(void)
+{
+    return real_get ? get : NULL;
+}
+
+void vk_calls_begin(void)
+{
+    vka_vk_wrap(NULL);
+    real_get = vka_loader_find();
+    memset(&vk_calls, 0, sizeof vk_calls);
+    memset(allocated, 0, sizeof allocated);
+    vka_vk_wrap(find);
+}
+
+void vk_calls_end(void)
+{
+    vka_vk_wrap(NULL);
+}
