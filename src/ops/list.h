@@ -4,4 +4,6 @@
 // shaders/push/<name>.h and tests/ops/<name>.c; Y(name) for an op that dispatches other ops' modules
 // (or is always expanded) and has no shader of its own. The constructors are in ops/ops.h.
 #define VKA_OPS(X, Y)                                                                              \
-    X(unary)
+    X(unary)                                                                                       \
+    X(binary)                                                                                      \
+    X(copy)

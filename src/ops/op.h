@@ -6,6 +6,7 @@
 #define VKA_OPS_OP_H
 
 #include "graph/graph.h"
+#include "ops/list.h"
 
 // An operand as kernels and launches see it: shape and strides, in elements. On the CPU `data`
 // points at the first element; on a device `offset` counts from the start of the base `id`.
@@ -158,6 +159,9 @@ struct vka_op {
 };
 
 // The list's rows.
+#define VKA_OP_ROW(name) extern const struct vka_op vka_op_##name;
+VKA_OPS(VKA_OP_ROW, VKA_OP_ROW)
+#undef VKA_OP_ROW
 const struct vka_op *vka_op_find(const char *name);
 const struct vka_op *vka_op_at(int index); // NULL past the end
 

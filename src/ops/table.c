@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // The table of operations, out of ops/list.h.
-#include "ops/list.h"
 #include "ops/op.h"
 
 #include <string.h>
-
-#define VKA_DECLARE(name) extern const struct vka_op vka_op_##name;
-VKA_OPS(VKA_DECLARE, VKA_DECLARE)
 
 static const struct vka_op *const ops[] = {
 #define VKA_ROW(name) &vka_op_##name,

@@ -58,7 +58,8 @@ static vka_result describe(const struct vka_vk_plan *plan, const struct vka_disp
 {
     struct vka_vk_device *d = plan->d;
     const struct vka_binding *b = &dispatch->bindings[i];
-    uint64_t room = plan->program->places[b->base].bytes, offset;
+    // A place goes on to its alignment: an odd number of 16-bit floats is bound in whole words.
+    uint64_t room = (plan->program->places[b->base].bytes + 3) / 4 * 4, offset;
     if (b->begin >= b->end || b->end > room)
         return vka_error(d->context, VKA_ERROR_INVALID,
                          "shader %s: binding %d is bytes %" PRIu64 "..%" PRIu64

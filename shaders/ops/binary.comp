@@ -1,0 +1,120 @@
+#version 450
+// SPDX-License-Identifier: MIT
+//
+// binary: y = act(a op b), one invocation an element. VKA_INT_IN, VKA_INT_OUT: integers and bools.
+#extension GL_GOOGLE_include_directive : require
+#include "types.glsl"
+#include "activation.glsl"
+#include "binary.h"
+#include "strided.glsl"
+
+layout(constant_id = 4) const int KIND = 0;
+layout(constant_id = 5) const int ACT = 0;
+
+#ifdef VKA_INT_IN
+BUFFER_INT_IN(0, a);
+BUFFER_INT_IN(1, b);
+#define VALUE          int
+#define VALUE_AT(x, i) x.v[i]
+#else
+BUFFER_IN(0, a);
+BUFFER_IN(1, b);
+#define VALUE          float
+#define VALUE_AT(x, i) LOAD(x, i)
+#endif
+#ifdef VKA_INT_OUT
+BUFFER_INT_OUT(2, y);
+#else
+BUFFER_OUT(2, y);
+#endif
+
+bool compare(VALUE x, VALUE z)
+{
+    switch (KIND) {
+    case BINARY_LT:
+        return x < z;
+    case BINARY_LE:
+        return x <= z;
+    case BINARY_GT:
+        return x > z;
+    case BINARY_GE:
+        return x >= z;
+    case BINARY_EQ:
+        return x == z;
+    default:
+        return x != z;
+    }
+}
+
+#ifdef VKA_INT_IN
+int combine(int x, int z)
+{
+    switch (KIND) {
+    case BINARY_ADD:
+        return x + z;
+    case BINARY_SUB:
+        return x - z;
+    case BINARY_MUL:
+        return x * z;
+    case BINARY_MIN:
+        return min(x, z);
+    case BINARY_MAX:
+        return max(x, z);
+    default:
+        return KIND == BINARY_AND  ? int(x != 0 && z != 0)
+               : KIND == BINARY_OR ? int((x | z) != 0)
+                                   : int((x != 0) != (z != 0));
+    }
+}
+#else
+float combine(float x, float z)
+{
+    switch (KIND) {
+    case BINARY_ADD:
+        return x + z;
+    case BINARY_SUB:
+        return x - z;
+    case BINARY_MUL:
+        return x * z;
+    case BINARY_DIV:
+        return x / z;
+    case BINARY_POW:
+        return vka_powf(x, z);
+    default:
+        if (is_nan(x) || is_nan(z))
+            return is_nan(x) ? x : z;
+        return KIND == BINARY_MIN ? min(x, z) : max(x, z);
+    }
+}
+#endif
+
+// The compiler may take every comparison for one of numbers: what is no number is told apart first.
+bool unordered(VALUE x, VALUE z)
+{
+#ifdef VKA_INT_IN
+    return false;
+#else
+    return is_nan(x) || is_nan(z);
+#endif
+}
+
+void main()
+{
+    uint i = global_index();
+    if (i >= p.count)
+        return;
+    uvec4 at = strided_coords(i);
+    VALUE x = VALUE_AT(a, strided_index(0, at)), z = VALUE_AT(b, strided_index(1, at));
+    uint to = strided_index(2, at);
+#ifdef VKA_INT_OUT
+    if (KIND >= BINARY_LT && KIND <= BINARY_NE) {
+        y.v[to] = int(unordered(x, z) ? KIND == BINARY_NE : compare(x, z));
+        return;
+    }
+#endif
+#if defined(VKA_INT_IN)
+    y.v[to] = combine(x, z);
+#elif !defined(VKA_INT_OUT)
+    STORE(y, to, vka_activate(ACT, combine(x, z), p.act_a, p.act_b));
+#endif
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+//
+// Several operands walked through together: their axes collapsed to the fewest, then run through in
+// pieces over the threads, or written into push constants for shaders/common/strided.glsl.
+#ifndef VKA_OPS_STRIDED_H
+#define VKA_OPS_STRIDED_H
+
+#include "cpu/threads.h"
+#include "ops/op.h"
+
+enum {
+    VKA_STRIDED_OPERANDS = 4,
+    VKA_STRIDED_AXES = 4,  // what a shader takes; axes beyond become dispatches of their own
+    VKA_STRIDED_SPAN = 512 // elements that kernels gather at a time
+};
+
+struct vka_strided {
+    int n; // operands
+    int rank;
+    int64_t dim[VKA_MAX_RANK];                          // the last axis varies fastest
+    int64_t stride[VKA_STRIDED_OPERANDS][VKA_MAX_RANK]; // 0: repeats
+};
+
+// `shape`: what the operands broadcast to (aligned right); `arrays`: n of them. Axes of size 1 go,
+// neighbours that every operand runs through as one are merged. A scalar gets one axis of size 1.
+struct vka_strided vka_strided_of(const struct vka_array *shape, int n,
+                                  const struct vka_array *const *arrays);
+// As above for axes `first` .. `first + count - 1` in a given order: order[i] is an axis of
+// `shape`.
+struct vka_strided vka_strided_axes(const struct vka_array *shape, int n,
+                                    const struct vka_array *const *arrays, const int *order,
+                                    int count);
+int64_t vka_strided_count(const struct vka_strided *s);
+
+// --- CPU ---
+
+// Elements at[k], at[k] + stride[k][last axis], ... of operand k, `count` of them, `index` the
+// first one's number in row-major order.
+typedef void (*vka_strided_fn)(void *arg, const struct vka_strided *s, const int64_t *at,
+                               int64_t index, int64_t count);
+// Runs through everything; `cost`: operations an element, about.
+void vka_strided_run(struct vka_threads *threads, const struct vka_strided *s, int64_t cost,
+                     vka_strided_fn fn, void *arg);
+// The operands' offsets at a row-major index.
+void vka_strided_at(const struct vka_strided *s, int64_t index, int64_t at[VKA_STRIDED_OPERANDS]);
+
+// `count` words, `stride` words apart, as contiguous ones: themselves, or gathered into `span`.
+const void *vka_gather_span(uint32_t *span, const void *from, int64_t stride, int64_t count);
+
+// --- Vulkan ---
+
+// A dispatch of one invocation an element. Push constants: VKA_STRIDED(n) of push/strided.h, then
+// `tail`. Constants: the workgroup, the rank, then `constants`. Bindings: the operands in order.
+struct vka_strided_launch {
+    const char *shader;
+    const struct vka_array *array[VKA_STRIDED_OPERANDS]; // the last one is written
+    uint32_t constants[4];
+    int n_constants;
+    const void *tail;
+    uint32_t tail_size;
+};
+void vka_strided_emit(struct vka_launch *l, const struct vka_strided *s,
+                      const struct vka_strided_launch *d);
+
+// The axes beyond the `keep` largest, as a loop on the host: `rest` gets at most `keep` axes,
+// `outer` the others.
+void vka_strided_split(const struct vka_strided *s, int keep, struct vka_strided *rest,
+                       struct vka_strided *outer);
+// count, dim, offset and stride words of push/strided.h; returns how many.
+int vka_strided_words(const struct vka_strided *s, const uint32_t *offset, uint32_t *words);
+
+#endif
