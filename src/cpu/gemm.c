@@ -5,8 +5,8 @@
 
 enum {
     DEPTH = 256,           // of a block along k: a panel of b fills most of the first cache
-    BLOCK_COLS = 512,      // of b packed at once
-    BLOCK_ROWS = 1024,     // of a piece
+    BLOCK_COLS = 512,      // of a piece
+    BLOCK_ROWS = 1024,
     FEW = 8,               // rows or columns that are worth a way of their own
     SHARED_MOST = 8 << 20, // bytes of a packed once for all pieces
     ALIGNED = 16,          // floats
@@ -73,17 +73,15 @@ static void swap_rows_and_columns(struct vka_product *p)
     p->n = m;
 }
 
-static void choose_way(struct plan *t, bool makes_b)
+static void choose_way(struct plan *t)
 {
     const struct vka_product *p = &t->p;
-    t->way = TILES;
-    if (makes_b)
-        return;
     bool few_cols = p->n <= FEW && p->n < p->m;
     bool lines_up = p->side[VKA_PRODUCT_A].col == 1 || p->side[VKA_PRODUCT_A].row == 1;
     t->swapped = (few_cols && lines_up) || (p->n <= t->kernels->lanes && p->n < p->m);
     if (t->swapped)
         swap_rows_and_columns(&t->p);
+    t->way = TILES;
     if (p->m <= FEW && p->side[VKA_PRODUCT_B].row == 1)
         t->way = DOTS;
     else if (p->m <= VKA_STRIP_ROWS && p->side[VKA_PRODUCT_B].col == 1)
@@ -121,10 +119,10 @@ static bool same_for_all(const struct vka_product *p, enum vka_product_role role
     return true;
 }
 
-static void make_plan(struct plan *t, const struct vka_product *p, bool makes_b, int threads)
+static void make_plan(struct plan *t, const struct vka_product *p, int threads)
 {
     *t = (struct plan){.kernels = vka_kernels(), .p = *p, .count = vka_product_count(p)};
-    choose_way(t, makes_b);
+    choose_way(t);
     p = &t->p;
     t->panels = t->way == TILES ? parts(p->m, t->kernels->tile_rows) : 1;
     t->panel = (int)parts(p->m, t->panels); // panels of like heights: no thin one at the end
@@ -139,17 +137,16 @@ static void make_plan(struct plan *t, const struct vka_product *p, bool makes_b,
     t->share_a = packs && t->count * t->col_pieces > t->a_count &&
                  a_size <= SHARED_MOST / (int64_t)sizeof(float) / t->a_count;
     t->shared_size = t->share_a ? round_up(a_size * t->a_count, ALIGNED) : 0;
-    t->direct_b = packs && !makes_b && p->side[VKA_PRODUCT_B].col == 1 && t->panels <= 2;
+    t->direct_b = packs && p->side[VKA_PRODUCT_B].col == 1 && t->panels <= 2;
     int64_t own_a = packs ? (t->share_a ? 0 : t->rows * t->depth) : p->m * p->k;
-    int64_t cols = t->direct_b ? t->kernels->tile_cols : round_up(t->cols, t->kernels->tile_cols);
-    t->b_size = packs ? round_up(cols * t->depth, ALIGNED) : 0;
+    t->b_size = packs ? t->kernels->tile_cols * t->depth : 0;
     t->thread_size = t->b_size + round_up(own_a, ALIGNED);
 }
 
-size_t vka_gemm_scratch(const struct vka_product *p, bool makes_b, int threads)
+size_t vka_gemm_scratch(const struct vka_product *p, int threads)
 {
     struct plan t;
-    make_plan(&t, p, makes_b, threads);
+    make_plan(&t, p, threads);
     return (size_t)(t.shared_size + threads * t.thread_size) * sizeof(float);
 }
 
@@ -234,48 +231,40 @@ static void share_panel(void *arg, int64_t number, int thread)
 }
 
 // The output's columns lie apart: the tile is made aside.
-static void scattered_tile(const struct plan *t, int rows, int cols, int64_t k, const float *a,
-                           const float *b, int64_t b_step, float *out, bool add)
+static void scattered_tile(const struct plan *t, int rows, int cols, const struct vka_tile *tile)
 {
     const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_OUT];
     float sums[VKA_TILE_ROWS * VKA_TILE_COLS];
-    t->kernels->tile(rows, cols, k, a, t->panel, b, b_step, sums, VKA_TILE_COLS, false);
+    struct vka_tile aside = *tile;
+    aside.c = sums;
+    aside.c_row = VKA_TILE_COLS;
+    aside.add = false;
+    t->kernels->tile(rows, cols, &aside);
     for (int j = 0; j < cols; j++) {
         for (int i = 0; i < rows; i++) {
-            float *to = out + i * side->row + j * side->col;
-            *to = sums[i * VKA_TILE_COLS + j] + (add ? *to : 0);
+            float *to = tile->c + i * side->row + j * side->col;
+            *to = sums[i * VKA_TILE_COLS + j] + (tile->add ? *to : 0);
         }
     }
 }
 
 // One panel of columns of b against all panels of a.
-static void tile_column(const struct plan *t, const struct piece *x, const float *packed, int64_t k,
-                        const float *b, int64_t b_step, int64_t j, bool add)
+static void tile_column(const struct plan *t, const struct piece *x, struct vka_tile *tile,
+                        int64_t j)
 {
     const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_OUT];
     int cols = (int)smaller(t->kernels->tile_cols, x->n - j);
+    const float *packed = tile->a;
     for (int64_t i = 0; i < x->m; i += t->panel) {
         int rows = (int)smaller(t->panel, x->m - i);
-        float *out = x->out + i * side->row + j * side->col;
-        const float *a = packed + i * k;
+        tile->a = packed + i * tile->k;
+        tile->c = x->out + i * side->row + j * side->col;
         if (side->col == 1)
-            t->kernels->tile(rows, cols, k, a, t->panel, b, b_step, out, side->row, add);
+            t->kernels->tile(rows, cols, tile);
         else
-            scattered_tile(t, rows, cols, k, a, b, b_step, out, add);
+            scattered_tile(t, rows, cols, tile);
     }
-}
-
-static void make_columns(const struct job *job, const struct piece *x, float *dst, int64_t k0,
-                         int64_t k, int64_t j)
-{
-    const struct plan *t = &job->plan;
-    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_B];
-    int width = t->kernels->tile_cols, cols = (int)smaller(width, x->n - j);
-    if (job->gemm->make_b)
-        job->gemm->make_b(job->gemm->make_arg, dst, width, x->index, k0, k, x->n0 + j, cols);
-    else
-        t->kernels->pack(dst, width, x->b + k0 * side->row + j * side->col, side->col, side->row,
-                         cols, k);
+    tile->a = packed;
 }
 
 static void tile_piece(void *arg, int64_t number, int thread)
@@ -283,26 +272,34 @@ static void tile_piece(void *arg, int64_t number, int thread)
     struct job *job = arg;
     const struct plan *t = &job->plan;
     struct piece x = piece_of(job, number);
+    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_B];
     float *own_b = job->own + thread * t->thread_size, *own_a = own_b + t->b_size;
     int64_t width = t->kernels->tile_cols, shared_rows = t->panels * t->panel;
     float *shared = job->shared + (t->a_count == 1 ? 0 : x.index) * shared_rows * t->p.k;
     for (int64_t block = 0; block < t->depths; block++) {
         int64_t k0 = block * t->depth, k = smaller(t->depth, t->p.k - k0);
-        const float *packed = own_a;
+        struct vka_tile tile = {.k = k,
+                                .taps = 1,
+                                .tap = vka_one_tap,
+                                .a = own_a,
+                                .a_step = t->panel,
+                                .add = block > 0,
+                                .c_row = t->p.side[VKA_PRODUCT_OUT].row};
         if (t->share_a)
-            packed = panel_of(t, shared, shared_rows, block, x.m0 / t->panel);
+            tile.a = panel_of(t, shared, shared_rows, block, x.m0 / t->panel);
         for (int64_t i = 0; !t->share_a && i * t->panel < x.m; i++)
             pack_panel(t, x.a, own_a + i * t->panel * k, x.m, block, i);
         for (int64_t j = 0; j < x.n; j += width) {
-            const float *b = own_b;
-            int64_t b_step = width;
+            tile.b = own_b;
+            tile.b_step = width;
             if (t->direct_b && x.n - j >= width) {
-                b_step = t->p.side[VKA_PRODUCT_B].row;
-                b = x.b + k0 * b_step + j;
+                tile.b_step = side->row;
+                tile.b = x.b + k0 * side->row + j;
             } else {
-                make_columns(job, &x, own_b, k0, k, j);
+                t->kernels->pack(own_b, (int)width, x.b + k0 * side->row + j * side->col, side->col,
+                                 side->row, (int)smaller(width, x.n - j), k);
             }
-            tile_column(t, &x, packed, k, b, b_step, j, block > 0);
+            tile_column(t, &x, &tile, j);
         }
     }
     finish(job, &x);
@@ -320,14 +317,27 @@ static void strip_piece(void *arg, int64_t number, int thread)
     float *packed = job->own + thread * t->thread_size;
     int rows = (int)x.m;
     t->kernels->pack(packed, rows, x.a, a->row, a->col, rows, t->p.k);
-    for (int64_t j = 0; j < x.n; j += t->kernels->strip_cols) {
-        int cols = (int)smaller(t->kernels->strip_cols, x.n - j);
+    int64_t whole = x.n - x.n % t->kernels->lanes;
+    for (int64_t j = 0, cols; j < x.n; j += cols) {
+        cols = j < whole ? smaller(t->kernels->strip_cols, whole - j) : x.n - j;
         float sums[VKA_STRIP_ROWS * VKA_STRIP_COLS];
-        for (int64_t k0 = 0; k0 < t->p.k; k0 += DEPTH)
-            t->kernels->strip(rows, cols, smaller(DEPTH, t->p.k - k0), packed + k0 * rows, rows,
-                              x.b + j + k0 * b->row, b->row, sums, VKA_STRIP_COLS, k0 > 0);
+        struct vka_tile tile = {.taps = 1,
+                                .tap = vka_one_tap,
+                                .a = packed,
+                                .a_step = rows,
+                                .b = x.b + j,
+                                .b_step = b->row,
+                                .c = sums,
+                                .c_row = VKA_STRIP_COLS};
+        for (int64_t left = t->p.k; left > 0; left -= tile.k) {
+            tile.k = smaller(DEPTH, left);
+            (j < whole ? t->kernels->tile : t->kernels->edge)(rows, (int)cols, &tile);
+            tile.a += tile.k * rows;
+            tile.b += tile.k * b->row;
+            tile.add = true;
+        }
         for (int i = 0; i < rows; i++) {
-            for (int c = 0; c < cols; c++)
+            for (int64_t c = 0; c < cols; c++)
                 x.out[i * out->row + (j + c) * out->col] = sums[i * VKA_STRIP_COLS + c];
         }
     }
@@ -366,7 +376,7 @@ void vka_gemm_run(const struct vka_gemm *gemm, struct vka_threads *threads, void
 {
     struct job job = {.gemm = gemm};
     struct plan *t = &job.plan;
-    make_plan(t, &gemm->p, gemm->make_b != NULL, vka_threads_count(threads));
+    make_plan(t, &gemm->p, vka_threads_count(threads));
     for (int r = 0; r < VKA_PRODUCT_OUT; r++)
         job.data[r] = gemm->data[r];
     if (t->swapped) {

@@ -9,22 +9,15 @@
 #include "ops/product.h"
 #include "ops/ops.h"
 
-// Writes panel columns of a matrix b that isn't stored: dst[kk * width + j] is b's element
-// (k0 + kk, n0 + j) of matrix `index` for kk < k, j < cols, and 0 for j from cols to width.
-typedef void (*vka_gemm_make_b)(const void *arg, float *dst, int width, int64_t index, int64_t k0,
-                                int64_t k, int64_t n0, int cols);
-
 struct vka_gemm {
     struct vka_product p;
     const float *data[VKA_PRODUCT_OUT]; // a, b, bias, residual
     float *out;
     float alpha;
     struct vka_activation act;
-    vka_gemm_make_b make_b; // NULL: b is stored
-    const void *make_arg;
 };
 
-size_t vka_gemm_scratch(const struct vka_product *p, bool makes_b, int threads);
+size_t vka_gemm_scratch(const struct vka_product *p, int threads);
 void vka_gemm_run(const struct vka_gemm *gemm, struct vka_threads *threads, void *scratch);
 
 // out = act(alpha * out + bias + residual) over a block of an output, where it lies. Strides in

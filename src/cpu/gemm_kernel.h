@@ -4,26 +4,24 @@
 #include "cpu/kernels.h"
 #include "cpu/vector.h"
 
-// Sums of a tile live in registers: ROWS x 2 vectors, the rest for b and one element of a.
+// Sums of a tile live in registers: rows x 2 vectors or VKA_STRIP_ROWS x STRIP_VECTORS; the rest is
+// for b and one element of a.
 #if VKA_ISA == VKA_ISA_AVX512
-#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define EACH_ROWS(X)          X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define EACH_VECTORS(X, rows) X(rows, 3) X(rows, 4) X(rows, 5) X(rows, 6)
 enum { TILE_ROWS = 14, STRIP_VECTORS = 6 };
 #else
-#define EACH_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#define EACH_ROWS(X)          X(1) X(2) X(3) X(4) X(5) X(6)
+#define EACH_VECTORS(X, rows) X(rows, 3)
 enum { TILE_ROWS = 6, STRIP_VECTORS = 3 };
 #endif
-enum { TILE_VECTORS = 2, MOST_VECTORS = 6 };
-_Static_assert(TILE_ROWS + 0 <= VKA_TILE_ROWS + 0 && TILE_VECTORS * LANES <= VKA_TILE_COLS &&
-                   STRIP_VECTORS * LANES <= VKA_STRIP_COLS,
-               "kernels.h");
+enum { TILE_VECTORS = 2 };
 
 // `rows` and `vectors` are constants where this is called: the loops over them unroll. `last`: the
 // lanes of the last vector that count; `masked`: b ends there, too.
-INLINE void tile_body(int rows, int vectors, bool masked, lanes_t last, int64_t k, const float *a,
-                      int64_t a_step, const float *b, int64_t b_step, float *c, int64_t c_row,
-                      bool add)
+INLINE void tile_body(int rows, int vectors, bool masked, lanes_t last, const struct vka_tile *t)
 {
-    vec sum[TILE_ROWS][MOST_VECTORS];
+    vec sum[TILE_ROWS][STRIP_VECTORS];
     UNROLL for (int i = 0; i < rows; i++)
     {
         UNROLL for (int j = 0; j < vectors; j++)
@@ -31,90 +29,82 @@ INLINE void tile_body(int rows, int vectors, bool masked, lanes_t last, int64_t 
             sum[i][j] = v_zero();
         }
     }
-    for (int64_t kk = 0; kk < k; kk++, a += a_step, b += b_step) {
-        vec bv[MOST_VECTORS];
-        UNROLL for (int j = 0; j < vectors; j++)
-        {
-            bv[j] = masked && j == vectors - 1 ? v_load_some(b + j * LANES, last)
-                                               : v_load(b + j * LANES);
-        }
-        UNROLL for (int i = 0; i < rows; i++)
-        {
-            vec av = v_set(a[i]);
+    const float *a = t->a, *b = t->b;
+    const int32_t *tap = t->tap, *tap_end = tap + t->taps;
+    int64_t a_step = t->a_step, b_step = t->b_step;
+    for (int64_t kk = t->k; kk > 0; kk--, b += b_step) {
+        for (const int32_t *at = tap; at < tap_end; at++, a += a_step) {
+            const float *from = b + *at;
+            vec bv[STRIP_VECTORS];
             UNROLL for (int j = 0; j < vectors; j++)
             {
-                sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+                bool some = masked && j == vectors - 1;
+                bv[j] = some ? v_load_some(from + j * LANES, last) : v_load(from + j * LANES);
+            }
+            UNROLL for (int i = 0; i < rows; i++)
+            {
+                vec av = v_set(a[i]);
+                UNROLL for (int j = 0; j < vectors; j++)
+                {
+                    sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+                }
             }
         }
     }
-    UNROLL for (int i = 0; i < rows; i++, c += c_row)
+    float *c = t->c;
+    UNROLL for (int i = 0; i < rows; i++, c += t->c_row)
     {
         UNROLL for (int j = 0; j < vectors - 1; j++)
         {
-            vec old = add ? v_load(c + j * LANES) : v_zero();
+            vec old = t->add ? v_load(c + j * LANES) : v_zero();
             v_store(c + j * LANES, sum[i][j] + old);
         }
         float *end = c + (vectors - 1) * LANES;
-        vec old = add ? v_load_some(end, last) : v_zero();
+        vec old = t->add ? v_load_some(end, last) : v_zero();
         v_store_some(end, sum[i][vectors - 1] + old, last);
     }
 }
 
-typedef void (*tile_fn)(lanes_t last, int64_t k, const float *a, int64_t a_step, const float *b,
-                        int64_t b_step, float *c, int64_t c_row, bool add);
+typedef void (*tile_fn)(lanes_t last, const struct vka_tile *t);
 
-#define TILE(rows, vectors, masked, name)                                                          \
-    KERNEL static void name##_##rows##_##vectors(lanes_t last, int64_t k, const float *a,          \
-                                                 int64_t a_step, const float *b, int64_t b_step,   \
-                                                 float *c, int64_t c_row, bool add)                \
+#define TILE(rows, vectors)                                                                        \
+    KERNEL static void tile_##rows##_##vectors(lanes_t last, const struct vka_tile *t)             \
     {                                                                                              \
-        tile_body(rows, vectors, masked, last, k, a, a_step, b, b_step, c, c_row, add);            \
+        tile_body(rows, vectors, false, last, t);                                                  \
     }
-#define TILES(rows)      TILE(rows, 1, false, tile) TILE(rows, 2, false, tile)
-#define TILE_NAMES(rows) {tile_##rows##_1, tile_##rows##_2},
+#define EDGE(rows)                                                                                 \
+    KERNEL static void edge_##rows(lanes_t last, const struct vka_tile *t)                         \
+    {                                                                                              \
+        tile_body(rows, 1, true, last, t);                                                         \
+    }
+#define TILES(rows)              TILE(rows, 1) TILE(rows, 2)
+#define STRIPS(rows)             EACH_VECTORS(TILE, rows) EDGE(rows)
+#define TILE_NAMES(rows)         {tile_##rows##_1, tile_##rows##_2},
+#define STRIP_NAME(rows, vector) tile_##rows##_##vector,
+#define STRIP_NAMES(rows)        {EACH_VECTORS(STRIP_NAME, rows)},
 EACH_ROWS(TILES)
-static const tile_fn tiles[TILE_ROWS][TILE_VECTORS] = {EACH_ROWS(TILE_NAMES)};
-
-KERNEL static void tile(int rows, int cols, int64_t k, const float *a, int64_t a_step,
-                        const float *b, int64_t b_step, float *c, int64_t c_row, bool add)
-{
-    int vectors = (cols + LANES - 1) / LANES;
-    lanes_t last = v_first(cols - (vectors - 1) * LANES);
-    tiles[rows - 1][vectors - 1](last, k, a, a_step, b, b_step, c, c_row, add);
-}
-
-#if VKA_ISA == VKA_ISA_AVX512
-#define STRIPS(rows)                                                                               \
-    TILE(rows, 1, true, strip)                                                                     \
-    TILE(rows, 2, true, strip)                                                                     \
-    TILE(rows, 3, true, strip)                                                                     \
-    TILE(rows, 4, true, strip) TILE(rows, 5, true, strip) TILE(rows, 6, true, strip)
-#define STRIP_NAMES(rows)                                                                          \
-    {                                                                                              \
-        strip_##rows##_1, strip_##rows##_2, strip_##rows##_3, strip_##rows##_4, strip_##rows##_5,  \
-            strip_##rows##_6                                                                       \
-    }
-#else
-#define STRIPS(rows)                                                                               \
-    TILE(rows, 1, true, strip) TILE(rows, 2, true, strip) TILE(rows, 3, true, strip)
-#define STRIP_NAMES(rows)                                                                          \
-    {                                                                                              \
-        strip_##rows##_1, strip_##rows##_2, strip_##rows##_3                                       \
-    }
-#endif
 STRIPS(1)
 STRIPS(2)
 STRIPS(3)
 STRIPS(4)
-static const tile_fn strips[VKA_STRIP_ROWS][STRIP_VECTORS] = {STRIP_NAMES(1), STRIP_NAMES(2),
-                                                              STRIP_NAMES(3), STRIP_NAMES(4)};
+static const tile_fn tiles[TILE_ROWS][TILE_VECTORS] = {EACH_ROWS(TILE_NAMES)};
+static const tile_fn strips[VKA_STRIP_ROWS][STRIP_VECTORS - TILE_VECTORS] = {
+    STRIP_NAMES(1) STRIP_NAMES(2) STRIP_NAMES(3) STRIP_NAMES(4)};
+static const tile_fn edges[VKA_STRIP_ROWS] = {edge_1, edge_2, edge_3, edge_4};
 
-KERNEL static void strip(int rows, int cols, int64_t k, const float *a, int64_t a_step,
-                         const float *b, int64_t b_step, float *c, int64_t c_row, bool add)
+KERNEL static void tile(int rows, int cols, const struct vka_tile *t)
 {
     int vectors = (cols + LANES - 1) / LANES;
     lanes_t last = v_first(cols - (vectors - 1) * LANES);
-    strips[rows - 1][vectors - 1](last, k, a, a_step, b, b_step, c, c_row, add);
+    if (vectors <= TILE_VECTORS)
+        tiles[rows - 1][vectors - 1](last, t);
+    else
+        strips[rows - 1][vectors - 1 - TILE_VECTORS](last, t);
+}
+
+KERNEL static void edge(int rows, int cols, const struct vka_tile *t)
+{
+    edges[rows - 1](v_first(cols), t);
 }
 
 // --- products of rows ---

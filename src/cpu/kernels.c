@@ -24,6 +24,8 @@ const struct vka_kernels *vka_kernels_of(const char *name)
     return strcmp(name, "plain") == 0 ? &vka_kernels_plain : NULL;
 }
 
+const int32_t vka_one_tap[1] = {0};
+
 static const struct vka_kernels *chosen;
 
 static void choose(void)

@@ -16,20 +16,31 @@ enum {
     VKA_STRIP_COLS = 96,
 };
 
+// c[i * c_row + j] (+)= the sum over kk < k and t < taps of
+//     a[(kk * taps + t) * a_step + i] * b[kk * b_step + tap[t] + j].
+struct vka_tile {
+    int64_t k;
+    int taps; // 1, and tap {0}, for a plain product
+    const int32_t *tap;
+    const float *a, *b;
+    int64_t a_step, b_step;
+    float *c;
+    int64_t c_row;
+    bool add;
+};
+extern const int32_t vka_one_tap[1]; // {0}
+
 struct vka_kernels {
     const char *name;
     int lanes;
     int tile_rows, tile_cols; // of the register tile
-    int strip_cols;
+    int strip_cols;           // for at most VKA_STRIP_ROWS rows, a longer one
 
-    // c[i * c_row + j] (+)= sum over kk of a[kk * a_step + i] * b[kk * b_step + j], for i < rows (1
-    // to tile_rows), j < cols (1 to tile_cols). Reads whole vectors of b.
-    void (*tile)(int rows, int cols, int64_t k, const float *a, int64_t a_step, const float *b,
-                 int64_t b_step, float *c, int64_t c_row, bool add);
-    // The same for rows up to VKA_STRIP_ROWS and cols up to strip_cols: for matrices b that are
-    // read once. Reads no column of b past cols.
-    void (*strip)(int rows, int cols, int64_t k, const float *a, int64_t a_step, const float *b,
-                  int64_t b_step, float *c, int64_t c_row, bool add);
+    // i < rows, j < cols: up to tile_rows x tile_cols or VKA_STRIP_ROWS x strip_cols. Reads whole
+    // vectors of b.
+    void (*tile)(int rows, int cols, const struct vka_tile *t);
+    // The same for up to VKA_STRIP_ROWS rows and fewer than `lanes` columns; reads none past them.
+    void (*edge)(int rows, int cols, const struct vka_tile *t);
     // c[i * c_row + j * c_col] = sum over kk of a[i * a_row + kk] * b[j * b_row + kk], for i up to
     // VKA_DOT_ROWS and j up to VKA_DOT_COLS.
     void (*dot)(int rows, int cols, int64_t k, const float *a, int64_t a_row, const float *b,

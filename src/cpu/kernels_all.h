@@ -11,7 +11,7 @@ const struct vka_kernels VKA_KERNELS = {
     .tile_cols = TILE_VECTORS * LANES,
     .strip_cols = STRIP_VECTORS * LANES,
     .tile = tile,
-    .strip = strip,
+    .edge = edge,
     .dot = dot,
     .pack = pack,
 };

@@ -111,7 +111,7 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_product p;
     vka_product_of(args, &p);
-    return vka_gemm_scratch(&p, false, threads);
+    return vka_gemm_scratch(&p, threads);
 }
 
 // --- Vulkan ---
