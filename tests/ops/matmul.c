@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "support/op_test.h"
+
+#include <math.h>
+
+// i: activation, order (TA: a is given as [..., K, M], TB: b as [..., N, K]); d: alpha.
+enum { TA = 1, TB = 2 };
+
+static vka_tensor turned(vka_graph *g, vka_tensor t, bool turn)
+{
+    return turn ? vka_transpose(g, t, -1, -2) : t;
+}
+
+static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
+{
+    struct vka_matmul p = {
+        .alpha = (float)c->d[0], .bias = in[2], .residual = in[3], .act = {(int)c->i[0], 0, 0}};
+    out[0] = vka_matmul(g, turned(g, in[0], c->i[1] & TA), turned(g, in[1], c->i[1] & TB), &p);
+}
+
+// Element (row, col) of the matrix of `t` that belongs to the output's matrix.
+static double element(const struct op_tensor *t, const vka_shape *out, const int64_t *coords,
+                      int64_t row, int64_t col)
+{
+    int64_t own[VKA_MAX_RANK];
+    for (int i = 0; i < t->shape.rank; i++) {
+        int64_t at = coords[out->rank - t->shape.rank + i];
+        own[i] = t->shape.dim[i] == 1 ? 0 : at;
+    }
+    own[t->shape.rank - 2] = row;
+    own[t->shape.rank - 1] = col;
+    return t->v[op_index(&t->shape, own)];
+}
+
+static void define(const struct op_case *c, const struct op_tensor *in, struct op_tensor *out)
+{
+    bool ta = c->i[1] & TA, tb = c->i[1] & TB;
+    int64_t depth = in[0].shape.dim[in[0].shape.rank - (ta ? 2 : 1)];
+    for (int64_t i = 0; i < out->count; i++) {
+        int64_t at[VKA_MAX_RANK];
+        op_coords(&out->shape, i, at);
+        int64_t row = at[out->shape.rank - 2], col = at[out->shape.rank - 1];
+        double sum = 0;
+        for (int64_t k = 0; k < depth; k++)
+            sum += element(&in[0], &out->shape, at, ta ? k : row, ta ? row : k) *
+                   element(&in[1], &out->shape, at, tb ? col : k, tb ? k : col);
+        sum *= c->d[0] == 0 ? 1 : c->d[0];
+        sum += in[2].v ? op_at(&in[2], &out->shape, i) : 0;
+        sum += in[3].v ? op_at(&in[3], &out->shape, i) : 0;
+        out->v[i] = c->i[0] == VKA_ACT_RELU      ? fmax(sum, 0)
+                    : c->i[0] == VKA_ACT_SIGMOID ? 1 / (1 + exp(-sum))
+                                                 : sum;
+    }
+}
+
+#define BOUND(most) .build = build, .define = define, .bound = most, .bound16 = 1e-3
+#define DEFINED     BOUND(2e-6)
+#define F(...)      OP_F32(OP_NORMAL, __VA_ARGS__)
+#define O(...)      .out = OP_SHAPE(__VA_ARGS__)
+
+static const struct op_case cases[] = {
+    {.name = "plain", .in = {F(7, 11), F(11, 5)}, DEFINED, O(7, 5)},
+    {.name = "one of everything", .in = {F(1, 1), F(1, 1)}, DEFINED, O(1, 1)},
+    {.name = "tiles with rests", .in = {F(67, 35), F(35, 131)}, DEFINED, O(67, 131)},
+    {.name = "deep", .in = {F(19, 1031), F(1031, 37)}, DEFINED, O(19, 37)},
+    {.name = "whole tiles", .in = {F(128, 64), F(64, 128)}, DEFINED, O(128, 128)},
+    {.name = "a turned", .in = {F(33, 70), F(33, 45)}, DEFINED, .i = {0, TA}, O(70, 45)},
+    {.name = "b turned", .in = {F(70, 33), F(45, 33)}, DEFINED, .i = {0, TB}, O(70, 45)},
+    {.name = "both turned", .in = {F(33, 70), F(45, 33)}, DEFINED, .i = {0, TA | TB}, O(70, 45)},
+    {.name = "one row", .in = {F(1, 77), F(77, 203)}, DEFINED, O(1, 203)},
+    {.name = "one row, b turned", .in = {F(1, 77), F(203, 77)}, DEFINED, .i = {0, TB}, O(1, 203)},
+    {.name = "one column", .in = {F(203, 77), F(77, 1)}, DEFINED, O(203, 1)},
+    {.name = "one column, a turned",
+     .in = {F(77, 203), F(77, 1)},
+     DEFINED,
+     .i = {0, TA},
+     O(203, 1)},
+    {.name = "few rows", .in = {F(3, 600), F(600, 210)}, DEFINED, O(3, 210)},
+    {.name = "few rows, b turned", .in = {F(7, 600), F(90, 600)}, DEFINED, .i = {0, TB}, O(7, 90)},
+    {.name = "few columns", .in = {F(210, 300), F(300, 6)}, DEFINED, O(210, 6)},
+    {.name = "few columns, a turned",
+     .in = {F(300, 210), F(300, 3)},
+     BOUND(4e-6),
+     .i = {0, TA},
+     O(210, 3)},
+    {.name = "a dozen columns", .in = {F(50, 40), F(40, 12)}, DEFINED, O(50, 12)},
+    {.name = "depth 1", .in = {F(40, 1), F(1, 50)}, DEFINED, O(40, 50)},
+    {.name = "batch", .in = {F(5, 9, 17), F(5, 17, 21)}, DEFINED, O(5, 9, 21)},
+    {.name = "batch, one b", .in = {F(5, 9, 17), F(17, 21)}, DEFINED, O(5, 9, 21)},
+    {.name = "batch, one a", .in = {F(9, 17), F(5, 17, 21)}, DEFINED, O(5, 9, 21)},
+    {.name = "batch, one row each", .in = {F(6, 1, 17), F(17, 21)}, DEFINED, O(6, 1, 21)},
+    {.name = "two batch axes", .in = {F(2, 3, 9, 17), F(2, 3, 17, 21)}, DEFINED, O(2, 3, 9, 21)},
+    {.name = "batch axes repeated in turn",
+     .in = {F(2, 1, 4, 5), F(3, 5, 6)},
+     DEFINED,
+     O(2, 3, 4, 6)},
+    {.name = "five batch axes that lie apart",
+     .in = {F(2, 1, 2, 1, 2, 3, 4), F(1, 3, 1, 2, 1, 4, 5)},
+     DEFINED,
+     O(2, 3, 2, 2, 2, 3, 5)},
+    {.name = "scaled", .in = {F(9, 20), F(20, 30)}, DEFINED, .d = {-0.25}, O(9, 30)},
+    {.name = "bias of a row",
+     .in = {F(4, 9, 20), F(20, 30), F(30)},
+     DEFINED,
+     .d = {0.5},
+     O(4, 9, 30)},
+    {.name = "bias of a column", .in = {F(9, 20), F(4, 20, 30), F(9, 1)}, DEFINED, O(4, 9, 30)},
+    {.name = "bias of one", .in = {F(9, 20), F(20, 30), F(1)}, DEFINED, O(9, 30)},
+    {.name = "bias of a matrix", .in = {F(3, 9, 20), F(20, 30), F(9, 30)}, DEFINED, O(3, 9, 30)},
+    {.name = "bias and few columns", .in = {F(90, 20), F(20, 3), F(3)}, DEFINED, O(90, 3)},
+    {.name = "bias and one column", .in = {F(90, 20), F(20, 1), F(90, 1)}, DEFINED, O(90, 1)},
+    {.name = "residual alone",
+     .in = {F(9, 20), F(20, 30), {0}, F(9, 30)},
+     DEFINED,
+     .i = {VKA_ACT_RELU},
+     O(9, 30)},
+    {.name = "bias, residual, relu",
+     .in = {F(2, 9, 20), F(20, 30), F(30), F(2, 9, 30)},
+     DEFINED,
+     .i = {VKA_ACT_RELU},
+     O(2, 9, 30)},
+    {.name = "bias, residual of a matrix, sigmoid",
+     .in = {F(2, 9, 20), F(2, 20, 30), F(2, 1, 30), F(9, 30)},
+     DEFINED,
+     .i = {VKA_ACT_SIGMOID},
+     .d = {0.3},
+     O(2, 9, 30)},
+    {.name = "infinities and NaN",
+     .in = {OP_F32(OP_SPECIAL, 40, 3), F(3, 35)},
+     DEFINED,
+     .dense_only = true,
+     O(40, 35)},
+};
+
+static void shapes(vka_graph *g, const vka_tensor *in)
+{
+    struct vka_matmul p = {.bias = in[2], .residual = in[3]};
+    vka_matmul(g, in[0], in[1], &p);
+}
+
+static const struct op_error errors[] = {
+    {"inner sizes", {F(3, 4), F(5, 6)}, shapes, "columns of a must be as many as the rows of b"},
+    {"inner sizes, shapes told", {F(3, 4), F(5, 6)}, shapes, "a is [3, 4], b is [5, 6]"},
+    {"one axis", {F(4), F(4, 6)}, shapes, "at least two axes"},
+    {"batch sizes", {F(2, 3, 4), F(3, 4, 6)}, shapes, "leading axes don't broadcast"},
+    {"bias too long", {F(3, 4), F(4, 6), F(5)}, shapes, "bias is [5], which doesn't broadcast"},
+    {"bias of more axes", {F(3, 4), F(4, 6), F(2, 3, 6)}, shapes, "output [3, 6]"},
+    {"residual", {F(3, 4), F(4, 6), F(6), F(3, 5)}, shapes, "residual is [3, 5]"},
+    {"integers", {OP_I32(3, 4), F(4, 6)}, shapes, "must be F32"},
+};
+
+int main(void)
+{
+    return OP_TEST_RUN("matmul", cases, errors);
+}
