@@ -56,7 +56,10 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
                           VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT);
     if (layer) {
         atomic_fetch_add(&vk->messages, 1);
-        vka_log(vk->context, VKA_LOG_WARN, "validation: %s", text);
+        const char *id = data->pMessageIdName ? data->pMessageIdName : "";
+        bool told = strstr(text, id) != NULL;
+        vka_log(vk->context, VKA_LOG_WARN, "validation: %s%s%s", told ? "" : id, told ? "" : ": ",
+                text);
         return VK_FALSE;
     }
     vka_log(vk->context, VKA_LOG_DEBUG, "Vulkan loader: %s", text);
