@@ -180,7 +180,7 @@ static vka_result read_array(vka_context *context, const char *path, struct vka_
         return vka_error(
             context, VKA_ERROR_UNSUPPORTED,
             "%s: elements of type %s; <f2, <f4, <f8, <i4, <i8, |u1 and |b1 can be used", path,
-            h.type);
+            vka_json_quote(h.type, quoted));
     if (h.fortran && h.shape.rank > 1)
         return vka_error(context, VKA_ERROR_UNSUPPORTED,
                          "%s: in Fortran's order; save numpy.ascontiguousarray(..) of it", path);

@@ -5,7 +5,7 @@
 
 #include "util/sort.h"
 
-#include <locale.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,26 +214,25 @@ const char *vka_attr_type_name(vka_attr_type type)
 
 // --- to text ---
 
-// The fewest digits that give the same number, with a point or an exponent, whatever the locale.
+// The fewest digits that give the same number, with a point or an exponent. The point that the
+// host's locale writes is whatever is no digit, sign or exponent.
 static void put_double(struct vka_json_out *out, double d)
 {
     char text[64];
     int digits = 6;
+    bool point = !isfinite(d);
     do
         snprintf(text, sizeof text, "%.*g", digits, d);
     while (digits++ < 17 && strtod(text, NULL) != d);
-    const char *point = localeconv()->decimal_point;
-    char *at = strstr(text, point);
-    if (at) {
-        size_t before = (size_t)(at - text);
-        vka_json_put(out, text, before);
-        vka_json_put(out, ".", 1);
-        at += strlen(point);
-        vka_json_put(out, at, strlen(at));
-        return;
+    for (const char *c = text; *c; c++) {
+        bool plain = !isfinite(d) || strchr("0123456789+-e", *c);
+        if (plain)
+            vka_json_put(out, c, 1);
+        else if (!point)
+            vka_json_put(out, ".", 1);
+        point = point || !plain || *c == 'e';
     }
-    vka_json_put(out, text, strlen(text));
-    if (!strpbrk(text, "en")) // 1e9, inf, nan
+    if (!point)
         vka_json_put(out, ".0", 2);
 }
 

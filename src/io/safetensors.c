@@ -411,8 +411,12 @@ static vka_result read_all(struct vka_safetensors *f, uint64_t data_size)
     if (result == VKA_OK && (f->used != f->count || f->metadata_used != f->metadata_count))
         result = changed(f);
     if (result == VKA_OK)
+        result = check_names(f); // first: a tensor that stands twice overlaps itself, too
+    if (result == VKA_OK)
         result = check_offsets(f, data_size);
-    return result == VKA_OK ? check_names(f) : result;
+    if (result == VKA_OK)
+        vka_sort(f->entries, f->count, sizeof *f->entries, by_name, f->strings);
+    return result;
 }
 
 // Makes the object around a file; takes the file over, also on failure.

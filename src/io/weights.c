@@ -105,6 +105,9 @@ vka_result vka_weights_put(vka_weights *weights, const char *name, vka_dtype dty
 vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,
                            const vka_shape *shape, const void *data)
 {
+    if (!name || !shape)
+        return vka_error(weights->context, VKA_ERROR_INVALID, "weight \"%s\": no name or no shape",
+                         name ? name : "");
     char *copy = vka_strdup(weights->context, name);
     if (!copy)
         return vka_out_of_memory(weights->context);

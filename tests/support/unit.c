@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "unit.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// --- memory ---
+
+enum { FRONT = 16 }; // keeps the size of a block, and its alignment
+
+static void *counting_alloc(void *user, size_t size)
+{
+    struct unit_memory *m = user;
+    if (++m->asked == m->fail_at)
+        return NULL;
+    char *block = malloc(size + FRONT);
+    if (!block)
+        return NULL;
+    memcpy(block, &size, sizeof size);
+    m->blocks++;
+    m->live += size;
+    m->peak = m->live > m->peak ? m->live : m->peak;
+    return block + FRONT;
+}
+
+static void counting_free(void *user, void *ptr)
+{
+    struct unit_memory *m = user;
+    size_t size;
+    if (!ptr)
+        return;
+    char *block = (char *)ptr - FRONT;
+    memcpy(&size, block, sizeof size);
+    m->blocks--;
+    m->live -= size;
+    free(block);
+}
+
+static void *counting_realloc(void *user, void *ptr, size_t size)
+{
+    size_t old = 0;
+    void *moved = counting_alloc(user, size);
+    if (moved && ptr) {
+        memcpy(&old, (char *)ptr - FRONT, sizeof old);
+        memcpy(moved, ptr, old < size ? old : size);
+        counting_free(user, ptr);
+    }
+    return moved;
+}
+
+void unit_context(struct vka_context *context, struct unit_memory *memory)
+{
+    memset(memory, 0, sizeof *memory);
+    *context = (struct vka_context){
+        .allocator = {memory, counting_alloc, counting_realloc, counting_free}};
+}
+
+// --- files ---
+
+static char folder[] = "/tmp/vkattn-unit-XXXXXX";
+static bool made;
+
+static void remove_folder(void)
+{
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (entry->d_name[0] != '.')
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(folder);
+}
+
+const char *unit_path(const char *name)
+{
+    static char paths[4][512];
+    static unsigned turn;
+    if (!made) {
+        if (!mkdtemp(folder)) {
+            perror(folder);
+            exit(1);
+        }
+        made = true;
+        atexit(remove_folder);
+    }
+    char *path = paths[turn++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+void unit_write_file(const char *path, const void *data, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+char *unit_read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    char *data = malloc(*size + 1);
+    assert_non_null(data);
+    assert_int_equal(fread(data, 1, *size, file), *size);
+    data[*size] = '\0';
+    fclose(file);
+    return data;
+}
+
+size_t unit_count_files(void)
+{
+    size_t count = 0;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        count += entry->d_name[0] != '.';
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+void unit_error_has(const char *text, const char *file, int line)
+{
+    if (strstr(vka_last_error(), text))
+        return;
+    print_error("the error is\n  %s\nand has no\n  %s\n", vka_last_error(), text);
+    _fail(file, line);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+//
+// What the unit tests share: cmocka with what it needs, a context whose allocator counts and can be
+// made to fail, and a folder for files.
+#ifndef VKA_TESTS_UNIT_H
+#define VKA_TESTS_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "util/context.h"
+
+struct unit_memory {
+    size_t live, peak; // bytes
+    size_t blocks;     // not given back
+    size_t asked;      // allocations so far
+    size_t fail_at;    // the allocation that fails, from 1; 0: none
+};
+
+// A context without threads and devices: enough for whatever doesn't run a plan.
+void unit_context(struct vka_context *context, struct unit_memory *memory);
+
+// The path of a file in a folder that is removed when the program ends. One of four buffers.
+const char *unit_path(const char *name);
+void unit_write_file(const char *path, const void *data, size_t size);
+// What the file has, with a NUL behind it; free() it.
+char *unit_read_file(const char *path, size_t *size);
+size_t unit_count_files(void); // in that folder
+
+// The last error has this text in it.
+#define unit_assert_error_has(text) unit_error_has(text, __FILE__, __LINE__)
+void unit_error_has(const char *text, const char *file, int line);
+
+#endif
