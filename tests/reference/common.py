@@ -44,6 +44,10 @@ def silu(x):
     return x * sigmoid(x)
 
 
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def leaky_relu(x, slope):
     return np.where(x > 0, x, slope * x)
 
