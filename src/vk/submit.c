@@ -12,14 +12,21 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
+static vka_result wait_fence(struct vka_vk_plan *plan)
+{
+    struct vka_vk_device *d = plan->d;
+    vka_result result = VKA_VK(d, vkWaitForFences, d->handle, 1, &plan->fence, VK_TRUE, UINT64_MAX);
+    plan->in_flight = result != VKA_OK;
+    return result;
+}
+
 vka_result vka_vk_plan_submit(void *arg)
 {
     struct vka_vk_plan *plan = arg;
     struct vka_vk_device *d = plan->d;
     vka_result result = vka_vk_alive(d);
-    // A wait that failed left the run in flight.
-    if (result == VKA_OK && plan->in_flight)
-        result = vka_error(d->context, VKA_ERROR_BUSY, "a run of this plan is in flight");
+    if (result == VKA_OK && plan->in_flight) // a wait that failed left the run in flight
+        result = wait_fence(plan);
     if (result == VKA_OK)
         result = vka_vk_buffer_flush(d, &plan->in.host);
     if (result == VKA_OK)
@@ -56,10 +63,9 @@ vka_result vka_vk_plan_wait(void *arg)
     if (result == VKA_OK && !plan->in_flight)
         result = vka_error(d->context, VKA_ERROR_BUSY, "no run of this plan is in flight");
     if (result == VKA_OK)
-        result = VKA_VK(d, vkWaitForFences, d->handle, 1, &plan->fence, VK_TRUE, UINT64_MAX);
+        result = wait_fence(plan);
     if (result != VKA_OK)
         return result;
-    plan->in_flight = false;
     plan->total_ms = now_ms() - plan->start_ms;
     result = vka_vk_buffer_invalidate(d, &plan->out.host);
     if (result == VKA_OK && plan->queries) {
