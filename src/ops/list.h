@@ -7,4 +7,5 @@
     X(unary)                                                                                       \
     X(binary)                                                                                      \
     X(copy)                                                                                        \
-    X(matmul)
+    X(matmul)                                                                                      \
+    X(reduce)

@@ -92,8 +92,8 @@ static void next_row(const struct vka_strided *s, int64_t *coord, int64_t *at)
     }
 }
 
-static void run_range(const struct vka_strided *s, int64_t begin, int64_t end, vka_strided_fn fn,
-                      void *arg)
+void vka_strided_range(const struct vka_strided *s, int64_t begin, int64_t end, vka_strided_fn fn,
+                       void *arg)
 {
     int64_t inner = s->dim[s->rank - 1], at[VKA_STRIDED_OPERANDS], coord[VKA_MAX_RANK];
     int64_t skip = begin % inner, row = begin / inner;
@@ -131,7 +131,7 @@ static void run_piece(void *arg, int64_t piece, int thread)
 {
     const struct running *r = arg;
     (void)thread;
-    run_range(r->s, boundary(r, piece), boundary(r, piece + 1), r->fn, r->arg);
+    vka_strided_range(r->s, boundary(r, piece), boundary(r, piece + 1), r->fn, r->arg);
 }
 
 void vka_strided_run(struct vka_threads *threads, const struct vka_strided *s, int64_t cost,

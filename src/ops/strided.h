@@ -41,6 +41,9 @@ typedef void (*vka_strided_fn)(void *arg, const struct vka_strided *s, const int
 // Runs through everything; `cost`: operations an element, about.
 void vka_strided_run(struct vka_threads *threads, const struct vka_strided *s, int64_t cost,
                      vka_strided_fn fn, void *arg);
+// The elements begin .. end - 1 in row-major order, in the calling thread.
+void vka_strided_range(const struct vka_strided *s, int64_t begin, int64_t end, vka_strided_fn fn,
+                       void *arg);
 // The operands' offsets at a row-major index.
 void vka_strided_at(const struct vka_strided *s, int64_t index, int64_t at[VKA_STRIDED_OPERANDS]);
 

@@ -1,0 +1,137 @@
+#version 450
+// SPDX-License-Identifier: MIT
+//
+// reduce: a group takes some rows, some lanes each. Each lane combines blocks of elements, then the
+// blocks (sums with what rounding took away), then the lanes are combined as a tree: sums stay good
+// in rows of any length.
+// VKA_INT: integers and bools.
+#extension GL_GOOGLE_include_directive : require
+#ifdef VKA_INT
+#define GROUP_TYPE int
+#endif
+#include "types.glsl"
+#include "scalar.h"
+#include "reduce.h"
+#include "reduce.glsl"
+
+layout(constant_id = 3) const uint KEPT = 1; // axes
+layout(constant_id = 4) const uint REDUCED = 1;
+layout(constant_id = 5) const int KIND = 0;
+
+const bool SUMS = KIND == REDUCE_SUM || KIND == REDUCE_MEAN || KIND == REDUCE_SUM_SQUARES ||
+                  KIND == REDUCE_L2 || KIND == REDUCE_LOGSUMEXP;
+const uint BLOCK = 8;
+
+#ifdef VKA_INT
+BUFFER_INT_IN(0, x);
+BUFFER_INT_OUT(1, y);
+
+int identity()
+{
+    if (KIND == REDUCE_MAX)
+        return int(0x80000000u);
+    return KIND == REDUCE_MIN ? 0x7fffffff : int(KIND == REDUCE_ALL);
+}
+int combine(int a, int b)
+{
+    if (KIND == REDUCE_MAX || KIND == REDUCE_ANY)
+        return max(a, b);
+    return KIND == REDUCE_MIN || KIND == REDUCE_ALL ? min(a, b) : a + b;
+}
+int load(uint i, int shift)
+{
+    return KIND == REDUCE_ANY || KIND == REDUCE_ALL ? int(x.v[i] != 0) : x.v[i];
+}
+int finish(int value, int shift)
+{
+    return value;
+}
+#else
+BUFFER_IN(0, x);
+BUFFER_OUT(1, y);
+
+float identity()
+{
+    if (KIND == REDUCE_MAX)
+        return NEG_INF;
+    return KIND == REDUCE_MIN ? INF : KIND == REDUCE_PROD ? 1.0 : 0.0;
+}
+float combine(float a, float b)
+{
+    if (KIND == REDUCE_MAX)
+        return max_nan(a, b);
+    if (KIND == REDUCE_MIN)
+        return min_nan(a, b);
+    return KIND == REDUCE_PROD ? a * b : a + b;
+}
+float load(uint i, float shift)
+{
+    float v = LOAD(x, i);
+    if (KIND == REDUCE_LOGSUMEXP)
+        return vka_expf(v - shift);
+    return KIND == REDUCE_SUM_SQUARES || KIND == REDUCE_L2 ? v * v : v;
+}
+float finish(float value, float shift)
+{
+    if (KIND == REDUCE_LOGSUMEXP)
+        return is_inf(shift) || is_nan(shift) ? shift : shift + vka_logf(value);
+    return KIND == REDUCE_L2 ? sqrt(value) : KIND == REDUCE_MEAN ? value * p.scale : value;
+}
+GROUP_REDUCE(group_max, max_nan)
+#endif
+GROUP_REDUCE(group_combine, combine)
+
+// Along the axes first .. first + count - 1, for the element of that number.
+uint offset_along(uint first, uint count, uint i)
+{
+    uint at = 0;
+    for (uint a = first; a + 1 < first + count; a++) {
+        uint rest = i / p.dim[a];
+        at += (i - rest * p.dim[a]) * p.stride[a];
+        i = rest;
+    }
+    return at + i * p.stride[first + count - 1];
+}
+
+GROUP_TYPE lane_total(uint base, GROUP_TYPE shift)
+{
+    uint lanes = gl_WorkGroupSize.y;
+    GROUP_TYPE total = identity(), lost = GROUP_TYPE(0);
+    for (uint first = gl_LocalInvocationID.y; first < p.columns; first += lanes * BLOCK) {
+        GROUP_TYPE part = identity();
+        for (uint k = 0; k < BLOCK && first + k * lanes < p.columns; k++)
+            part = combine(part, load(base + offset_along(KEPT, REDUCED, first + k * lanes), shift));
+        precise GROUP_TYPE sum = combine(total, part);
+#ifndef VKA_INT
+        precise float error = part - (sum - total);
+        if (SUMS && !is_nan(error) && !is_inf(error))
+            lost += error;
+#endif
+        total = sum;
+    }
+    return combine(total, SUMS ? lost : identity());
+}
+
+void main()
+{
+    uint row = group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    // Rows past the end go along: the group's barriers need everyone.
+    uint base = p.x + offset_along(0, KEPT, min(row, p.rows - 1));
+    GROUP_TYPE shift = GROUP_TYPE(0);
+#ifndef VKA_INT
+    if (KIND == REDUCE_LOGSUMEXP) {
+        float most = NEG_INF;
+        for (uint c = gl_LocalInvocationID.y; c < p.columns; c += gl_WorkGroupSize.y)
+            most = max_nan(most, LOAD(x, base + offset_along(KEPT, REDUCED, c)));
+        shift = group_max(most);
+    }
+#endif
+    GROUP_TYPE value = finish(group_combine(lane_total(base, shift)), shift);
+    if (row < p.rows && gl_LocalInvocationID.y == 0) {
+#ifdef VKA_INT
+        y.v[p.y + row] = value;
+#else
+        STORE(y, p.y + row, value);
+#endif
+    }
+}

@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: MIT
+//
+// reduce: sums, extremes and the like along axes. On the CPU a row is summed in lanes within a
+// block, and blocks are added in double; long rows are cut into chunks of a fixed size, so that the
+// result doesn't hang on the number of threads.
+#include "cpu/activation.h"
+#include "cpu/simd.h"
+#include "ops/infer.h"
+#include "ops/ops.h"
+#include "ops/rows.h"
+#include "reduce.h"
+
+#include <string.h>
+
+struct params {
+    int kind;
+    unsigned axes;
+    bool keep;
+};
+
+enum { LANES = 16, CHUNK = 1 << 15, TILE = 256, FOLD = 8 };
+
+vka_tensor vka_reduce(vka_graph *g, enum vka_reduce_kind kind, vka_tensor x, unsigned axes,
+                      bool keep)
+{
+    struct params params = {kind, axes, keep};
+    return vka_add_node(g, &vka_op_reduce, &params, 1, &x, NULL);
+}
+
+static bool takes(int kind, vka_dtype dtype)
+{
+    switch (kind) {
+    case VKA_REDUCE_SUM:
+    case VKA_REDUCE_MAX:
+    case VKA_REDUCE_MIN:
+        return dtype != VKA_BOOL;
+    case VKA_REDUCE_ANY:
+    case VKA_REDUCE_ALL:
+        return dtype == VKA_BOOL;
+    default:
+        return dtype == VKA_F32;
+    }
+}
+
+static bool infer(struct vka_infer *n)
+{
+    static const char *const names[] = {"sum",         "mean", "max",       "min", "prod",
+                                        "sum squares", "l2",   "logsumexp", "any", "all"};
+    const struct params *p = n->params;
+    if (p->kind < 0 || p->kind > VKA_REDUCE_ALL) {
+        vka_fail(n->g, "reduce: there is no operation %d", p->kind);
+        return false;
+    }
+    if (!vka_infer_present(n, "reduce", 0))
+        return false;
+    const struct vka_value *x = n->in[0];
+    if (!takes(p->kind, x->dtype)) {
+        vka_fail(n->g, "reduce: %s doesn't take %s", names[p->kind], vka_dtype_name(x->dtype));
+        return false;
+    }
+    n->n_out = 1;
+    n->out_dtype[0] = x->dtype;
+    n->out_shape[0] = vka_shape_reduced(&x->shape, p->axes, p->keep);
+    return vka_infer_axes(n, "reduce", p->axes, &x->shape);
+}
+
+static struct vka_rows rows_of(const struct vka_args *args)
+{
+    const struct params *p = args->params;
+    struct vka_array y = vka_rows_keep(&args->out[0], &args->in[0], p->axes);
+    const struct vka_array *arrays[] = {&args->in[0], &y};
+    return vka_rows_of(p->axes, false, 2, arrays);
+}
+
+// --- CPU: what has been combined so far ---
+
+struct total {
+    double value;  // of floats; for logsumexp relative to `most`
+    double most;   // of logsumexp
+    int64_t whole; // of integers and bools
+};
+
+static struct total nothing(int kind)
+{
+    bool max = kind == VKA_REDUCE_MAX, min = kind == VKA_REDUCE_MIN;
+    return (struct total){
+        .value = max   ? -INFINITY
+                 : min ? INFINITY
+                       : kind == VKA_REDUCE_PROD,
+        .most = -INFINITY,
+        .whole = max   ? INT32_MIN
+                 : min ? INT32_MAX
+                       : kind == VKA_REDUCE_ALL,
+    };
+}
+
+static double larger(double a, double b)
+{
+    return a > b || a != a ? a : b;
+}
+
+static void add_exponentials(struct total *t, double most, double sum)
+{
+    double top = larger(most, t->most);
+    if (top == -INFINITY)
+        return;
+    bool finite = top - top == 0;
+    if (finite)
+        t->value = t->value * exp(t->most - top) + sum * exp(most - top);
+    t->most = top;
+}
+
+static void combine(int kind, struct total *t, const struct total *u)
+{
+    switch (kind) {
+    case VKA_REDUCE_MAX:
+        t->value = larger(u->value, t->value);
+        t->whole = u->whole > t->whole ? u->whole : t->whole;
+        break;
+    case VKA_REDUCE_MIN:
+        t->value = -larger(-u->value, -t->value);
+        t->whole = u->whole < t->whole ? u->whole : t->whole;
+        break;
+    case VKA_REDUCE_PROD:
+        t->value *= u->value;
+        break;
+    case VKA_REDUCE_LOGSUMEXP:
+        add_exponentials(t, u->most, u->value);
+        break;
+    case VKA_REDUCE_ANY:
+        t->whole |= u->whole;
+        break;
+    case VKA_REDUCE_ALL:
+        t->whole &= u->whole;
+        break;
+    default:
+        t->value += u->value;
+        t->whole += u->whole;
+    }
+}
+
+static void finish(int kind, const struct total *t, int64_t columns, vka_dtype dtype, void *y)
+{
+    double value = t->value;
+    if (kind == VKA_REDUCE_MEAN)
+        value /= (double)columns;
+    else if (kind == VKA_REDUCE_L2)
+        value = sqrt(value);
+    else if (kind == VKA_REDUCE_LOGSUMEXP)
+        value = t->most - t->most == 0 ? t->most + log(value) : t->most;
+    if (dtype == VKA_F32)
+        *(float *)y = (float)value;
+    else
+        *(int32_t *)y = (int32_t)(uint32_t)(uint64_t)t->whole;
+}
+
+// --- CPU: contiguous spans of at most VKA_STRIDED_SPAN elements ---
+
+#define LANE_LOOP(statement)                                                                       \
+    for (; i + LANES <= count; i += LANES) {                                                       \
+        for (int k = 0; k < LANES; k++) {                                                          \
+            float v = x[i + k];                                                                    \
+            statement;                                                                             \
+        }                                                                                          \
+    }                                                                                              \
+    for (int k = 0; i < count; i++, k++) {                                                         \
+        float v = x[i];                                                                            \
+        statement;                                                                                 \
+    }
+
+VKA_CLONES static float sum_span(const float *x, int64_t count, bool squares)
+{
+    float lane[LANES] = {0};
+    int64_t i = 0;
+    if (squares) {
+        LANE_LOOP(lane[k] += v * v)
+    } else {
+        LANE_LOOP(lane[k] += v)
+    }
+    for (int n = LANES / 2; n > 0; n /= 2) {
+        for (int k = 0; k < n; k++)
+            lane[k] += lane[k + n];
+    }
+    return lane[0];
+}
+
+// NaN is the largest.
+VKA_CLONES static float max_span(const float *x, int64_t count, float sign)
+{
+    float lane[LANES];
+    int64_t i = 0;
+    for (int k = 0; k < LANES; k++)
+        lane[k] = sign * x[0];
+    LANE_LOOP(v = sign * v; lane[k] = v > lane[k] || v != v ? v : lane[k])
+    for (int k = 1; k < LANES; k++)
+        lane[0] = lane[k] > lane[0] || lane[k] != lane[k] ? lane[k] : lane[0];
+    return sign * lane[0];
+}
+
+VKA_CLONES static float sum_exponentials(const float *x, int64_t count, float most)
+{
+    float lane[LANES] = {0};
+    int64_t i = 0;
+    LANE_LOOP(lane[k] += vka_expf(v - most))
+    for (int n = LANES / 2; n > 0; n /= 2) {
+        for (int k = 0; k < n; k++)
+            lane[k] += lane[k + n];
+    }
+    return lane[0];
+}
+
+static struct total span_total(int kind, const float *x, int64_t count)
+{
+    struct total t = {0};
+    switch (kind) {
+    case VKA_REDUCE_MAX:
+        t.value = max_span(x, count, 1);
+        break;
+    case VKA_REDUCE_MIN:
+        t.value = max_span(x, count, -1);
+        break;
+    case VKA_REDUCE_PROD:
+        t.value = 1;
+        for (int64_t i = 0; i < count; i++)
+            t.value *= x[i];
+        break;
+    case VKA_REDUCE_LOGSUMEXP:
+        t.most = max_span(x, count, 1);
+        if (t.most - t.most == 0)
+            t.value = sum_exponentials(x, count, (float)t.most);
+        break;
+    default:
+        t.value = sum_span(x, count, kind == VKA_REDUCE_SUM_SQUARES || kind == VKA_REDUCE_L2);
+    }
+    return t;
+}
+
+static struct total span_total_int(int kind, const int32_t *x, int64_t count)
+{
+    struct total t = nothing(kind);
+    for (int64_t i = 0; i < count; i++) {
+        bool logic = kind == VKA_REDUCE_ANY || kind == VKA_REDUCE_ALL;
+        struct total one = {.whole = logic ? x[i] != 0 : x[i]};
+        combine(kind, &t, &one);
+    }
+    return t;
+}
+
+// --- CPU: row by row ---
+
+struct job {
+    const struct vka_args *args;
+    struct vka_rows r;
+    int kind;
+    int64_t chunks, units, pieces; // chunks a row; units: rows times chunks, or tiles
+    struct total *partial;         // by unit, where a row has several chunks
+};
+
+struct row {
+    const struct job *job;
+    const uint32_t *x;
+    struct total total;
+};
+
+static void add_run(void *arg, const struct vka_strided *s, const int64_t *at, int64_t index,
+                    int64_t count)
+{
+    struct row *row = arg;
+    int kind = row->job->kind;
+    int64_t stride = s->stride[0][s->rank - 1];
+    (void)index;
+    for (int64_t i = 0; i < count; i += VKA_STRIDED_SPAN) {
+        int64_t n = count - i < VKA_STRIDED_SPAN ? count - i : VKA_STRIDED_SPAN;
+        uint32_t span[VKA_STRIDED_SPAN];
+        const void *x = vka_gather_span(span, row->x + at[0] + i * stride, stride, n);
+        struct total t = row->job->args->in[0].dtype == VKA_F32 ? span_total(kind, x, n)
+                                                                : span_total_int(kind, x, n);
+        combine(kind, &row->total, &t);
+    }
+}
+
+static void finish_row(const struct job *job, int64_t row, const struct total *t)
+{
+    const struct vka_array *y = &job->args->out[0];
+    finish(job->kind, t, job->r.columns, y->dtype, (float *)y->data + row);
+}
+
+static void row_piece(void *arg, int64_t piece, int thread)
+{
+    const struct job *job = arg;
+    int64_t end = job->units * (piece + 1) / job->pieces, at[VKA_STRIDED_OPERANDS];
+    (void)thread;
+    for (int64_t u = job->units * piece / job->pieces; u < end; u++) {
+        int64_t row = u / job->chunks, first = u % job->chunks * CHUNK, last = first + CHUNK;
+        vka_strided_at(&job->r.kept, row, at);
+        struct row r = {job, (const uint32_t *)job->args->in[0].data + at[0], nothing(job->kind)};
+        if (job->chunks == 1 || last > job->r.columns)
+            last = job->r.columns;
+        vka_strided_range(&job->r.reduced, first, last, add_run, &r);
+        if (job->chunks == 1)
+            finish_row(job, row, &r.total);
+        else
+            job->partial[u] = r.total;
+    }
+}
+
+static int64_t chunks_of(const struct vka_rows *r)
+{
+    return r->rows < 64 ? (r->columns + CHUNK - 1) / CHUNK : 1;
+}
+
+static void run_rows(struct vka_threads *threads, struct job *job)
+{
+    bool heavy = job->kind == VKA_REDUCE_LOGSUMEXP;
+    job->chunks = chunks_of(&job->r);
+    job->units = job->r.rows * job->chunks;
+    job->pieces = vka_pieces(threads, job->units, job->r.rows * job->r.columns * (heavy ? 8 : 1));
+    vka_parallel(threads, job->pieces, row_piece, job);
+    for (int64_t row = 0; row < job->r.rows && job->chunks > 1; row++) {
+        struct total t = nothing(job->kind);
+        for (int64_t i = 0; i < job->chunks; i++)
+            combine(job->kind, &t, &job->partial[row * job->chunks + i]);
+        finish_row(job, row, &t);
+    }
+}
+
+// --- CPU: rows side by side, a tile of them at a time ---
+
+struct tile {
+    int kind, filled; // how many elements `part` has taken
+    int64_t count;
+    const float *x;
+    float part[TILE];
+    double total[TILE];
+};
+
+#define TILE_LOOP(statement)                                                                       \
+    for (int64_t i = 0; i < count; i++) {                                                          \
+        float v = x[i];                                                                            \
+        statement;                                                                                 \
+    }                                                                                              \
+    break
+
+VKA_CLONES static void add_columns(int kind, float *part, const float *x, int64_t count)
+{
+    switch (kind) {
+    case VKA_REDUCE_MAX:
+        TILE_LOOP(part[i] = v > part[i] || v != v ? v : part[i]);
+    case VKA_REDUCE_MIN:
+        TILE_LOOP(part[i] = v < part[i] || v != v ? v : part[i]);
+    case VKA_REDUCE_PROD:
+        TILE_LOOP(part[i] *= v);
+    case VKA_REDUCE_SUM_SQUARES:
+    case VKA_REDUCE_L2:
+        TILE_LOOP(part[i] += v * v);
+    default:
+        TILE_LOOP(part[i] += v);
+    }
+}
+
+static void fold_tile(struct tile *t)
+{
+    const float start = (float)nothing(t->kind).value;
+    for (int64_t i = 0; i < t->count; i++) {
+        double part = t->part[i], total = t->total[i];
+        if (t->kind == VKA_REDUCE_MAX)
+            total = larger(part, total);
+        else if (t->kind == VKA_REDUCE_MIN)
+            total = -larger(-part, -total);
+        else
+            total = t->kind == VKA_REDUCE_PROD ? total * part : total + part;
+        t->total[i] = total;
+        t->part[i] = start;
+    }
+    t->filled = 0;
+}
+
+static void add_to_tile(void *arg, const struct vka_strided *s, const int64_t *at, int64_t index,
+                        int64_t count)
+{
+    struct tile *t = arg;
+    (void)index;
+    for (int64_t i = 0; i < count; i++) {
+        add_columns(t->kind, t->part, t->x + at[0] + i * s->stride[0][s->rank - 1], t->count);
+        if (++t->filled == FOLD)
+            fold_tile(t);
+    }
+}
+
+static int64_t tiles_of(const struct vka_rows *r)
+{
+    return (r->kept.dim[r->kept.rank - 1] + TILE - 1) / TILE;
+}
+
+static void tile_piece(void *arg, int64_t piece, int thread)
+{
+    const struct job *job = arg;
+    const struct vka_rows *r = &job->r;
+    int64_t inner = r->kept.dim[r->kept.rank - 1], tiles = tiles_of(r), at[VKA_STRIDED_OPERANDS];
+    int64_t end = job->units * (piece + 1) / job->pieces;
+    (void)thread;
+    for (int64_t u = job->units * piece / job->pieces; u < end; u++) {
+        int64_t first = u % tiles * TILE, row = u / tiles * inner + first;
+        struct tile t = {.kind = job->kind};
+        t.count = inner - first < TILE ? inner - first : TILE;
+        vka_strided_at(&r->kept, row, at);
+        t.x = (const float *)job->args->in[0].data + at[0];
+        for (int i = 0; i < TILE; i++)
+            t.total[i] = t.part[i] = (float)nothing(t.kind).value;
+        vka_strided_range(&r->reduced, 0, r->columns, add_to_tile, &t);
+        fold_tile(&t);
+        for (int64_t i = 0; i < t.count; i++) {
+            struct total total = {.value = t.total[i]};
+            finish_row(job, row + i, &total);
+        }
+    }
+}
+
+static void cpu(const struct vka_cpu_run *run)
+{
+    const struct params *p = run->args->params;
+    struct job job = {run->args, rows_of(run->args), p->kind, 1, 0, 1, run->scratch};
+    bool tiles = run->args->in[0].dtype == VKA_F32 && p->kind != VKA_REDUCE_LOGSUMEXP &&
+                 vka_rows_side_by_side(&job.r);
+    if (!tiles) {
+        run_rows(run->threads, &job);
+        return;
+    }
+    job.units = job.r.rows / job.r.kept.dim[job.r.kept.rank - 1] * tiles_of(&job.r);
+    job.pieces = vka_pieces(run->threads, job.units, job.r.rows * job.r.columns);
+    vka_parallel(run->threads, job.pieces, tile_piece, &job);
+}
+
+static size_t cpu_scratch(const struct vka_args *args, int threads)
+{
+    struct vka_rows r = rows_of(args);
+    int64_t chunks = chunks_of(&r);
+    (void)threads;
+    return chunks > 1 ? (size_t)(r.rows * chunks) * sizeof(struct total) : 0;
+}
+
+// --- Vulkan ---
+
+static void put_axes(struct vka_push_reduce *push, const struct vka_strided *s, int *n)
+{
+    for (int i = s->rank - 1; i >= 0; i--, ++*n) {
+        push->dim[*n] = (uint32_t)s->dim[i];
+        push->stride[*n] = (uint32_t)s->stride[0][i];
+    }
+}
+
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    const struct params *p = args->params;
+    struct vka_rows r = rows_of(args);
+    struct vka_row_group group = vka_rows_group(vka_launch_limits(l), &r);
+    struct vka_dispatch d;
+    if (r.rows > INT32_MAX || r.columns > INT32_MAX) {
+        vka_launch_fail(l, "reduce: %lld rows of %lld elements are too many", (long long)r.rows,
+                        (long long)r.columns);
+        return;
+    }
+    vka_begin(l, &d, args->in[0].dtype == VKA_F32 ? "reduce" : "reduce_int", group.rows,
+              group.lanes, 1);
+    vka_constant_u32(&d, (uint32_t)r.kept.rank);
+    vka_constant_u32(&d, (uint32_t)r.reduced.rank);
+    vka_constant_u32(&d, (uint32_t)p->kind);
+    struct vka_push_reduce push = {.rows = (uint32_t)r.rows, .columns = (uint32_t)r.columns};
+    int axes = 0;
+    push.scale = (float)(1.0 / (double)r.columns);
+    push.x = vka_bind(l, &d, &args->in[0], VKA_READ);
+    push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
+    put_axes(&push, &r.kept, &axes);
+    put_axes(&push, &r.reduced, &axes);
+    VKA_PUSH(&d, push);
+    vka_emit(l, &d, ((uint64_t)r.rows + group.rows - 1) / group.rows, 1, 1);
+}
+
+static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+
+const struct vka_op vka_op_reduce = {
+    .name = "reduce",
+    .summary = "sum, mean, max, min, norm, logsumexp, any, all along axes",
+    .params_size = sizeof(struct params),
+    .flags = VKA_OP_STRIDED,
+    .infer = infer,
+    .cpu = cpu,
+    .cpu_scratch = cpu_scratch,
+    .variants = variants,
+};

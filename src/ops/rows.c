@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+//
+// Splitting axes into rows and columns, and the workgroups for them.
+#include "ops/rows.h"
+
+#include <string.h>
+
+static int64_t magnitude(const struct vka_array *a, int axis)
+{
+    return a->stride[axis] < 0 ? -a->stride[axis] : a->stride[axis];
+}
+
+static void sort_axes(const struct vka_array *x, int *axes, int count)
+{
+    for (int i = 1; i < count; i++) {
+        for (int k = i; k > 0 && magnitude(x, axes[k]) > magnitude(x, axes[k - 1]); k--) {
+            int swap = axes[k];
+            axes[k] = axes[k - 1];
+            axes[k - 1] = swap;
+        }
+    }
+}
+
+struct vka_rows vka_rows_of(unsigned axes, bool in_order, int n,
+                            const struct vka_array *const *arrays)
+{
+    const struct vka_array *x = arrays[0];
+    int kept[VKA_MAX_RANK], reduced[VKA_MAX_RANK], n_kept = 0, n_reduced = 0;
+    for (int i = 0; i < x->rank; i++) {
+        if (axes >> i & 1)
+            reduced[n_reduced++] = i;
+        else
+            kept[n_kept++] = i;
+    }
+    if (!in_order)
+        sort_axes(x, reduced, n_reduced);
+    struct vka_rows r = {.kept = vka_strided_axes(x, n, arrays, kept, n_kept),
+                         .reduced = vka_strided_axes(x, n, arrays, reduced, n_reduced)};
+    r.rows = vka_strided_count(&r.kept);
+    r.columns = vka_strided_count(&r.reduced);
+    return r;
+}
+
+struct vka_array vka_rows_keep(const struct vka_array *result, const struct vka_array *x,
+                               unsigned axes)
+{
+    if (result->rank == x->rank)
+        return *result;
+    struct vka_array kept = *result;
+    kept.rank = x->rank;
+    for (int i = 0, own = 0; i < x->rank; i++) {
+        bool reduced = axes >> i & 1;
+        kept.dim[i] = reduced ? 1 : result->dim[own];
+        kept.stride[i] = reduced ? 0 : result->stride[own];
+        own += !reduced;
+    }
+    return kept;
+}
+
+bool vka_rows_side_by_side(const struct vka_rows *r)
+{
+    int last = r->kept.rank - 1;
+    return r->kept.stride[0][last] == 1 && r->kept.dim[last] >= 8 && r->columns > 1 &&
+           r->reduced.stride[0][r->reduced.rank - 1] != 1;
+}
+
+struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struct vka_rows *r)
+{
+    enum { FLOOR = 128, MANY = 256 };
+    uint32_t size = FLOOR, lanes = 1;
+    if (r->columns >= 4096 && limits->max_invocations >= MANY && limits->max_group_size[1] >= MANY)
+        size = MANY;
+    // Rows side by side: at least 8 of them, so that neighbours read neighbouring elements.
+    uint32_t most = !vka_rows_side_by_side(r) ? size : r->rows < 2048 ? size / 8 : size / 32;
+    while (lanes < most && lanes * 2 <= r->columns)
+        lanes *= 2;
+    return (struct vka_row_group){size / lanes, lanes};
+}

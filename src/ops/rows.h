@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// Rows: what reduce, softmax, norm and argmax work on. The axes of an array fall into those that a
+// row runs along and those that tell rows apart; both are collapsed (ops/strided.h).
+#ifndef VKA_OPS_ROWS_H
+#define VKA_OPS_ROWS_H
+
+#include "ops/strided.h"
+
+struct vka_rows {
+    struct vka_strided kept;    // an element is a row
+    struct vka_strided reduced; // the elements of a row
+    int64_t rows, columns;
+};
+
+// Over the shape of arrays[0], along the axes of the mask; the other arrays broadcast to it. Rows
+// are in row-major order of the kept axes. The reduced axes are sorted: the one with the smallest
+// steps in arrays[0] is the last, unless `in_order`.
+struct vka_rows vka_rows_of(unsigned axes, bool in_order, int n,
+                            const struct vka_array *const *arrays);
+
+// A result whose reduced axes may be gone, seen as one where they have size 1.
+struct vka_array vka_rows_keep(const struct vka_array *result, const struct vka_array *x,
+                               unsigned axes);
+
+// Rows lie side by side: a step along the last kept axis is to the next element, one along a row
+// isn't.
+bool vka_rows_side_by_side(const struct vka_rows *r);
+
+// A workgroup of `rows` x `lanes` for rows of that kind.
+struct vka_row_group {
+    uint32_t rows, lanes;
+};
+struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struct vka_rows *r);
+
+#endif
