@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+//
+// vkattn blocks: the table of blocks and operations, and all of one block.
+#include "cli/cli.h"
+
+#include <getopt.h>
+#include <string.h>
+
+static void list_all(void)
+{
+    printf("Attention blocks\n");
+    for (int i = 0; i < vka_block_count(); i++) {
+        const vka_block_info *info = vka_block_get(i);
+        if (*info->paper)
+            printf("  %-26s %s\n", info->id, info->summary);
+    }
+    printf("\nPlain blocks of a network\n");
+    for (int i = 0; i < vka_block_count(); i++) {
+        const vka_block_info *info = vka_block_get(i);
+        if (!*info->paper)
+            printf("  %-26s %s\n", info->id, info->summary);
+    }
+    printf("\nOperations beneath\n");
+    const char *name, *summary;
+    for (int i = 0; (name = vka_op_get(i, &summary)); i++)
+        printf("  %-26s %s\n", name, summary);
+}
+
+static void print_ports(const char *title, const vka_port_info *port)
+{
+    if (!port->name)
+        return;
+    printf("\n%s\n", title);
+    for (; port->name; port++) {
+        printf("  %-28s %-26s %-4s", port->name, port->shape, port->dtype);
+        if (*port->when)
+            printf("  (%s)", port->when);
+        if (*port->help)
+            printf("  %s", port->help);
+        printf("\n");
+    }
+}
+
+static void print_block(const vka_block_info *info)
+{
+    printf("%s: %s\n", info->id, info->summary);
+    if (*info->paper)
+        printf("%s\n", info->paper);
+    print_ports("Inputs", info->inputs);
+    if (info->attrs->name)
+        printf("\nAttributes\n");
+    for (const vka_attr_info *a = info->attrs; a->name; a++) {
+        printf("  %-22s %-16s %-18s %s%s%s\n", a->name, a->type,
+               a->fallback ? a->fallback : "required", a->range, *a->range ? "  " : "", a->help);
+    }
+    print_ports("Weights", info->weights);
+    print_ports("Outputs", info->outputs);
+}
+
+static void json_ports(const char *title, const vka_port_info *port)
+{
+    printf(", \"%s\": [", title);
+    for (const char *comma = ""; port->name; port++, comma = ", ") {
+        printf("%s{\"name\": ", comma);
+        cli_json_string(port->name);
+        printf(", \"shape\": ");
+        cli_json_string(port->shape);
+        printf(", \"dtype\": ");
+        cli_json_string(port->dtype);
+        printf(", \"when\": ");
+        cli_json_string(port->when);
+        printf(", \"help\": ");
+        cli_json_string(port->help);
+        printf("}");
+    }
+    printf("]");
+}
+
+static void json_block(const vka_block_info *info)
+{
+    printf("{\"id\": \"%s\", \"summary\": ", info->id);
+    cli_json_string(info->summary);
+    printf(", \"paper\": ");
+    cli_json_string(info->paper);
+    printf(", \"attributes\": [");
+    for (const vka_attr_info *a = info->attrs; a->name; a++) {
+        printf("%s{\"name\": \"%s\", \"type\": \"%s\", \"default\": %s, \"range\": ",
+               a == info->attrs ? "" : ", ", a->name, a->type, a->fallback ? a->fallback : "null");
+        cli_json_string(a->range);
+        printf(", \"required\": %s, \"help\": ", a->fallback ? "false" : "true");
+        cli_json_string(a->help);
+        printf("}");
+    }
+    printf("]");
+    json_ports("inputs", info->inputs);
+    json_ports("weights", info->weights);
+    json_ports("outputs", info->outputs);
+    printf(", \"example\": %s}", info->example);
+}
+
+static void json_all(void)
+{
+    printf("[");
+    for (int i = 0; i < vka_block_count(); i++) {
+        printf(i ? ",\n" : "\n");
+        json_block(vka_block_get(i));
+    }
+    printf("\n]\n");
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    bool json = false;
+    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (c == 'h')
+            return cli_help(&cli_blocks);
+        if (c != 'j')
+            return cli_usage_error(&cli_blocks, "the call is wrong");
+        json = true;
+    }
+    if (optind == argc) {
+        if (json)
+            json_all();
+        else
+            list_all();
+        return EXIT_DONE;
+    }
+    if (argc - optind > 1)
+        return cli_usage_error(&cli_blocks, "'%s' is one too many", argv[optind + 1]);
+    const vka_block_info *info = vka_block_find(argv[optind]);
+    if (!info)
+        return cli_usage_error(&cli_blocks, "there is no block '%s'; `vkattn blocks` lists them",
+                               argv[optind]);
+    if (json) {
+        json_block(info);
+        printf("\n");
+    } else {
+        print_block(info);
+    }
+    return EXIT_DONE;
+}
+
+const struct cli_command cli_blocks = {
+    "blocks", "[ID] [--json]", "lists the blocks and operations, or tells all of one block", run};

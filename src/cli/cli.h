@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+//
+// The command's shared parts: options that every subcommand takes, messages, exit codes.
+#ifndef VKA_CLI_CLI_H
+#define VKA_CLI_CLI_H
+
+#include "vkattn/vkattn.h"
+
+#include <stdio.h>
+
+enum { EXIT_DONE = 0, EXIT_WRONG = 1, EXIT_USAGE = 2 };
+
+struct cli_command {
+    const char *name;
+    const char *usage;   // after "vkattn NAME "
+    const char *summary; // one line
+    int (*run)(int argc, char **argv); // argv[0] is the subcommand's name; returns an exit code
+};
+
+extern const struct cli_command cli_devices, cli_blocks, cli_run, cli_see, cli_verify;
+
+// A context whose messages go to stderr; NULL after a message. VKATTN_VALIDATION=1 turns the
+// validation layer on. `verbose`: INFO messages too.
+vka_context *cli_context(bool verbose);
+
+// Opens a device (NULL: VKATTN_DEVICE, then auto); NULL after a message.
+vka_device *cli_device(vka_context *context, const char *select);
+
+// "vkattn NAME: ..." on stderr; returns EXIT_USAGE.
+int cli_usage_error(const struct cli_command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+// The last error of the library on stderr; returns the exit code that goes with `result`.
+int cli_failed(vka_result result);
+// The exit code alone: 2 where a file or the call is wrong, 1 where the work failed.
+int cli_exit_code(vka_result result);
+int cli_help(const struct cli_command *command);
+
+// A string as JSON on stdout, quotes and all.
+void cli_json_string(const char *text);
+
+// A line that grows on stderr, on a terminal only; done == total ends it.
+void cli_progress(size_t done, size_t total, const char *what);
+
+#endif

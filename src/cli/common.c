@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void to_stderr(void *user, vka_log_level level, const char *message)
+{
+    static const char *const words[] = {"", "error", "warning", "note", "debug"};
+    (void)user;
+    if (level != VKA_LOG_ERROR) // errors are told where they are handled
+        fprintf(stderr, "vkattn: %s: %s\n", words[level], message);
+}
+
+vka_context *cli_context(bool verbose)
+{
+    const char *validation = getenv("VKATTN_VALIDATION");
+    vka_context_params params = {
+        .log = to_stderr,
+        .log_level = verbose ? VKA_LOG_INFO : VKA_LOG_WARN,
+        .validation = validation && strcmp(validation, "1") == 0,
+    };
+    vka_context *context;
+    if (vka_context_create(&params, &context) != VKA_OK)
+        cli_failed(VKA_ERROR_OUT_OF_MEMORY);
+    return context;
+}
+
+vka_device *cli_device(vka_context *context, const char *select)
+{
+    vka_device *device;
+    vka_result result = vka_device_open(context, select, &device);
+    if (result != VKA_OK)
+        cli_failed(result);
+    return device;
+}
+
+int cli_usage_error(const struct cli_command *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "vkattn %s: ", command->name);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\nusage: vkattn %s %s\n", command->name, command->usage);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+int cli_exit_code(vka_result result)
+{
+    switch (result) {
+    case VKA_OK:
+        return EXIT_DONE;
+    case VKA_ERROR_INVALID:
+    case VKA_ERROR_NOT_FOUND:
+    case VKA_ERROR_AMBIGUOUS:
+    case VKA_ERROR_FORMAT:
+    case VKA_ERROR_IO:
+    case VKA_ERROR_UNSUPPORTED:
+        return EXIT_USAGE;
+    default:
+        return EXIT_WRONG;
+    }
+}
+
+int cli_failed(vka_result result)
+{
+    const char *text = vka_last_error();
+    fprintf(stderr, "vkattn: %s\n", *text ? text : vka_result_string(result));
+    return cli_exit_code(result);
+}
+
+int cli_help(const struct cli_command *command)
+{
+    printf("usage: vkattn %s %s\n%s\n", command->name, command->usage, command->summary);
+    return EXIT_DONE;
+}
+
+void cli_json_string(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 0x20)
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+void cli_progress(size_t done, size_t total, const char *what)
+{
+    enum { WIDTH = 30 };
+    if (total < 2 || !isatty(STDERR_FILENO))
+        return;
+    int filled = (int)(done * WIDTH / total);
+    fprintf(stderr, "\r%5zu/%zu [%.*s%*s] %-40.40s", done, total, filled,
+            "==============================", WIDTH - filled, "", done < total ? what : "");
+    if (done == total)
+        fputc('\n', stderr);
+    fflush(stderr);
+}
