@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+//
+// Tensors in and out of files, by their ending: .png .jpg .npy .safetensors.
+#ifndef VKA_CLI_DATA_H
+#define VKA_CLI_DATA_H
+
+#include "cli/cli.h"
+#include "cli/image.h"
+
+struct cli_tensor {
+    const char *name;
+    vka_dtype dtype;
+    vka_shape shape;
+    void *data; // malloc'd
+    uint64_t bytes;
+};
+
+// "NAME=FILE" in two; false where it isn't one.
+struct cli_file {
+    char *name;
+    const char *path;
+};
+bool cli_split(char *argument, struct cli_file *file);
+
+// Reads the tensor `input` of a model. A picture is normalised as the model says, and resized where
+// its height and width are fixed. Returns false after a message.
+bool cli_load(vka_context *context, const vka_model *model, const vka_model_input *input,
+              const char *path, struct cli_tensor *tensor);
+// A picture as the model's input.
+bool cli_load_image(const vka_model *model, const vka_model_input *input, const char *path,
+                    const struct image *image, struct cli_tensor *tensor);
+void cli_tensor_free(struct cli_tensor *tensor);
+
+// Whether a file of this name can be written; a message where not.
+bool cli_can_save(const char *path);
+// Writes tensors to files; those of one .safetensors file together.
+bool cli_save(vka_context *context, const struct cli_file *files, const struct cli_tensor *tensors,
+              size_t count);
+
+const vka_model_input *cli_find_input(const vka_model *model, const char *name);
+
+#endif

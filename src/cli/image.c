@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+#include "image.h"
+
+#include <errno.h>
+#include <math.h>
+#include <spng.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <turbojpeg.h>
+#include <unistd.h>
+
+enum { MAX_FILE = 1 << 30, JPEG_QUALITY = 92 };
+
+static bool fail(char error[IMAGE_ERROR], const char *path, const char *why)
+{
+    snprintf(error, IMAGE_ERROR, "%.300s: %s", path, why);
+    return false;
+}
+
+static bool size_ok(uint64_t width, uint64_t height)
+{
+    return width >= 1 && height >= 1 && width <= IMAGE_MAX_SIDE && height <= IMAGE_MAX_SIDE &&
+           width * height <= IMAGE_MAX_PIXELS;
+}
+
+bool image_make(int width, int height, struct image *image)
+{
+    *image = (struct image){width, height, NULL};
+    if (!size_ok((uint64_t)width, (uint64_t)height))
+        return false;
+    image->rgb = calloc((size_t)width * (size_t)height * 3, sizeof *image->rgb);
+    return image->rgb != NULL;
+}
+
+void image_free(struct image *image)
+{
+    free(image->rgb);
+    image->rgb = NULL;
+}
+
+static bool from_bytes(const unsigned char *bytes, int width, int height, struct image *image)
+{
+    if (!image_make(width, height, image))
+        return false;
+    size_t pixels = (size_t)width * (size_t)height;
+    for (size_t i = 0; i < pixels; i++) {
+        for (size_t c = 0; c < 3; c++)
+            image->rgb[c * pixels + i] = (float)bytes[i * 3 + c] / 255.0f;
+    }
+    return true;
+}
+
+static unsigned char *to_bytes(const struct image *image)
+{
+    size_t pixels = (size_t)image->width * (size_t)image->height;
+    unsigned char *bytes = malloc(pixels * 3);
+    for (size_t i = 0; bytes && i < pixels; i++) {
+        for (size_t c = 0; c < 3; c++) {
+            float v = image->rgb[c * pixels + i];
+            v = v > 0 ? v < 1 ? v : 1 : 0; // NaN becomes 0
+            bytes[i * 3 + c] = (unsigned char)(v * 255.0f + 0.5f);
+        }
+    }
+    return bytes;
+}
+
+// --- files ---
+
+static unsigned char *read_file(const char *path, size_t *size, char error[IMAGE_ERROR])
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        fail(error, path, strerror(errno));
+        return NULL;
+    }
+    unsigned char *data = NULL;
+    long length = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    if (length < 0 || length > MAX_FILE || fseek(file, 0, SEEK_SET) != 0)
+        fail(error, path, "can't be read as a picture");
+    else if (!(data = malloc((size_t)length + 1)))
+        fail(error, path, "out of memory");
+    else if (fread(data, 1, (size_t)length, file) != (size_t)length) {
+        fail(error, path, "reading failed");
+        free(data);
+        data = NULL;
+    }
+    fclose(file);
+    *size = (size_t)(length < 0 ? 0 : length);
+    return data;
+}
+
+// Beside, then renamed.
+static bool write_file(const char *path, const void *data, size_t size, char error[IMAGE_ERROR])
+{
+    size_t length = strlen(path) + 32;
+    char *beside = malloc(length);
+    if (!beside)
+        return fail(error, path, "out of memory");
+    snprintf(beside, length, "%s.%ld.part", path, (long)getpid());
+    FILE *file = fopen(beside, "wbx");
+    bool ok = file && fwrite(data, 1, size, file) == size;
+    int why = errno;
+    if (file && fclose(file) != 0 && ok) {
+        ok = false;
+        why = errno;
+    }
+    if (ok && rename(beside, path) != 0) {
+        ok = false;
+        why = errno;
+    }
+    if (!ok) {
+        fail(error, path, strerror(why));
+        if (file)
+            remove(beside);
+    }
+    free(beside);
+    return ok;
+}
+
+// --- PNG ---
+
+static bool decode_png(spng_ctx *png, const char *path, struct image *image, char error[IMAGE_ERROR])
+{
+    struct spng_ihdr header;
+    size_t size;
+    int code = spng_get_ihdr(png, &header);
+    if (code)
+        return fail(error, path, spng_strerror(code));
+    if (!size_ok(header.width, header.height))
+        return fail(error, path, "the picture is too large");
+    code = spng_decoded_image_size(png, SPNG_FMT_RGB8, &size);
+    if (code)
+        return fail(error, path, spng_strerror(code));
+    unsigned char *bytes = malloc(size);
+    if (!bytes)
+        return fail(error, path, "out of memory");
+    code = spng_decode_image(png, bytes, size, SPNG_FMT_RGB8, 0);
+    bool ok = code ? fail(error, path, spng_strerror(code))
+              : from_bytes(bytes, (int)header.width, (int)header.height, image)
+                  ? true
+                  : fail(error, path, "out of memory");
+    free(bytes);
+    return ok;
+}
+
+static bool load_png(const unsigned char *data, size_t size, const char *path, struct image *image,
+                     char error[IMAGE_ERROR])
+{
+    spng_ctx *png = spng_ctx_new(0);
+    if (!png)
+        return fail(error, path, "out of memory");
+    spng_set_image_limits(png, IMAGE_MAX_SIDE, IMAGE_MAX_SIDE);
+    spng_set_chunk_limits(png, 1 << 24, 1 << 26);
+    int code = spng_set_png_buffer(png, data, size);
+    bool ok = code ? fail(error, path, spng_strerror(code)) : decode_png(png, path, image, error);
+    spng_ctx_free(png);
+    return ok;
+}
+
+static bool save_png(const char *path, const struct image *image, const unsigned char *bytes,
+                     char error[IMAGE_ERROR])
+{
+    spng_ctx *png = spng_ctx_new(SPNG_CTX_ENCODER);
+    if (!png)
+        return fail(error, path, "out of memory");
+    struct spng_ihdr header = {.width = (uint32_t)image->width, .height = (uint32_t)image->height,
+                               .bit_depth = 8, .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
+    size_t size = (size_t)image->width * (size_t)image->height * 3;
+    spng_set_option(png, SPNG_ENCODE_TO_BUFFER, 1);
+    int code = spng_set_ihdr(png, &header);
+    if (!code)
+        code = spng_encode_image(png, bytes, size, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+    void *file = NULL;
+    size_t length = 0;
+    if (!code)
+        file = spng_get_png_buffer(png, &length, &code);
+    bool ok = file ? write_file(path, file, length, error) : fail(error, path, spng_strerror(code));
+    free(file);
+    spng_ctx_free(png);
+    return ok;
+}
+
+// --- JPEG ---
+
+static bool load_jpeg(const unsigned char *data, size_t size, const char *path, struct image *image,
+                      char error[IMAGE_ERROR])
+{
+    int width, height, sampling, space;
+    tjhandle jpeg = tjInitDecompress();
+    unsigned char *bytes = NULL;
+    bool ok = false;
+    if (!jpeg) {
+        fail(error, path, "out of memory");
+    } else if (tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height, &sampling, &space)) {
+        fail(error, path, tjGetErrorStr2(jpeg));
+    } else if (!size_ok((uint64_t)width, (uint64_t)height)) {
+        fail(error, path, "the picture is too large");
+    } else if (!(bytes = malloc((size_t)width * (size_t)height * 3))) {
+        fail(error, path, "out of memory");
+    } else if (tjDecompress2(jpeg, data, (unsigned long)size, bytes, width, 0, height, TJPF_RGB,
+                             TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING)) {
+        fail(error, path, tjGetErrorStr2(jpeg));
+    } else {
+        ok = from_bytes(bytes, width, height, image) ? true : fail(error, path, "out of memory");
+    }
+    free(bytes);
+    if (jpeg)
+        tjDestroy(jpeg);
+    return ok;
+}
+
+static bool save_jpeg(const char *path, const struct image *image, const unsigned char *bytes,
+                      char error[IMAGE_ERROR])
+{
+    tjhandle jpeg = tjInitCompress();
+    unsigned char *file = NULL;
+    unsigned long length = 0;
+    bool ok = false;
+    if (!jpeg)
+        fail(error, path, "out of memory");
+    else if (tjCompress2(jpeg, bytes, image->width, 0, image->height, TJPF_RGB, &file, &length,
+                         TJSAMP_444, JPEG_QUALITY, TJFLAG_ACCURATEDCT))
+        fail(error, path, tjGetErrorStr2(jpeg));
+    else
+        ok = write_file(path, file, length, error);
+    tjFree(file);
+    if (jpeg)
+        tjDestroy(jpeg);
+    return ok;
+}
+
+bool image_load(const char *path, struct image *image, char error[IMAGE_ERROR])
+{
+    static const unsigned char png[] = {0x89, 'P', 'N', 'G'}, jpeg[] = {0xff, 0xd8, 0xff};
+    size_t size;
+    *image = (struct image){0};
+    unsigned char *data = read_file(path, &size, error);
+    if (!data)
+        return false;
+    bool ok;
+    if (size >= sizeof png && memcmp(data, png, sizeof png) == 0)
+        ok = load_png(data, size, path, image, error);
+    else if (size >= sizeof jpeg && memcmp(data, jpeg, sizeof jpeg) == 0)
+        ok = load_jpeg(data, size, path, image, error);
+    else
+        ok = fail(error, path, "neither a PNG nor a JPEG");
+    free(data);
+    return ok;
+}
+
+bool image_save(const char *path, const struct image *image, char error[IMAGE_ERROR])
+{
+    const char *dot = strrchr(path, '.');
+    bool jpeg = dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
+    unsigned char *bytes = to_bytes(image);
+    if (!bytes)
+        return fail(error, path, "out of memory");
+    bool ok = jpeg ? save_jpeg(path, image, bytes, error) : save_png(path, image, bytes, error);
+    free(bytes);
+    return ok;
+}
+
+// --- resampling ---
+
+// A plane's value at pixel (y, x) of a grid of out_height x out_width laid over it.
+static float sample(const float *plane, int width, int height, int y, int x, int out_width,
+                    int out_height)
+{
+    float fy = ((float)y + 0.5f) * (float)height / (float)out_height - 0.5f;
+    float fx = ((float)x + 0.5f) * (float)width / (float)out_width - 0.5f;
+    fy = fminf(fmaxf(fy, 0), (float)(height - 1));
+    fx = fminf(fmaxf(fx, 0), (float)(width - 1));
+    int y0 = (int)fy, x0 = (int)fx;
+    int y1 = y0 + 1 < height ? y0 + 1 : y0, x1 = x0 + 1 < width ? x0 + 1 : x0;
+    float ty = fy - (float)y0, tx = fx - (float)x0;
+    const float *top = plane + (size_t)y0 * (size_t)width, *low = plane + (size_t)y1 * (size_t)width;
+    return (top[x0] * (1 - tx) + top[x1] * tx) * (1 - ty) + (low[x0] * (1 - tx) + low[x1] * tx) * ty;
+}
+
+bool image_resize(const struct image *from, int width, int height, struct image *to)
+{
+    if (!image_make(width, height, to))
+        return false;
+    size_t in = (size_t)from->width * (size_t)from->height, out = (size_t)width * (size_t)height;
+    for (size_t c = 0; c < 3; c++) {
+        for (int y = 0; y < height; y++) {
+            for (int x = 0; x < width; x++)
+                to->rgb[c * out + (size_t)y * (size_t)width + (size_t)x] =
+                    sample(from->rgb + c * in, from->width, from->height, y, x, width, height);
+        }
+    }
+    return true;
+}
+
+// --- maps ---
+
+// Blue, cyan, yellow, red: the colours that attention maps usually have.
+static void heat(float t, float rgb[3])
+{
+    for (int c = 0; c < 3; c++) {
+        float v = 1.5f - fabsf(4 * t - (float)(3 - c));
+        rgb[c] = fminf(fmaxf(v, 0), 1);
+    }
+}
+
+void image_overlay(struct image *image, const float *map, int map_width, int map_height)
+{
+    float low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < (size_t)map_width * (size_t)map_height; i++) {
+        low = fminf(low, map[i]); // fminf passes over NaN
+        high = fmaxf(high, map[i]);
+    }
+    float range = high > low && isfinite(high - low) ? high - low : 1;
+    size_t pixels = (size_t)image->width * (size_t)image->height;
+    for (int y = 0; y < image->height; y++) {
+        for (int x = 0; x < image->width; x++) {
+            float v = sample(map, map_width, map_height, y, x, image->width, image->height);
+            float t = (v - low) / range, colour[3];
+            t = t > 0 ? t < 1 ? t : 1 : 0;
+            heat(t, colour);
+            float opacity = 0.15f + 0.5f * sqrtf(t);
+            size_t at = (size_t)y * (size_t)image->width + (size_t)x;
+            for (size_t c = 0; c < 3; c++) {
+                float *p = &image->rgb[c * pixels + at];
+                *p += (colour[c] - *p) * opacity;
+            }
+        }
+    }
+}
+
+void image_peak(const float *map, int map_width, int map_height, int width, int height, int *y, int *x)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < (size_t)map_width * (size_t)map_height; i++) {
+        if (map[i] > map[best])
+            best = i;
+    }
+    *y = (int)(((double)(best / (size_t)map_width) + 0.5) * height / map_height);
+    *x = (int)(((double)(best % (size_t)map_width) + 0.5) * width / map_width);
+}
