@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+//
+// vkattn see: an attention map laid over the picture that it comes from.
+#include "cli/npy.h"
+#include "cli/session.h"
+#include "graph/graph.h"
+#include "io/model.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct call {
+    const char *model, *weights, *device, *picture, *map, *out;
+    long head, y, x; // -1: not given
+};
+
+// The map's plane as a picture sees it.
+struct plane {
+    const float *data;
+    int width, height;
+};
+
+// The reference of the `x` of the node that makes the map: its grid is the map's. NULL: none.
+static const char *grid_reference(const vka_model *m, const char *map)
+{
+    struct vka_model_reference from;
+    bool found = vka_model_resolve(m, map, &from);
+    for (size_t i = 0; i < m->output_count; i++) {
+        if (strcmp(m->outputs[i].name, map) == 0) {
+            from = m->outputs[i].from;
+            found = true;
+        }
+    }
+    if (!found || from.input >= 0)
+        return NULL;
+    const struct vka_model_node *node = &m->nodes[from.node];
+    for (size_t i = 0; i < node->edge_count; i++) {
+        if (strcmp(node->edges[i].port, "x") == 0)
+            return node->edges[i].text;
+    }
+    return NULL;
+}
+
+static bool refuse(const struct cli_tensor *map, const char *why)
+{
+    char text[VKA_SHAPE_TEXT];
+    fprintf(stderr, "vkattn see: the map '%s' of shape %s: %s\n", map->name,
+            vka_shape_text(&map->shape, text), why);
+    return false;
+}
+
+// [P, Q]: the row of one position. Q is the grid itself, or the grid pooled by two.
+static bool pick_row(const struct call *call, const struct cli_tensor *map, const float *data,
+                     int64_t rows, int64_t columns, const int64_t grid[2], struct plane *plane)
+{
+    if (call->y < 0)
+        return refuse(map, "every position has a map of its own: choose one with --at Y,X");
+    if (call->y >= grid[0] || call->x >= grid[1]) {
+        fprintf(stderr, "vkattn see: --at %ld,%ld lies outside the grid of %lld x %lld\n", call->y,
+                call->x, (long long)grid[0], (long long)grid[1]);
+        return false;
+    }
+    int64_t height = grid[0], width = grid[1];
+    if (columns != rows) {
+        height /= 2;
+        width /= 2;
+    }
+    if (height * width != columns)
+        return refuse(map, "its keys are no grid");
+    *plane = (struct plane){data + (call->y * grid[1] + call->x) * columns, (int)width, (int)height};
+    return true;
+}
+
+// [N, 1 or K, H, W], [N, H, W], [N, P, Q] or [N, heads, P, Q]; the first of the batch.
+static bool pick_plane(const struct call *call, const struct cli_tensor *map, const int64_t grid[2],
+                       struct plane *plane)
+{
+    const vka_shape *s = &map->shape;
+    if (map->dtype != VKA_F32 || s->rank < 3 || s->rank > 4)
+        return refuse(map, "not [N, 1, H, W], [N, P, Q] or [N, heads, P, Q]");
+    const float *data = map->data;
+    int64_t rows = s->dim[s->rank - 2], columns = s->dim[s->rank - 1];
+    if (rows > IMAGE_MAX_SIDE * 64 || columns > IMAGE_MAX_SIDE * 64)
+        return refuse(map, "too large");
+    if (s->rank == 4) {
+        long head = call->head < 0 ? 0 : call->head;
+        if (s->dim[1] > 1 && call->head < 0)
+            return refuse(map, "there are several heads: choose one with --head");
+        if (head >= s->dim[1])
+            return refuse(map, "--head is past the last one");
+        data += head * rows * columns;
+    }
+    if (grid[0] * grid[1] == rows && rows > 1)
+        return pick_row(call, map, data, rows, columns, grid, plane);
+    *plane = (struct plane){data, (int)columns, (int)rows};
+    return true;
+}
+
+static bool save(struct session *s, const struct call *call, const struct cli_tensor *map,
+                 const struct plane *plane, struct image *image)
+{
+    size_t length = strlen(call->out) + 8;
+    char *raw = malloc(length), error[IMAGE_ERROR];
+    if (!raw)
+        return false;
+    snprintf(raw, length, "%s", call->out);
+    char *dot = strrchr(raw, '.');
+    snprintf(dot, 8, ".npy");
+    vka_shape shape = {2, {plane->height, plane->width}};
+    image_overlay(image, plane->data, plane->width, plane->height);
+    s->code = EXIT_WRONG;
+    bool ok = image_save(call->out, image, error);
+    if (!ok)
+        fprintf(stderr, "vkattn see: %s\n", error);
+    else if (vka_npy_write(s->context, raw, VKA_F32, &shape, plane->data) != VKA_OK)
+        ok = (cli_failed(VKA_ERROR_IO), false);
+    if (ok) {
+        int y, x;
+        image_peak(plane->data, plane->width, plane->height, image->width, image->height, &y, &x);
+        printf("%s: map '%s' of %d x %d, peak at y %d, x %d; raw map in %s\n", call->out, map->name,
+               plane->height, plane->width, y, x, raw);
+    }
+    free(raw);
+    return ok;
+}
+
+// The model's input that takes a picture: the only one.
+static const vka_model_input *picture_input(const vka_model *model)
+{
+    const vka_model_input *found = NULL, *input;
+    for (int i = 0; (input = vka_model_get_input(model, i)); i++) {
+        if (input->optional)
+            continue;
+        if (found) {
+            fprintf(stderr, "vkattn see: the model has inputs besides a picture\n");
+            return NULL;
+        }
+        found = input;
+    }
+    if (!found)
+        fprintf(stderr, "vkattn see: the model has no input\n");
+    return found;
+}
+
+static bool see_image(struct session *s, const struct call *call, struct image *image)
+{
+    const vka_model_input *input = picture_input(s->model);
+    const char *reference = grid_reference(s->model, call->map);
+    const char *outputs[] = {call->map, reference, NULL};
+    struct cli_tensor in, map = {0};
+    struct plane plane;
+    int64_t grid[2] = {0, 0};
+    if (!input || !cli_load_image(s->model, input, call->picture, image, &in) ||
+        !session_add(s, &in) || !session_plan(s, outputs, false))
+        return false;
+    if (reference) {
+        const vka_graph *g = s->graph;
+        for (size_t i = 0; i < g->output_count; i++) {
+            vka_tensor t = g->outputs[i].tensor;
+            if (strcmp(g->outputs[i].name, reference) == 0 && vka_rank(g, t) == 4) {
+                grid[0] = vka_dim(g, t, 2);
+                grid[1] = vka_dim(g, t, 3);
+            }
+        }
+    }
+    bool ok = session_run(s, outputs, 1, &map);
+    if (ok) {
+        s->code = EXIT_USAGE;
+        ok = pick_plane(call, &map, grid, &plane) && save(s, call, &map, &plane, image);
+    }
+    cli_tensor_free(&map);
+    return ok;
+}
+
+static int see(const struct call *call)
+{
+    struct session s;
+    struct image image = {0};
+    char error[IMAGE_ERROR];
+    bool ok = session_open(&s, call->device, call->model, call->weights);
+    if (ok && !image_load(call->picture, &image, error)) {
+        fprintf(stderr, "vkattn see: %s\n", error);
+        s.code = EXIT_USAGE;
+        ok = false;
+    }
+    ok = ok && see_image(&s, call, &image);
+    int code = ok ? EXIT_DONE : s.code;
+    image_free(&image);
+    session_close(&s);
+    return code;
+}
+
+static bool parse_long(const char *text, char **end, long *value)
+{
+    *value = strtol(text, end, 10);
+    return *end != text && *value >= 0 && *value <= IMAGE_MAX_SIDE;
+}
+
+static bool parse_at(const char *text, struct call *call)
+{
+    char *end;
+    return parse_long(text, &end, &call->y) && *end == ',' && parse_long(end + 1, &end, &call->x) &&
+           *end == '\0';
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"image", required_argument, NULL, 'i'},
+                                            {"map", required_argument, NULL, 'm'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"device", required_argument, NULL, 'd'},
+                                            {"at", required_argument, NULL, 'a'},
+                                            {"head", required_argument, NULL, 'n'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    struct call call = {.head = -1, .y = -1, .x = -1};
+    char *end;
+    for (int c; (c = getopt_long(argc, argv, "hi:o:", options, NULL)) != -1;) {
+        if (c == 'h')
+            return cli_help(&cli_see);
+        if (c == '?')
+            return cli_usage_error(&cli_see, "the call is wrong");
+        if (c == 'a' && !parse_at(optarg, &call))
+            return cli_usage_error(&cli_see, "--at takes Y,X, not '%s'", optarg);
+        if (c == 'n' && (!parse_long(optarg, &end, &call.head) || *end))
+            return cli_usage_error(&cli_see, "--head takes a number, not '%s'", optarg);
+        const char **value = c == 'w'   ? &call.weights
+                             : c == 'i' ? &call.picture
+                             : c == 'm' ? &call.map
+                             : c == 'o' ? &call.out
+                             : c == 'd' ? &call.device
+                                        : NULL;
+        if (value)
+            *value = optarg;
+    }
+    if (optind + 1 != argc)
+        return cli_usage_error(&cli_see, optind == argc ? "no model is given"
+                                                        : "more than one model is given");
+    call.model = argv[optind];
+    if (!call.picture || !call.map || !call.out)
+        return cli_usage_error(&cli_see, "--image, --map and -o must be given");
+    const char *dot = strrchr(call.out, '.');
+    if (!dot || (strcmp(dot, ".png") != 0 && strcmp(dot, ".jpg") != 0))
+        return cli_usage_error(&cli_see, "the output '%s' must end in .png or .jpg", call.out);
+    return see(&call);
+}
+
+const struct cli_command cli_see = {
+    "see",
+    "MODEL --weights W --image IN.png --map NAME -o OUT.png [--at Y,X] [--head N] [--device D]",
+    "lays an attention map over a picture, and writes the raw map beside it as .npy", run};
