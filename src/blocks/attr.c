@@ -5,7 +5,6 @@
 #include "blocks/names.h"
 #include "io/json.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,7 +206,8 @@ static size_t read_fallback(struct vka_scope *s, const char *text, size_t want, 
         if (ok && count == want)
             from_json(s, &v, out);
     }
-    assert(ok && !j.error && "the table's default is no JSON");
+    if (!ok || j.error)
+        vka_fail(s->g, "the table's default '%s' is no JSON", text);
     return count;
 }
 
@@ -215,8 +215,11 @@ static size_t read_fallback(struct vka_scope *s, const char *text, size_t want, 
 static size_t read(struct vka_scope *s, const char *name, size_t i, vka_attr *out)
 {
     const vka_attr_info *info = find_info(s, name);
-    assert(info && "the block's table has no such attribute");
     *out = (vka_attr){.type = VKA_ATTR_NULL};
+    if (!info) {
+        vka_table_lacks(s, "attribute", name);
+        return 0;
+    }
     const vka_attr *a = find_given(s, name);
     if (!a)
         return info->fallback ? read_fallback(s, info->fallback, i, out) : 0;
@@ -238,14 +241,16 @@ static vka_attr value_of(struct vka_scope *s, const char *name, size_t i)
 
 bool vka_attr_given(struct vka_scope *s, const char *name)
 {
-    assert(find_info(s, name) && "the block's table has no such attribute");
+    if (!find_info(s, name))
+        vka_table_lacks(s, "attribute", name);
     const vka_attr *a = find_given(s, name);
     return a && a->type != VKA_ATTR_NULL;
 }
 
 const vka_attr *vka_get_attr(struct vka_scope *s, const char *name)
 {
-    assert(find_info(s, name) && "the block's table has no such attribute");
+    if (!find_info(s, name))
+        vka_table_lacks(s, "attribute", name);
     return find_given(s, name);
 }
 
@@ -316,8 +321,8 @@ bool vka_list_has(struct vka_scope *s, const char *name, const char *value)
 void vka_get_ints(struct vka_scope *s, const char *name, int count, int64_t *out)
 {
     const vka_attr *a = find_given(s, name);
-    bool list = a ? a->type == VKA_ATTR_LIST : find_info(s, name)->fallback[0] == '[';
     int have = vka_get_count(s, name);
+    bool list = a ? a->type == VKA_ATTR_LIST : have != 1;
     if (list && have != count && !(have == 1 && a))
         vka_fail(s->g, "attribute '%s' has %d values, but needs %d", name, have, count);
     for (int i = 0; i < count; i++)

@@ -6,7 +6,6 @@
 #include "io/weights.h"
 #include "util/half.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +32,11 @@ vka_tensor vka_scope_fail(struct vka_scope *s, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     return vka_fail(s->g, "%s", text);
+}
+
+void vka_table_lacks(struct vka_scope *s, const char *kind, const char *name)
+{
+    vka_fail(s->g, "the block's table has no %s '%s'", kind, name);
 }
 
 const char *vka_name(struct vka_scope *s, const char *format, ...)
@@ -121,7 +125,10 @@ static bool port_optional(const vka_port_info *port)
 vka_tensor vka_in(struct vka_scope *s, const char *name)
 {
     const vka_port_info *port = vka_port_find(s->row->info.inputs, name);
-    assert(port && "the block's table has no such input");
+    if (!port) {
+        vka_table_lacks(s, "input", name);
+        return 0;
+    }
     for (const vka_named *in = s->inputs; in && in->name; in++) {
         if (strcmp(in->name, name) == 0 && in->tensor)
             return in->tensor;
@@ -131,16 +138,9 @@ vka_tensor vka_in(struct vka_scope *s, const char *name)
 
 vka_tensor vka_in_i(struct vka_scope *s, const char *format, int i)
 {
-    char name[64];
-    assert(strstr(format, "%d"));
     const char *mark = strstr(format, "%d");
-    snprintf(name, sizeof name, "%.*s%d%s", (int)(mark - format), format, i, mark + 2);
-    return vka_in(s, name);
-}
-
-bool vka_weight_known(const struct vka_scope *s, const char *name)
-{
-    return vka_port_find(s->row->info.weights, name) != NULL;
+    int before = mark ? (int)(mark - format) : (int)strlen(format);
+    return vka_in(s, vka_name(s, "%.*s%d%s", before, format, i, mark ? mark + 2 : ""));
 }
 
 static bool shape_fits(const vka_shape *shape, const vka_shape *wanted)
@@ -204,7 +204,8 @@ bool vka_expect_rank(struct vka_scope *s, const char *name, vka_tensor t, int lo
 
 static int weight_index(struct vka_scope *s, const char *name)
 {
-    assert(vka_weight_known(s, name) && "the block's table has no such weight");
+    if (!vka_port_find(s->row->info.weights, name))
+        vka_table_lacks(s, "weight", name);
     if (!s->g->weights || vka_failed(s->g))
         return -1;
     return vka_weights_index(s->g->weights, vka_name(s, "%s%s", s->weights, name));
@@ -288,7 +289,8 @@ void vka_give(struct vka_scope *s, const char *name, vka_tensor t)
 {
     if (vka_failed(s->g))
         return;
-    assert(vka_port_find(s->row->info.outputs, name) && "the block's table has no such output");
+    if (!vka_port_find(s->row->info.outputs, name))
+        vka_table_lacks(s, "output", name);
     vka_add_given(s->g, &s->given, &s->given_count, &s->given_capacity, name, t);
 }
 
@@ -324,7 +326,10 @@ struct vka_scope *vka_block_in(struct vka_scope *s, const char *id, const char *
         return s; // the graph has failed; outputs asked for are 0
     *sub = (struct vka_scope){.g = g, .row = vka_block_row_find(id), .attrs = attrs,
                               .inputs = inputs, .parent = s};
-    assert(sub->row && "no such block");
+    if (!sub->row) {
+        vka_table_lacks(s, "sub-block", id);
+        return s;
+    }
     sub->path = vka_name(s, "%s/%s", s->path, name);
     sub->weights = *weights ? vka_name(s, "%s%s.", s->weights, weights) : s->weights;
     build(sub);

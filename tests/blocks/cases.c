@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+//
+// Every case file of every block, as a triangle: the file against the CPU path (is the block
+// right?), the file against each Vulkan device (is the shader right?), fused against taken apart (is
+// the fusion right?). Which side is red names the file to open. `test_blocks_cases ID...` runs the
+// cases of some blocks only.
+#include "io/case.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { MAX_DEVICES = 8, MAX_NAMES = 256 };
+// What a good implementation in f32 shows: on the CPU, and on a device, whose exp and division may be
+// off by a few units in the last place.
+static const double cpu_bound = 1e-5, device_bound = 2e-5;
+
+static vka_context *context;
+static vka_device *devices[MAX_DEVICES];
+static int device_count;
+static size_t rows;
+static double worst[MAX_DEVICES];
+
+static void to_stderr(void *user, vka_log_level level, const char *message)
+{
+    (void)user;
+    if (level == VKA_LOG_WARN)
+        fprintf(stderr, "%s\n", message);
+}
+
+static int open_devices(void **state)
+{
+    (void)state;
+    vka_context_params params = {.log = to_stderr, .validation = getenv("VKATTN_VALIDATION") == NULL};
+    if (vka_context_create(&params, &context) != VKA_OK)
+        return -1;
+    for (int i = vka_device_count(context) - 1; i >= 0 && device_count < MAX_DEVICES; i--) {
+        char select[16] = "cpu";
+        if (i < vka_device_count(context) - 1)
+            snprintf(select, sizeof select, "%d", i);
+        if (vka_device_open(context, select, &devices[device_count]) != VKA_OK)
+            return -1;
+        printf("device %d: %s\n", device_count, vka_device_of(devices[device_count])->name);
+        device_count++;
+    }
+    if (device_count == 1)
+        printf("no Vulkan device: the shaders' side is skipped\n");
+    return 0;
+}
+
+static int close_devices(void **state)
+{
+    (void)state;
+    for (int i = 0; i < device_count; i++) {
+        printf("worst err on %s: %.1e\n", vka_device_of(devices[i])->name, worst[i]);
+        vka_device_close(devices[i]);
+    }
+    printf("%zu outputs compared\n", rows);
+    int spoken = vka_context_validation_count(context);
+    printf("validation: %s\n", spoken < 0 ? "not active" : spoken == 0 ? "silent" : "SPOKE");
+    vka_context_destroy(context);
+    return spoken > 0 ? -1 : 0;
+}
+
+static vka_result run(struct vka_case *c, vka_device *device, bool expand, vka_io *outputs)
+{
+    vka_graph *graph = NULL;
+    vka_plan *plan = NULL;
+    vka_plan_params params = {.expand = expand};
+    vka_io *inputs = calloc(c->in_count + 1, sizeof *inputs);
+    vka_result result = vka_case_build(c, &graph);
+    if (result == VKA_OK)
+        result = vka_plan_create(device, graph, &params, &plan);
+    vka_case_inputs(c, inputs);
+    if (result == VKA_OK)
+        result = vka_plan_run(plan, inputs, outputs);
+    vka_plan_destroy(plan);
+    vka_graph_destroy(graph);
+    free(inputs);
+    return result;
+}
+
+static int compare(const char *path, const struct vka_case *c, int device, bool expand,
+                   const vka_io *outputs)
+{
+    int wrong = 0;
+    const char *mode = expand ? " (expanded)" : "";
+    for (size_t i = 0; i < c->out_count; i++) {
+        double bound = device == 0 ? cpu_bound : device_bound;
+        struct vka_difference d = vka_case_compare(&c->out[i], outputs[i].data, bound);
+        rows++;
+        if (d.same) {
+            worst[device] = d.err > worst[device] ? d.err : worst[device];
+            continue;
+        }
+        printf("FAIL %s %s on %s%s: err %.1e, got %.8g want %.8g\n", path, c->out[i].name,
+               vka_device_of(devices[device])->name, mode, d.err, d.got, d.want);
+        wrong++;
+    }
+    return wrong;
+}
+
+static vka_io *make_outputs(const struct vka_case *c)
+{
+    vka_io *io = calloc(c->out_count + 1, sizeof *io);
+    for (size_t i = 0; i < c->out_count; i++) {
+        uint64_t count = 0;
+        vka_dtype dtype = vka_case_dtype((vka_dtype)c->out[i].dtype);
+        vka_shape_count(&c->out[i].shape, &count);
+        count *= vka_dtype_size(dtype);
+        io[i] = (vka_io){c->out[i].name, dtype, malloc((size_t)count), count};
+    }
+    return io;
+}
+
+static int run_case(const char *path)
+{
+    struct vka_case *c;
+    int wrong = 0;
+    if (vka_case_open(context, path, &c) != VKA_OK) {
+        printf("ERROR %s\n", vka_last_error());
+        return 1;
+    }
+    vka_io *outputs = make_outputs(c);
+    for (int d = 0; d < device_count; d++) {
+        for (int expand = 0; expand < 2; expand++) {
+            for (size_t i = 0; i < c->out_count; i++)
+                memset(outputs[i].data, 0xc5, outputs[i].bytes);
+            if (run(c, devices[d], expand, outputs) == VKA_OK) {
+                wrong += compare(path, c, d, expand, outputs);
+                continue;
+            }
+            printf("ERROR %s on %s: %s\n", path, vka_device_of(devices[d])->name, vka_last_error());
+            wrong++;
+        }
+    }
+    for (size_t i = 0; i < c->out_count; i++)
+        free(outputs[i].data);
+    free(outputs);
+    vka_case_close(c);
+    return wrong;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static size_t list(const char *folder, char **names, size_t most)
+{
+    DIR *dir = opendir(folder);
+    size_t count = 0;
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (entry->d_name[0] != '.' && count < most)
+            names[count++] = strdup(entry->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    qsort(names, count, sizeof *names, by_name);
+    return count;
+}
+
+static void cases_of_block(void **state)
+{
+    const char *id = *state;
+    char folder[1024], path[2048], *names[MAX_NAMES];
+    if (!vka_block_find(id)) {
+        printf("the block '%s' is not built yet: its cases are skipped\n", id);
+        skip();
+    }
+    snprintf(folder, sizeof folder, "%s/%s", VKA_CASES, id);
+    size_t count = list(folder, names, MAX_NAMES);
+    int wrong = 0;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        wrong += run_case(path);
+        free(names[i]);
+    }
+    printf("%s: %zu cases, %d wrong rows\n", id, count, wrong);
+    assert_true(count > 0);
+    assert_int_equal(wrong, 0);
+}
+
+int main(int argc, char **argv)
+{
+    static char *names[MAX_NAMES];
+    static struct CMUnitTest tests[MAX_NAMES];
+    size_t count = argc > 1 ? 0 : list(VKA_CASES, names, MAX_NAMES);
+    for (int i = 1; i < argc && count < MAX_NAMES; i++)
+        names[count++] = argv[i];
+    for (size_t i = 0; i < count; i++)
+        tests[i] = (struct CMUnitTest){names[i], cases_of_block, NULL, NULL, names[i]};
+    if (count == 0) {
+        fprintf(stderr, "no cases in %s\n", VKA_CASES);
+        return 1;
+    }
+    return _cmocka_run_group_tests("blocks", tests, count, open_devices, close_devices);
+}
