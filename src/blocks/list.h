@@ -15,4 +15,5 @@
     X(normalization)                                                                               \
     X(pooling)                                                                                     \
     X(activation)                                                                                  \
-    X(tensor)
+    X(tensor)                                                                                      \
+    /* the end: every line above has a backslash */

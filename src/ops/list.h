@@ -8,4 +8,9 @@
     X(binary)                                                                                      \
     X(copy)                                                                                        \
     X(matmul)                                                                                      \
-    X(reduce)
+    X(reduce)                                                                                      \
+    Y(concat)                                                                                      \
+    X(pad)                                                                                         \
+    X(gather)                                                                                      \
+    X(check)                                                                                       \
+    /* the end: every line above has a backslash */

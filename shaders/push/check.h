@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#ifndef VKA_PUSH_CHECK_H
+#define VKA_PUSH_CHECK_H
+
+#include "push.h"
+
+PUSH(check)
+{
+    uint count;
+    int lo, hi;
+    uint x, y; // offsets
+}
+PUSH_END;
+
+#endif

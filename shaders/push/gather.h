@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#ifndef VKA_PUSH_GATHER_H
+#define VKA_PUSH_GATHER_H
+
+#include "push.h"
+
+PUSH(gather)
+{
+    uint count;     // elements of the output
+    uint width;     // of a row
+    uint rows;      // of the table
+    uint table, ids, y;
+}
+PUSH_END;
+
+#endif
