@@ -15,8 +15,11 @@ enum { TEXT = 1024, NONE = -1 };
 static void cpu_info(vka_device_info *info)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    *info = (vka_device_info){.index = NONE, .vulkan_index = NONE, .name = "cpu",
-                              .type = VKA_DEVICE_CPU, .driver = "vkattn " VKATTN_VERSION};
+    *info = (vka_device_info){.index = NONE,
+                              .vulkan_index = NONE,
+                              .name = "cpu",
+                              .type = VKA_DEVICE_CPU,
+                              .driver = "vkattn " VKATTN_VERSION};
     if (pages > 0 && page > 0)
         info->memory = (uint64_t)pages * (uint64_t)page;
 }
@@ -119,7 +122,8 @@ static bool parse_uuid(const char *text, uint8_t uuid[16])
             continue;
         if (digits == 32 || !isxdigit((unsigned char)*text))
             return false;
-        int d = isdigit((unsigned char)*text) ? *text - '0' : tolower((unsigned char)*text) - 'a' + 10;
+        int d =
+            isdigit((unsigned char)*text) ? *text - '0' : tolower((unsigned char)*text) - 'a' + 10;
         uuid[digits / 2] = (uint8_t)(uuid[digits / 2] | d << (digits % 2 ? 0 : 4));
         digits++;
     }

@@ -57,8 +57,11 @@ static const vka_port_info inputs[] = {{"x", "[...]", "f32", "", ""}, {0}};
 static const vka_port_info weights[] = {{0}};
 static const vka_port_info outputs[] = {{"y", "as x", "f32", "", ""}, {0}};
 #define ROW(name, text, attrs)                                                                     \
-    {{#name, text, "", attrs, inputs, weights, outputs, "{\"shapes\": {\"x\": [1, 256, 56, 56]}}"}, \
-     build_##name}
+    {                                                                                              \
+        {#name,  text,    "",      attrs,                                                          \
+         inputs, weights, outputs, "{\"shapes\": {\"x\": [1, 256, 56, 56]}}"},                     \
+            build_##name                                                                           \
+    }
 
 const struct vka_block_row vka_block_rows_activation[] = {
     ROW(relu, "max(x, 0)", no_attrs),

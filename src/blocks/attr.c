@@ -14,10 +14,10 @@
 
 static const char *type_word(vka_attr_type type)
 {
-    static const char *const words[] = {[VKA_ATTR_NULL] = "null",     [VKA_ATTR_BOOL] = "bool",
-                                        [VKA_ATTR_INT] = "int",       [VKA_ATTR_DOUBLE] = "float",
-                                        [VKA_ATTR_STRING] = "string", [VKA_ATTR_LIST] = "list",
-                                        [VKA_ATTR_OBJECT] = "object"};
+    static const char *const words[] = {
+        [VKA_ATTR_NULL] = "null",    [VKA_ATTR_BOOL] = "bool",     [VKA_ATTR_INT] = "int",
+        [VKA_ATTR_DOUBLE] = "float", [VKA_ATTR_STRING] = "string", [VKA_ATTR_LIST] = "list",
+        [VKA_ATTR_OBJECT] = "object"};
     return (size_t)type < VKA_COUNT(words) && words[type] ? words[type] : "?";
 }
 

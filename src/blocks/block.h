@@ -14,11 +14,11 @@
 struct vka_scope {
     vka_graph *g;
     const struct vka_block_row *row;
-    const char *path;        // "att" or "att/self_attn"
-    const char *weights;     // prefix of its weights' names, "att." or ""
-    const vka_attr *attrs;   // given ones, checked
-    const vka_named *inputs; // given ones, checked
-    struct vka_placed *placed; // where outputs go; NULL in a sub-block
+    const char *path;           // "att" or "att/self_attn"
+    const char *weights;        // prefix of its weights' names, "att." or ""
+    const vka_attr *attrs;      // given ones, checked
+    const vka_named *inputs;    // given ones, checked
+    struct vka_placed *placed;  // where outputs go; NULL in a sub-block
     struct vka_endpoint *given; // a sub-block's outputs
     size_t given_count, given_capacity;
     struct vka_scope *parent;
@@ -34,12 +34,13 @@ struct vka_block_row {
 bool vka_attr_given(struct vka_scope *s, const char *name); // given, and not null
 bool vka_get_bool(struct vka_scope *s, const char *name);
 int64_t vka_get_int(struct vka_scope *s, const char *name);
-double vka_get_double(struct vka_scope *s, const char *name); // ints count, null gives NaN
-const char *vka_get_string(struct vka_scope *s, const char *name); // NULL for null
+double vka_get_double(struct vka_scope *s, const char *name);          // ints count, null gives NaN
+const char *vka_get_string(struct vka_scope *s, const char *name);     // NULL for null
 bool vka_is(struct vka_scope *s, const char *name, const char *value); // a string attribute
 bool vka_is_null(struct vka_scope *s, const char *name);
 const vka_attr *vka_get_attr(struct vka_scope *s, const char *name); // the value itself
-// A list of ints into `out`: exactly `count`; a single int stands for all of them ("int or 2 ints").
+// A list of ints into `out`: exactly `count`; a single int stands for all of them ("int or 2
+// ints").
 void vka_get_ints(struct vka_scope *s, const char *name, int count, int64_t *out);
 // The length of a list attribute (1 for a scalar), and its elements.
 int vka_get_count(struct vka_scope *s, const char *name);
@@ -56,8 +57,8 @@ vka_tensor vka_in_i(struct vka_scope *s, const char *format, int i); // VKA_IN_I
 bool vka_expect(struct vka_scope *s, const char *name, vka_tensor t, vka_shape dims);
 bool vka_expect_rank(struct vka_scope *s, const char *name, vka_tensor t, int low, int high);
 
-// --- weights: "<prefix><name>" in the weight set, F32. A 0 in `shape` is a free size. Trailing axes
-// of size 1 may be more or fewer in the set ([O, C] and [O, C, 1, 1]). ---
+// --- weights: "<prefix><name>" in the weight set, F32. A 0 in `shape` is a free size. Trailing
+// axes of size 1 may be more or fewer in the set ([O, C] and [O, C, 1, 1]). ---
 vka_tensor vka_weight(struct vka_scope *s, const char *name, vka_shape shape);
 vka_tensor vka_weight_if(struct vka_scope *s, const char *name, vka_shape shape); // 0 where absent
 bool vka_has_weight(struct vka_scope *s, const char *name);
@@ -70,7 +71,7 @@ void vka_give(struct vka_scope *s, const char *name, vka_tensor t);
 // --- sub-blocks: block `id` under "<path>/<name>" and weights "<prefix><weights>." (weights ""
 // keeps this scope's prefix); outputs by name through vka_sub_out. ---
 struct vka_scope *vka_block_in(struct vka_scope *s, const char *id, const char *name,
-                          const char *weights, const vka_attr *attrs, const vka_named *inputs);
+                               const char *weights, const vka_attr *attrs, const vka_named *inputs);
 vka_tensor vka_sub_out(struct vka_scope *sub, const char *name);
 
 // An error in the scope's name; ends the build as far as results matter.

@@ -12,7 +12,9 @@ static vka_tensor describe(struct vka_scope *s, vka_tensor x, const char *pool)
     static const struct {
         const char *name;
         enum vka_reduce_kind kind;
-    } kinds[] = {{"avg", VKA_REDUCE_MEAN}, {"max", VKA_REDUCE_MAX}, {"lp", VKA_REDUCE_L2},
+    } kinds[] = {{"avg", VKA_REDUCE_MEAN},
+                 {"max", VKA_REDUCE_MAX},
+                 {"lp", VKA_REDUCE_L2},
                  {"lse", VKA_REDUCE_LOGSUMEXP}};
     for (size_t i = 0; i < VKA_COUNT(kinds); i++) {
         if (strcmp(kinds[i].name, pool) == 0)
@@ -78,7 +80,8 @@ static void build(struct vka_scope *s)
 }
 
 static const vka_attr_info attrs[] = {
-    {"part", "string", "\"both\"", "both|channel|spatial", "which half; both: channel, then spatial"},
+    {"part", "string", "\"both\"", "both|channel|spatial",
+     "which half; both: channel, then spatial"},
     {"reduction", "int", "16", ">= 1", "hidden width is floor(C / reduction)"},
     {"pool_types", "list of string", "[\"avg\", \"max\"]", "avg|max|lp|lse",
      "descriptors to sum over; one listed twice counts twice"},

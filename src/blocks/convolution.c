@@ -99,9 +99,8 @@ static const vka_attr_info conv_attrs[] = {
 static const vka_attr_info linear_attrs[] = {{0}};
 #define CONV_PORTS(name, x_shape, w_shape, y_shape)                                                \
     static const vka_port_info name##_inputs[] = {{"x", x_shape, "f32", "", ""}, {0}};             \
-    static const vka_port_info name##_weights[] = {{"weight", w_shape, "f32", "", ""},             \
-                                                   {"bias", "[O]", "f32", "optional", ""},         \
-                                                   {0}};                                           \
+    static const vka_port_info name##_weights[] = {                                                \
+        {"weight", w_shape, "f32", "", ""}, {"bias", "[O]", "f32", "optional", ""}, {0}};          \
     static const vka_port_info name##_outputs[] = {{"y", y_shape, "f32", "", ""}, {0}}
 CONV_PORTS(conv1d, "[N, C, L]", "[O, C/groups, k]", "[N, O, L']");
 CONV_PORTS(conv2d, "[N, C, H, W]", "[O, C/groups, kh, kw]", "[N, O, H', W']");
@@ -114,12 +113,14 @@ const struct vka_block_row vka_block_rows_convolution[] = {
      build_conv1d},
     {{"conv2d", "2-D convolution (torch.nn.Conv2d)", "", conv_attrs, conv2d_inputs, conv2d_weights,
       conv2d_outputs,
-      "{\"attrs\": {\"padding\": 1}, \"shapes\": {\"x\": [1, 128, 28, 28], \"w.weight\": [128, 128, 3, "
+      "{\"attrs\": {\"padding\": 1}, \"shapes\": {\"x\": [1, 128, 28, 28], \"w.weight\": [128, "
+      "128, 3, "
       "3]}}"},
      build_conv2d},
     {{"conv3d", "3-D convolution (torch.nn.Conv3d)", "", conv_attrs, conv3d_inputs, conv3d_weights,
       conv3d_outputs,
-      "{\"attrs\": {\"padding\": 1}, \"shapes\": {\"x\": [1, 32, 8, 28, 28], \"w.weight\": [32, 32, 3, "
+      "{\"attrs\": {\"padding\": 1}, \"shapes\": {\"x\": [1, 32, 8, 28, 28], \"w.weight\": [32, "
+      "32, 3, "
       "3, 3]}}"},
      build_conv3d},
     {{"linear", "Fully connected layer (torch.nn.Linear)", "", linear_attrs, linear_inputs,

@@ -42,8 +42,8 @@ static void build(struct vka_scope *s)
         struct vka_conv conv = {.before = {p}, .after = {p}, .act = {VKA_ACT_SIGMOID, 0, 0}};
         attn = vka_squeeze(g, vka_conv(g, vka_unsqueeze(g, mean, 1), weight, &conv), 1);
     } else {
-        vka_tensor padded = vka_pad(g, mean, VKA_PAD_ZEROS, (const int64_t[]){0, p},
-                                    (const int64_t[]){0, p}, 0);
+        vka_tensor padded =
+            vka_pad(g, mean, VKA_PAD_ZEROS, (const int64_t[]){0, p}, (const int64_t[]){0, p}, 0);
         vka_tensor windows = vka_strided(g, padded, VKA_SHAPE(n, channels, k),
                                          (const int64_t[]){channels + 2 * p, 1, 1}, 0);
         vka_tensor z = vka_mul(g, windows, vka_transpose(g, weight, 0, 1));

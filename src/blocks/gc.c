@@ -29,7 +29,8 @@ static vka_tensor transform(struct vka_scope *s, vka_tensor context, const char 
     vka_tensor scale = vka_weight(s, vka_name(s, "%s.ln.weight", name), size);
     vka_tensor shift = vka_weight(s, vka_name(s, "%s.ln.bias", name), size);
     t = vka_norm(g, t, 1u << 1, vka_get_double(s, "ln_eps"), scale, shift);
-    return vka_linear(s, vka_act(g, t, VKA_ACT_RELU), vka_name(s, "%s.fc2", name), channels, &second);
+    return vka_linear(s, vka_act(g, t, VKA_ACT_RELU), vka_name(s, "%s.fc2", name), channels,
+                      &second);
 }
 
 static void build(struct vka_scope *s)
@@ -41,7 +42,8 @@ static void build(struct vka_scope *s)
     int64_t planes = vka_get_int(s, "planes");
     if (planes == 0)
         planes = (int64_t)((double)vka_dim(g, x, 1) * vka_get_double(s, "ratio"));
-    bool mul = vka_list_has(s, "fusion", "channel_mul"), add = vka_list_has(s, "fusion", "channel_add");
+    bool mul = vka_list_has(s, "fusion", "channel_mul"),
+         add = vka_list_has(s, "fusion", "channel_add");
     if (planes < 1) {
         vka_scope_fail(s, "%lld channels with ratio %g leave a bottleneck of no width",
                        (long long)vka_dim(g, x, 1), vka_get_double(s, "ratio"));
@@ -85,7 +87,9 @@ static const vka_port_info inputs[] = {
         {f ".ln.weight", "[P]", "f32", f, f "_conv.1.weight"},                                     \
         {f ".ln.bias", "[P]", "f32", f, f "_conv.1.bias"},                                         \
         {f ".fc2.weight", "[C, P]", "f32", f, f "_conv.3.weight"},                                 \
-        {f ".fc2.bias", "[C]", "f32", f, f "_conv.3.bias"}
+    {                                                                                              \
+        f ".fc2.bias", "[C]", "f32", f, f "_conv.3.bias"                                           \
+    }
 static const vka_port_info weights[] = {
     {"conv_mask.weight", "[1, C, 1, 1]", "f32", "pooling att", "conv_mask.weight"},
     {"conv_mask.bias", "[1]", "f32", "pooling att", "conv_mask.bias"},

@@ -21,7 +21,8 @@ static vka_tensor norm_relu(struct vka_scope *s, vka_tensor x, const char *name)
 static bool project(struct vka_scope *s, struct level *l, vka_tensor local, vka_tensor global)
 {
     vka_graph *g = s->g;
-    const char *proj_l = vka_name(s, "proj_l%d", l->index), *proj_g = vka_name(s, "proj_g%d", l->index);
+    const char *proj_l = vka_name(s, "proj_l%d", l->index),
+               *proj_g = vka_name(s, "proj_g%d", l->index);
     bool of_local = vka_has_weight(s, vka_name(s, "%s.weight", proj_l));
     bool of_global = vka_has_weight(s, vka_name(s, "%s.weight", proj_g));
     int64_t channels = vka_dim(g, local, 1), width = vka_dim(g, global, 1);
@@ -153,7 +154,8 @@ const struct vka_block_row vka_block_rows_learn_to_pay_attention[] = {
       "Learn to Pay Attention: local maps scored against a global descriptor, pooled, classified",
       "Jetley, Lord, Lee, Torr: Learn to Pay Attention, ICLR 2018, arXiv 1804.02391", attrs, inputs,
       weights, outputs,
-      "{\"attrs\": {\"levels\": 2}, \"shapes\": {\"l1\": [1, 256, 32, 32], \"l2\": [1, 256, 16, 16], "
+      "{\"attrs\": {\"levels\": 2}, \"shapes\": {\"l1\": [1, 256, 32, 32], \"l2\": [1, 256, 16, "
+      "16], "
       "\"g\": [1, 256], \"w.classify.weight\": [10, 512], \"w.classify.bias\": [10]}}"},
      build},
     {.build = NULL},

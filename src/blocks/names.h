@@ -12,8 +12,8 @@ const vka_port_info *vka_port_find(const vka_port_info *ports, const char *name)
 // or a required one that is absent.
 void vka_check_attrs(struct vka_scope *s);
 
-// A build asked for a name that its block's table hasn't: the graph fails, so that every test of the
-// block does.
+// A build asked for a name that its block's table hasn't: the graph fails, so that every test of
+// the block does.
 void vka_table_lacks(struct vka_scope *s, const char *kind, const char *name);
 
 #endif

@@ -41,10 +41,12 @@ vka_tensor vka_linear(struct vka_scope *s, vka_tensor x, const char *name, int64
     vka_graph *g = s->g;
     p = p ? p : &plain;
     vka_tensor w = vka_weight(s, part(s, name, "weight"), VKA_SHAPE(out, vka_dim(g, x, -1)));
-    struct vka_matmul m = {.act = p->act, .residual = p->residual,
+    struct vka_matmul m = {.act = p->act,
+                           .residual = p->residual,
                            .bias = layer_bias(s, name, vka_dim(g, w, 0), p->bias)};
     if (vka_rank(g, x) == 1)
-        return vka_squeeze(g, vka_matmul(g, vka_unsqueeze(g, x, 0), vka_transpose(g, w, 0, 1), &m), 0);
+        return vka_squeeze(g, vka_matmul(g, vka_unsqueeze(g, x, 0), vka_transpose(g, w, 0, 1), &m),
+                           0);
     return vka_matmul(g, x, vka_transpose(g, w, 0, 1), &m);
 }
 
@@ -126,8 +128,8 @@ vka_tensor vka_conv_layer(struct vka_scope *s, vka_tensor x, const char *name, i
     struct vka_conv c = *conv;
     int64_t groups = c.groups ? c.groups : 1, channels = vka_dim(g, x, 1);
     if (channels % groups != 0)
-        return vka_scope_fail(s, "%lld channels don't divide into %lld groups",
-                              (long long)channels, (long long)groups);
+        return vka_scope_fail(s, "%lld channels don't divide into %lld groups", (long long)channels,
+                              (long long)groups);
     vka_shape shape = {.rank = vka_rank(g, x), .dim = {out, channels / groups}};
     for (int i = 2; i < shape.rank && kernel; i++)
         shape.dim[i] = kernel[i - 2];

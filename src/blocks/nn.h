@@ -10,8 +10,8 @@
 // VKA_ACT_... by an attribute's string: "relu", "gelu", ...
 int vka_act_named(struct vka_scope *s, const char *name);
 
-// y = act(x weight^T + bias + residual) over the last axis of x. "<name>.weight" [out, in] (trailing
-// ones allowed), "<name>.bias" [out]: used if bias is VKA_BIAS, and if present with
+// y = act(x weight^T + bias + residual) over the last axis of x. "<name>.weight" [out, in]
+// (trailing ones allowed), "<name>.bias" [out]: used if bias is VKA_BIAS, and if present with
 // VKA_BIAS_OPTIONAL. `out` 0: free, read from the weight.
 enum vka_bias { VKA_NO_BIAS, VKA_BIAS, VKA_BIAS_OPTIONAL };
 struct vka_layer {
@@ -22,8 +22,8 @@ struct vka_layer {
 vka_tensor vka_linear(struct vka_scope *s, vka_tensor x, const char *name, int64_t out,
                       const struct vka_layer *p);
 
-// 1x1(x1) convolution of [N, C, ...] as one product: weight [out, C, 1...], batch norm `bn` (a name,
-// NULL: none) folded in after it.
+// 1x1(x1) convolution of [N, C, ...] as one product: weight [out, C, 1...], batch norm `bn` (a
+// name, NULL: none) folded in after it.
 vka_tensor vka_pointwise(struct vka_scope *s, vka_tensor x, const char *name, int64_t out,
                          const char *bn, double bn_eps, const struct vka_layer *p);
 

@@ -113,9 +113,9 @@ static void build(struct vka_scope *s)
     vka_shape shape = vka_shape_of(g, x);
     shape.dim[1] = vka_dim(g, p.g, 1);
     struct vka_layer out = {.bias = VKA_BIAS_OPTIONAL, .residual = x};
-    vka_give(s, "y", vka_pointwise(s, vka_reshape(g, a, shape), "conv_out", vka_dim(g, x, 1),
-                                   vka_get_bool(s, "bn") ? "bn" : NULL,
-                                   vka_get_double(s, "bn_eps"), &out));
+    vka_give(s, "y",
+             vka_pointwise(s, vka_reshape(g, a, shape), "conv_out", vka_dim(g, x, 1),
+                           vka_get_bool(s, "bn") ? "bn" : NULL, vka_get_double(s, "bn_eps"), &out));
 }
 
 static const vka_attr_info attrs[] = {

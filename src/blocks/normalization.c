@@ -28,7 +28,8 @@ static vka_shape normalized_shape(struct vka_scope *s, vka_tensor x)
     vka_shape last = vka_shape_make(shape.rank, own.dim + own.rank - shape.rank);
     char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
     if (shape.rank == 0)
-        vka_scope_fail(s, "the normalised axes need a weight, a bias or the attribute 'normalized_shape'");
+        vka_scope_fail(
+            s, "the normalised axes need a weight, a bias or the attribute 'normalized_shape'");
     else if (shape.rank > own.rank || !vka_shape_equal(&shape, &last))
         vka_scope_fail(s, "'normalized_shape' is %s, but x has shape %s", vka_shape_text(&shape, a),
                        vka_shape_text(&own, b));
@@ -47,8 +48,9 @@ static void build_layer_norm(struct vka_scope *s)
     unsigned axes = 0;
     for (int i = 0; i < shape.rank; i++)
         axes |= 1u << (vka_rank(g, x) - 1 - i);
-    vka_give(s, "y", vka_norm(g, x, axes, vka_get_double(s, "eps"), vka_weight_if(s, "weight", shape),
-                              vka_weight_if(s, "bias", shape)));
+    vka_give(s, "y",
+             vka_norm(g, x, axes, vka_get_double(s, "eps"), vka_weight_if(s, "weight", shape),
+                      vka_weight_if(s, "bias", shape)));
 }
 
 static void build_group_norm(struct vka_scope *s)

@@ -70,7 +70,9 @@ static void build_global_max_pool(struct vka_scope *s)
 #define WINDOW                                                                                     \
     {"kernel_size", "int or list of int", NULL, ">= 1", "one for all axes, or one each"},          \
         {"stride", "int or list of int or null", "null", ">= 1", "null: kernel_size"},             \
-        {"padding", "int or list of int", "0", ">= 0", "at most half the window"}
+    {                                                                                              \
+        "padding", "int or list of int", "0", ">= 0", "at most half the window"                    \
+    }
 static const vka_attr_info max_attrs[] = {
     WINDOW,
     {"dilation", "int or list of int", "1", ">= 1", ""},
@@ -93,7 +95,8 @@ static const vka_port_info weights[] = {{0}};
 static const vka_port_info outputs[] = {{"y", "[N, C, ...]", "f32", "", ""}, {0}};
 static const vka_port_info global_outputs[] = {
     {"y", "[N, C] ([N, C, 1...] with keepdim)", "f32", "", ""}, {0}};
-#define EXAMPLE        "{\"attrs\": {\"kernel_size\": 3, \"stride\": 2}, \"shapes\": {\"x\": [1, 64, 112, 112]}}"
+#define EXAMPLE                                                                                    \
+    "{\"attrs\": {\"kernel_size\": 3, \"stride\": 2}, \"shapes\": {\"x\": [1, 64, 112, 112]}}"
 #define GLOBAL_EXAMPLE "{\"shapes\": {\"x\": [1, 256, 56, 56]}}"
 
 const struct vka_block_row vka_block_rows_pooling[] = {

@@ -108,8 +108,7 @@ static void check_inputs(struct vka_scope *s)
         else if (in->tensor && strcmp(port->dtype, "any") != 0 &&
                  vka_type(s->g, in->tensor) != port_dtype(port))
             vka_fail(s->g, "input '%s' is %s, but must be %s", in->name,
-                     vka_dtype_name(vka_type(s->g, in->tensor)),
-                     vka_dtype_name(port_dtype(port)));
+                     vka_dtype_name(vka_type(s->g, in->tensor)), vka_dtype_name(port_dtype(port)));
         for (const vka_named *other = s->inputs; other != in; other++) {
             if (strcmp(other->name, in->name) == 0)
                 vka_fail(s->g, "input '%s' is given twice", in->name);
@@ -318,14 +317,14 @@ static void build(struct vka_scope *s)
 }
 
 struct vka_scope *vka_block_in(struct vka_scope *s, const char *id, const char *name,
-                          const char *weights, const vka_attr *attrs, const vka_named *inputs)
+                               const char *weights, const vka_attr *attrs, const vka_named *inputs)
 {
     vka_graph *g = s->g;
     struct vka_scope *sub = vka_pool_alloc(g, sizeof *sub);
     if (!sub)
         return s; // the graph has failed; outputs asked for are 0
-    *sub = (struct vka_scope){.g = g, .row = vka_block_row_find(id), .attrs = attrs,
-                              .inputs = inputs, .parent = s};
+    *sub = (struct vka_scope){
+        .g = g, .row = vka_block_row_find(id), .attrs = attrs, .inputs = inputs, .parent = s};
     if (!sub->row) {
         vka_table_lacks(s, "sub-block", id);
         return s;
@@ -391,8 +390,10 @@ vka_node vka_block_prefixed(vka_graph *g, const char *id, const char *name, cons
         vka_free(g->context, s.given);
         return 0;
     }
-    g->placed[g->placed_count] = (struct vka_placed){.row = row, .name = s.path,
-                                                     .prefix = s.weights, .out = s.given,
+    g->placed[g->placed_count] = (struct vka_placed){.row = row,
+                                                     .name = s.path,
+                                                     .prefix = s.weights,
+                                                     .out = s.given,
                                                      .out_count = s.given_count,
                                                      .out_capacity = s.given_capacity};
     return (vka_node)g->placed_count++;
@@ -422,8 +423,8 @@ vka_tensor vka_out(vka_graph *g, vka_node node, const char *output)
     char names[512] = "";
     size_t at = 0;
     for (size_t i = 0; i < placed->out_count && at < sizeof names; i++)
-        at += (size_t)snprintf(names + at, sizeof names - at, i ? ", %s" : "%s",
-                               placed->out[i].name);
+        at +=
+            (size_t)snprintf(names + at, sizeof names - at, i ? ", %s" : "%s", placed->out[i].name);
     return vka_fail(g, "%s (%s): there is no output '%s' here (outputs: %s)", placed->name,
                     placed->row->info.id, output, names);
 }

@@ -11,8 +11,7 @@ VKA_BLOCKS(VKA_DECLARE)
 // Each file's rows end with one without an id.
 static const struct vka_block_row *const files[] = {
 #define VKA_FILE(name) vka_block_rows_##name,
-    VKA_BLOCKS(VKA_FILE)
-};
+    VKA_BLOCKS(VKA_FILE)};
 
 static const struct vka_block_row *row_at(int index)
 {

@@ -19,7 +19,8 @@ static void build_resize(struct vka_scope *s)
                            .linear = vka_is(s, "mode", linear)};
     bool by_size = vka_attr_given(s, "size"), by_factor = vka_attr_given(s, "scale_factor");
     if (!p.linear && !vka_is(s, "mode", "nearest"))
-        vka_scope_fail(s, "mode \"%s\" doesn't go with %d spatial axes", vka_get_string(s, "mode"), axes);
+        vka_scope_fail(s, "mode \"%s\" doesn't go with %d spatial axes", vka_get_string(s, "mode"),
+                       axes);
     if (by_size == by_factor)
         vka_scope_fail(s, "either 'size' or 'scale_factor' must be given");
     if (vka_failed(g))
@@ -103,7 +104,8 @@ static void build_transpose(struct vka_scope *s)
         return;
     }
     if (!all) {
-        vka_give(s, "y", vka_transpose(g, x, (int)vka_get_int(s, "dim0"), (int)vka_get_int(s, "dim1")));
+        vka_give(s, "y",
+                 vka_transpose(g, x, (int)vka_get_int(s, "dim0"), (int)vka_get_int(s, "dim1")));
         return;
     }
     int order[VKA_MAX_RANK], count = vka_get_count(s, "dims");
@@ -118,8 +120,9 @@ static void build_transpose(struct vka_scope *s)
 
 static void build_flatten(struct vka_scope *s)
 {
-    vka_give(s, "y", vka_flatten(s->g, vka_in(s, "x"), (int)vka_get_int(s, "start_dim"),
-                                 (int)vka_get_int(s, "end_dim")));
+    vka_give(s, "y",
+             vka_flatten(s->g, vka_in(s, "x"), (int)vka_get_int(s, "start_dim"),
+                         (int)vka_get_int(s, "end_dim")));
 }
 
 static void build_embedding(struct vka_scope *s)
@@ -130,8 +133,9 @@ static void build_embedding(struct vka_scope *s)
 
 static void build_argmax(struct vka_scope *s)
 {
-    vka_give(s, "y", vka_argmax(s->g, vka_in(s, "x"), (int)vka_get_int(s, "dim"),
-                                vka_get_bool(s, "keepdim")));
+    vka_give(
+        s, "y",
+        vka_argmax(s->g, vka_in(s, "x"), (int)vka_get_int(s, "dim"), vka_get_bool(s, "keepdim")));
 }
 
 #define AXIS_RANGE "-8..7"
@@ -176,7 +180,8 @@ static const vka_port_info int_outputs[] = {{"y", "[...]", "i32", "", ""}, {0}};
 const struct vka_block_row vka_block_rows_tensor[] = {
     {{"resize", "Nearest or linear resampling (torch.nn.functional.interpolate)", "", resize_attrs,
       map_inputs, no_weights, outputs,
-      "{\"attrs\": {\"scale_factor\": 2, \"mode\": \"bilinear\"}, \"shapes\": {\"x\": [1, 64, 56, 56]}}"},
+      "{\"attrs\": {\"scale_factor\": 2, \"mode\": \"bilinear\"}, \"shapes\": {\"x\": [1, 64, 56, "
+      "56]}}"},
      build_resize},
     {{"softmax", "Softmax along an axis", "", softmax_attrs, x_inputs, no_weights, outputs,
       "{\"shapes\": {\"x\": [1024, 1024]}}"},
@@ -191,7 +196,8 @@ const struct vka_block_row vka_block_rows_tensor[] = {
     {{"reshape", "The same elements in another shape", "", reshape_attrs, any_inputs, no_weights,
       any_outputs, "{\"attrs\": {\"shape\": [0, -1]}, \"shapes\": {\"x\": [1, 256, 56, 56]}}"},
      build_reshape},
-    {{"transpose", "Axes in another order", "", transpose_attrs, any_inputs, no_weights, any_outputs,
+    {{"transpose", "Axes in another order", "", transpose_attrs, any_inputs, no_weights,
+      any_outputs,
       "{\"attrs\": {\"dim0\": 1, \"dim1\": -1}, \"shapes\": {\"x\": [1, 256, 56, 56]}}"},
      build_transpose},
     {{"flatten", "Several axes made one", "", flatten_attrs, any_inputs, no_weights, any_outputs,

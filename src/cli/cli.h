@@ -12,8 +12,8 @@ enum { EXIT_DONE = 0, EXIT_WRONG = 1, EXIT_USAGE = 2 };
 
 struct cli_command {
     const char *name;
-    const char *usage;   // after "vkattn NAME "
-    const char *summary; // one line
+    const char *usage;                 // after "vkattn NAME "
+    const char *summary;               // one line
     int (*run)(int argc, char **argv); // argv[0] is the subcommand's name; returns an exit code
 };
 

@@ -15,7 +15,8 @@ static enum ending ending_of(const char *path)
     const char *dot = strrchr(path, '.');
     if (!dot)
         return OTHER;
-    if (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0)
+    if (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 ||
+        strcasecmp(dot, ".jpeg") == 0)
         return PICTURE;
     if (strcasecmp(dot, ".npy") == 0)
         return NPY;
@@ -67,7 +68,8 @@ static bool copy_tensor(const char *name, vka_dtype dtype, const vka_shape *shap
 }
 
 // Red, green and blue, or their luminance where the model has one channel.
-static void fill_channels(const vka_model *model, const struct image *image, int channels, float *out)
+static void fill_channels(const vka_model *model, const struct image *image, int channels,
+                          float *out)
 {
     float mean[3], std[3];
     vka_model_get_image(model, mean, std);
@@ -85,9 +87,11 @@ bool cli_load_image(const vka_model *model, const vka_model_input *input, const 
                     const struct image *image, struct cli_tensor *tensor)
 {
     bool fits = input->dtype == VKA_F32 && input->rank == 4 && !input->axis[1] &&
-                (input->dim[1] == 3 || input->dim[1] == 1) && (input->axis[0] || input->dim[0] == 1);
+                (input->dim[1] == 3 || input->dim[1] == 1) &&
+                (input->axis[0] || input->dim[0] == 1);
     if (!fits) {
-        fprintf(stderr, "vkattn: input '%s' takes no picture: it isn't [1, 3, H, W] or [1, 1, H, W]\n",
+        fprintf(stderr,
+                "vkattn: input '%s' takes no picture: it isn't [1, 3, H, W] or [1, 1, H, W]\n",
                 input->name);
         return false;
     }
@@ -100,8 +104,8 @@ bool cli_load_image(const vka_model *model, const vka_model_input *input, const 
         return complain(path, "can't be resized: out of memory");
     int channels = (int)input->dim[1];
     uint64_t bytes = (uint64_t)channels * (uint64_t)height * (uint64_t)width * sizeof(float);
-    *tensor = (struct cli_tensor){input->name, VKA_F32, {4, {1, channels, height, width}},
-                                  malloc((size_t)bytes), bytes};
+    *tensor = (struct cli_tensor){
+        input->name, VKA_F32, {4, {1, channels, height, width}}, malloc((size_t)bytes), bytes};
     if (tensor->data)
         fill_channels(model, resized ? &sized : image, channels, tensor->data);
     image_free(&sized);

@@ -7,7 +7,8 @@
 
 static const char *type_word(vka_device_type type)
 {
-    static const char *const words[] = {"cpu", "discrete", "integrated", "virtual", "software", "other"};
+    static const char *const words[] = {"cpu",     "discrete", "integrated",
+                                        "virtual", "software", "other"};
     return words[type];
 }
 
@@ -15,8 +16,8 @@ static void uuid_text(const vka_device_info *info, char text[37])
 {
     int at = 0;
     for (int i = 0; i < 16; i++)
-        at += snprintf(text + at, 37 - (size_t)at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x",
-                       info->uuid[i]);
+        at += snprintf(text + at, 37 - (size_t)at,
+                       i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", info->uuid[i]);
 }
 
 static void print_row(const vka_device_info *info)
@@ -30,8 +31,9 @@ static void print_row(const vka_device_info *info)
         uuid_text(info, uuid);
     }
     printf("%-5s %-45s %-10s %-32s %-10s %7.1f GiB  %-37s %s%s%s\n", index, info->name,
-           type_word(info->type), info->driver, api, (double)info->memory / (1 << 30), uuid, subgroup,
-           info->f16 ? ", f16" : "", info->cooperative_matrix ? ", cooperative matrix" : "");
+           type_word(info->type), info->driver, api, (double)info->memory / (1 << 30), uuid,
+           subgroup, info->f16 ? ", f16" : "",
+           info->cooperative_matrix ? ", cooperative matrix" : "");
 }
 
 static void print_json(const vka_device_info *info, bool first)

@@ -122,7 +122,8 @@ static bool write_file(const char *path, const void *data, size_t size, char err
 
 // --- PNG ---
 
-static bool decode_png(spng_ctx *png, const char *path, struct image *image, char error[IMAGE_ERROR])
+static bool decode_png(spng_ctx *png, const char *path, struct image *image,
+                       char error[IMAGE_ERROR])
 {
     struct spng_ihdr header;
     size_t size;
@@ -166,8 +167,10 @@ static bool save_png(const char *path, const struct image *image, const unsigned
     spng_ctx *png = spng_ctx_new(SPNG_CTX_ENCODER);
     if (!png)
         return fail(error, path, "out of memory");
-    struct spng_ihdr header = {.width = (uint32_t)image->width, .height = (uint32_t)image->height,
-                               .bit_depth = 8, .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
+    struct spng_ihdr header = {.width = (uint32_t)image->width,
+                               .height = (uint32_t)image->height,
+                               .bit_depth = 8,
+                               .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
     size_t size = (size_t)image->width * (size_t)image->height * 3;
     spng_set_option(png, SPNG_ENCODE_TO_BUFFER, 1);
     int code = spng_set_ihdr(png, &header);
@@ -194,7 +197,8 @@ static bool load_jpeg(const unsigned char *data, size_t size, const char *path, 
     bool ok = false;
     if (!jpeg) {
         fail(error, path, "out of memory");
-    } else if (tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height, &sampling, &space)) {
+    } else if (tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height, &sampling,
+                                   &space)) {
         fail(error, path, tjGetErrorStr2(jpeg));
     } else if (!size_ok((uint64_t)width, (uint64_t)height)) {
         fail(error, path, "the picture is too large");
@@ -276,8 +280,10 @@ static float sample(const float *plane, int width, int height, int y, int x, int
     int y0 = (int)fy, x0 = (int)fx;
     int y1 = y0 + 1 < height ? y0 + 1 : y0, x1 = x0 + 1 < width ? x0 + 1 : x0;
     float ty = fy - (float)y0, tx = fx - (float)x0;
-    const float *top = plane + (size_t)y0 * (size_t)width, *low = plane + (size_t)y1 * (size_t)width;
-    return (top[x0] * (1 - tx) + top[x1] * tx) * (1 - ty) + (low[x0] * (1 - tx) + low[x1] * tx) * ty;
+    const float *top = plane + (size_t)y0 * (size_t)width,
+                *low = plane + (size_t)y1 * (size_t)width;
+    return (top[x0] * (1 - tx) + top[x1] * tx) * (1 - ty) +
+           (low[x0] * (1 - tx) + low[x1] * tx) * ty;
 }
 
 bool image_resize(const struct image *from, int width, int height, struct image *to)
@@ -331,7 +337,8 @@ void image_overlay(struct image *image, const float *map, int map_width, int map
     }
 }
 
-void image_peak(const float *map, int map_width, int map_height, int width, int height, int *y, int *x)
+void image_peak(const float *map, int map_width, int map_height, int width, int height, int *y,
+                int *x)
 {
     size_t best = 0;
     for (size_t i = 1; i < (size_t)map_width * (size_t)map_height; i++) {

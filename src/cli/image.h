@@ -32,6 +32,7 @@ bool image_resize(const struct image *from, int width, int height, struct image 
 void image_overlay(struct image *image, const float *map, int map_width, int map_height);
 
 // The place of the map's largest value, in pixels of a picture of this size.
-void image_peak(const float *map, int map_width, int map_height, int width, int height, int *y, int *x);
+void image_peak(const float *map, int map_width, int map_height, int width, int height, int *y,
+                int *x);
 
 #endif

@@ -15,11 +15,12 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(out, "  vkattn %s %s\n        %s\n", commands[i]->name, commands[i]->usage,
                 commands[i]->summary);
-    fprintf(out, "\n"
-                 "DEVICE: auto, cpu, N (as `vkattn devices` lists), vulkan, vulkan:N, uuid:HEX or a\n"
-                 "part of a name; VKATTN_DEVICE where --device isn't given.\n"
-                 "Exit codes: 0 done, 1 a result is wrong or the work failed, 2 the call or a file is "
-                 "wrong.\n");
+    fprintf(out,
+            "\n"
+            "DEVICE: auto, cpu, N (as `vkattn devices` lists), vulkan, vulkan:N, uuid:HEX or a\n"
+            "part of a name; VKATTN_DEVICE where --device isn't given.\n"
+            "Exit codes: 0 done, 1 a result is wrong or the work failed, 2 the call or a file is "
+            "wrong.\n");
 }
 
 int main(int argc, char **argv)
@@ -28,7 +29,8 @@ int main(int argc, char **argv)
         print_help(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return EXIT_DONE;
     }

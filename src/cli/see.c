@@ -68,7 +68,8 @@ static bool pick_row(const struct call *call, const struct cli_tensor *map, cons
     }
     if (height * width != columns)
         return refuse(map, "its keys are no grid");
-    *plane = (struct plane){data + (call->y * grid[1] + call->x) * columns, (int)width, (int)height};
+    *plane =
+        (struct plane){data + (call->y * grid[1] + call->x) * columns, (int)width, (int)height};
     return true;
 }
 

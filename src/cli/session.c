@@ -96,7 +96,8 @@ bool session_run(struct session *s, const char *const *outputs, size_t count,
     vka_io *in = calloc(s->input_count + 1, sizeof *in), *out = calloc(count + 1, sizeof *out);
     bool ok = in && out ? true : out_of_memory(s);
     for (size_t i = 0; ok && i < s->input_count; i++)
-        in[i] = (vka_io){s->inputs[i].name, s->inputs[i].dtype, s->inputs[i].data, s->inputs[i].bytes};
+        in[i] =
+            (vka_io){s->inputs[i].name, s->inputs[i].dtype, s->inputs[i].data, s->inputs[i].bytes};
     for (size_t i = 0; ok && i < count; i++) {
         ok = make_output(s, outputs[i], &tensors[i]);
         out[i] = (vka_io){tensors[i].name, tensors[i].dtype, tensors[i].data, tensors[i].bytes};

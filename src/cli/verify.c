@@ -69,7 +69,8 @@ static void compare_output(struct verify *v, const char *file, const struct vka_
                            const void *got)
 {
     struct vka_difference d = vka_case_compare(want, got, v->bound);
-    struct row row = {.outcome = d.same ? PASS : FAIL, .file = file, .output = want->name, .err = d.err};
+    struct row row = {
+        .outcome = d.same ? PASS : FAIL, .file = file, .output = want->name, .err = d.err};
     if (!judged(v, want))
         row.outcome = NOTE;
     if (!d.same) {
@@ -77,7 +78,8 @@ static void compare_output(struct verify *v, const char *file, const struct vka_
         for (int i = 0; i < d.first.rank; i++)
             at += snprintf(row.text + at, sizeof row.text - (size_t)at, i ? ",%lld" : "%lld",
                            (long long)d.first.dim[i]);
-        snprintf(row.text + at, sizeof row.text - (size_t)at, "], got %.6g want %.6g)", d.got, d.want);
+        snprintf(row.text + at, sizeof row.text - (size_t)at, "], got %.6g want %.6g)", d.got,
+                 d.want);
     }
     print_row(v, &row);
 }

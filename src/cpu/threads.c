@@ -140,7 +140,7 @@ void vka_parallel(struct vka_threads *pool, int64_t count, piece_fn fn, void *ar
 int64_t vka_pieces(const struct vka_threads *pool, int64_t count, int64_t work)
 {
     enum { SMALL = 1 << 15 }; // operations below which waking a thread costs more than it brings
-    (void)pool; // not of the thread count: pieces decide how sums are cut
+    (void)pool;               // not of the thread count: pieces decide how sums are cut
     int64_t pieces = work / SMALL;
     if (pieces > count)
         pieces = count;

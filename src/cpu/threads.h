@@ -13,9 +13,9 @@ struct vka_threads *vka_threads_create(vka_context *context, int count); // NULL
 void vka_threads_destroy(struct vka_threads *threads);
 int vka_threads_count(const struct vka_threads *threads); // 1 for NULL
 
-// Calls fn(arg, piece, thread) for piece = 0 .. count - 1, thread in 0 .. threads - 1 (for scratch).
-// Returns when all are done. One caller at a time; others run their pieces alone, in the calling
-// thread. `threads` may be NULL.
+// Calls fn(arg, piece, thread) for piece = 0 .. count - 1, thread in 0 .. threads - 1 (for
+// scratch). Returns when all are done. One caller at a time; others run their pieces alone, in the
+// calling thread. `threads` may be NULL.
 void vka_parallel(struct vka_threads *threads, int64_t count,
                   void (*fn)(void *arg, int64_t piece, int thread), void *arg);
 

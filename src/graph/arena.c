@@ -137,8 +137,8 @@ static bool runs_in_place(const struct placing *s, int n)
     const struct vka_value *in = &g->values[node->in[0]], *out = &g->values[node->out[0]];
     const struct vka_value *base = &g->values[in->base];
     return base->store == VKA_STORE_TEMP && out->store == VKA_STORE_TEMP &&
-           in->dtype == out->dtype && in->offset == 0 &&
-           vka_shape_equal(&in->shape, &out->shape) && vka_is_dense(g, node->in[0]) &&
+           in->dtype == out->dtype && in->offset == 0 && vka_shape_equal(&in->shape, &out->shape) &&
+           vka_is_dense(g, node->in[0]) &&
            vka_elements(g, in->base) == vka_elements(g, node->out[0]) &&
            s->last[s->owner[in->base]] == n && reads_once(g, node, in->base);
 }
@@ -168,11 +168,11 @@ static void find_lifetimes(struct placing *s)
 static vka_result too_large(struct vka_program *p, vka_tensor base)
 {
     char text[VKA_SHAPE_TEXT];
-    return vka_error(p->context, VKA_ERROR_UNSUPPORTED,
-                     "a tensor of shape %s needs %llu bytes; one allocation of the device holds %llu",
-                     vka_shape_text(&p->g->values[base].shape, text),
-                     (unsigned long long)vka_base_bytes(p, base),
-                     (unsigned long long)p->limits.allocation);
+    return vka_error(
+        p->context, VKA_ERROR_UNSUPPORTED,
+        "a tensor of shape %s needs %llu bytes; one allocation of the device holds %llu",
+        vka_shape_text(&p->g->values[base].shape, text),
+        (unsigned long long)vka_base_bytes(p, base), (unsigned long long)p->limits.allocation);
 }
 
 static vka_result place_arena(struct placing *s, struct vka_lifetime *items)
@@ -183,11 +183,12 @@ static vka_result place_arena(struct placing *s, struct vka_lifetime *items)
     for (size_t i = 1; i < g->value_count; i++) {
         if (s->owner[i] == (int)i && g->values[i].store == VKA_STORE_TEMP)
             items[count++] = (struct vka_lifetime){.bytes = vka_base_bytes(p, (vka_tensor)i),
-                                                   .first = s->first[i], .last = s->last[i]};
+                                                   .first = s->first[i],
+                                                   .last = s->last[i]};
     }
-    vka_result result = vka_arena_assign(p->context, items, count,
-                                         p->device ? p->limits.allocation : INT64_MAX / 2,
-                                         &p->slabs, &p->slab_count);
+    vka_result result =
+        vka_arena_assign(p->context, items, count, p->device ? p->limits.allocation : INT64_MAX / 2,
+                         &p->slabs, &p->slab_count);
     count = 0;
     for (size_t i = 1; i < g->value_count && result == VKA_OK; i++) {
         if (s->owner[i] != (int)i || g->values[i].store != VKA_STORE_TEMP)

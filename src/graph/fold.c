@@ -56,9 +56,8 @@ bool vka_fold_node(struct vka_program *p, const struct vka_op_node *node)
     if (!make_outputs(g, &args))
         return false;
     struct vka_cpu_run run = {.args = &args, .threads = g->context->threads};
-    size_t scratch = node->op->cpu_scratch
-                         ? node->op->cpu_scratch(&args, vka_threads_count(run.threads))
-                         : 0;
+    size_t scratch =
+        node->op->cpu_scratch ? node->op->cpu_scratch(&args, vka_threads_count(run.threads)) : 0;
     if (scratch && !(run.scratch = vka_alloc_data(g->context, scratch)))
         return no_memory(g);
     node->op->cpu(&run);

@@ -221,8 +221,8 @@ bool vka_array_dense(const struct vka_array *a)
 void vka_value_array(const vka_graph *g, vka_tensor t, struct vka_array *a)
 {
     const struct vka_value *v = vka_value_of(g, t);
-    *a = (struct vka_array){.dtype = v->dtype, .rank = t ? v->shape.rank : -1, .id = v->base,
-                            .offset = v->offset};
+    *a = (struct vka_array){
+        .dtype = v->dtype, .rank = t ? v->shape.rank : -1, .id = v->base, .offset = v->offset};
     memcpy(a->dim, v->shape.dim, sizeof a->dim);
     memcpy(a->stride, v->stride, sizeof a->stride);
 }
@@ -402,7 +402,9 @@ vka_tensor vka_add_node(vka_graph *g, const struct vka_op *op, const void *param
     struct vka_infer n;
     if (vka_failed(g) || !infer_outputs(g, op, params, n_in, in, &n))
         return 0;
-    struct vka_op_node node = {.op = op, .n_in = n_in, .n_out = n.n_out,
+    struct vka_op_node node = {.op = op,
+                               .n_in = n_in,
+                               .n_out = n.n_out,
                                .path = vka_scope_path(g),
                                .params = copy_params(g, params, op->params_size)};
     for (int i = 0; i < n_in; i++) {

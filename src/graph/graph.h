@@ -42,11 +42,11 @@ struct vka_value {
 
 struct vka_op_node {
     const struct vka_op *op;
-    void *params;     // owned by the graph
-    const char *path; // "att/fc1": the block's name and the part of it
+    void *params;                      // owned by the graph
+    const char *path;                  // "att/fc1": the block's name and the part of it
     const struct vka_variant *variant; // the GPU variant that was chosen, once lowered for a device
     int n_in, n_out;
-    vka_tensor in[VKA_MAX_IN]; // 0: an absent optional operand
+    vka_tensor in[VKA_MAX_IN];   // 0: an absent optional operand
     vka_tensor out[VKA_MAX_OUT]; // 0: not wanted
 };
 
@@ -88,7 +88,7 @@ struct vka_graph {
     struct vka_check *checks;
     size_t check_count, check_capacity;
     vka_tensor *weight_value; // by index into the weight set; 0: no block has asked for it
-    struct vka_scope *scope; // the block being built
+    struct vka_scope *scope;  // the block being built
 };
 
 // Keeps the first error, with the path of the block being built in front. Returns 0 so that a
@@ -115,7 +115,8 @@ bool vka_add_given(vka_graph *g, struct vka_endpoint **array, size_t *count, siz
 // --- reading ---
 const struct vka_value *vka_value_of(const vka_graph *g, vka_tensor t); // [0] for "none"
 int vka_rank(const vka_graph *g, vka_tensor t);
-// Negative axes count from the end. 1 for "none" and out of range, so that a failed graph can go on.
+// Negative axes count from the end. 1 for "none" and out of range, so that a failed graph can go
+// on.
 int64_t vka_dim(const vka_graph *g, vka_tensor t, int axis);
 vka_dtype vka_type(const vka_graph *g, vka_tensor t);
 int64_t vka_elements(const vka_graph *g, vka_tensor t);
@@ -133,9 +134,9 @@ vka_tensor vka_new_value(vka_graph *g, vka_dtype dtype, const vka_shape *shape);
 vka_tensor vka_constant(vka_graph *g, vka_dtype dtype, const vka_shape *shape, const void *data);
 vka_tensor vka_constant_scalar(vka_graph *g, float value); // shape []
 
-// Adds a node (op->params_size bytes at `params`; NULL for none): infers and checks through op->infer, gives fresh bases to its outputs, makes dense
-// copies of operands that the op can't read strided. Returns the first output;
-// all go to `out` where it isn't NULL.
+// Adds a node (op->params_size bytes at `params`; NULL for none): infers and checks through
+// op->infer, gives fresh bases to its outputs, makes dense copies of operands that the op can't
+// read strided. Returns the first output; all go to `out` where it isn't NULL.
 vka_tensor vka_add_node(vka_graph *g, const struct vka_op *op, const void *params, int n_in,
                         const vka_tensor *in, vka_tensor *out);
 

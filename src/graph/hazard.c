@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Hazards: which dispatches need a barrier before them. Byte ranges that were read and written since
-// the last barrier are kept; an overlap with a write on either side sets one. The ranges are those
-// of the descriptors, which is how the validation layer judges, too.
+// Hazards: which dispatches need a barrier before them. Byte ranges that were read and written
+// since the last barrier are kept; an overlap with a write on either side sets one. The ranges are
+// those of the descriptors, which is how the validation layer judges, too.
 #include "graph/program.h"
 
 struct range {
@@ -29,8 +29,7 @@ static bool conflict(const struct range *a, const struct range *b)
            b->begin < a->end;
 }
 
-static bool needs_barrier(const struct vka_program *p, const struct vka_dispatch *d,
-                          size_t since)
+static bool needs_barrier(const struct vka_program *p, const struct vka_dispatch *d, size_t since)
 {
     struct range now, then;
     for (int i = 0; i < d->n_bindings; i++) {

@@ -103,9 +103,10 @@ uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka
     if (b->end - b->begin > l->p->limits.storage_range) {
         char text[VKA_SHAPE_TEXT];
         vka_shape shape = vka_shape_make(a->rank, a->dim);
-        vka_launch_fail(l, "a tensor of shape %s takes %llu bytes; one binding of the device holds %llu",
-                        vka_shape_text(&shape, text), (unsigned long long)(b->end - b->begin),
-                        (unsigned long long)l->p->limits.storage_range);
+        vka_launch_fail(
+            l, "a tensor of shape %s takes %llu bytes; one binding of the device holds %llu",
+            vka_shape_text(&shape, text), (unsigned long long)(b->end - b->begin),
+            (unsigned long long)l->p->limits.storage_range);
     }
     return (uint32_t)((uint64_t)a->offset - b->begin / size);
 }

@@ -170,7 +170,8 @@ static bool keep(struct lowering *l, const struct vka_op_node *node,
 }
 
 // Runs `write` with an empty list of nodes, then lowers what it wrote.
-static bool lower_written(struct lowering *l, void (*write)(struct lowering *l, void *arg), void *arg)
+static bool lower_written(struct lowering *l, void (*write)(struct lowering *l, void *arg),
+                          void *arg)
 {
     vka_graph *g = l->g;
     struct vka_op_node *nodes = g->nodes;
@@ -237,7 +238,8 @@ static bool lower_for_cpu(struct lowering *l, const struct vka_op_node *node)
     return expand_node(l, node);
 }
 
-// What hangs on weights and constants alone (a folded batch norm, a packed weight) is computed once.
+// What hangs on weights and constants alone (a folded batch norm, a packed weight) is computed
+// once.
 static bool lower_known(struct lowering *l, const struct vka_op_node *node)
 {
     return node->op->cpu ? vka_fold_node(l->p, node) : expand_node(l, node);

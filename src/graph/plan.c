@@ -112,8 +112,7 @@ static vka_result check_io(const vka_plan *plan, const vka_io *io, vka_tensor t,
         return vka_error(plan->context, VKA_ERROR_INVALID,
                          "%s '%s' of shape %s takes %llu bytes as %s, but %llu were given", kind,
                          io->name, vka_shape_text(&shape, text), (unsigned long long)bytes,
-                         vka_dtype_name(io->dtype),
-                         (unsigned long long)(io->data ? io->bytes : 0));
+                         vka_dtype_name(io->dtype), (unsigned long long)(io->data ? io->bytes : 0));
     return VKA_OK;
 }
 
@@ -308,7 +307,8 @@ static void report_step(const vka_plan *plan, size_t i, vka_report_step *step)
 {
     const vka_graph *g = plan->program->g;
     const struct vka_op_node *node = &g->nodes[i];
-    *step = (vka_report_step){.block = node->path, .op = node->op->name,
+    *step = (vka_report_step){.block = node->path,
+                              .op = node->op->name,
                               .variant = node->variant ? node->variant->name : "cpu",
                               .ms = plan->node_ms[i]};
     for (int k = 0; k < node->n_in; k++) {
@@ -326,9 +326,12 @@ const vka_report *vka_plan_report(vka_plan *plan)
 {
     const struct vka_program *p = plan->program;
     vka_report *r = &plan->report;
-    *r = (vka_report){.device = plan->device->info.name, .step_count = p->g->node_count,
-                      .steps = plan->steps, .input_bytes = p->input_bytes,
-                      .output_bytes = p->output_bytes, .weight_bytes = p->weight_bytes,
+    *r = (vka_report){.device = plan->device->info.name,
+                      .step_count = p->g->node_count,
+                      .steps = plan->steps,
+                      .input_bytes = p->input_bytes,
+                      .output_bytes = p->output_bytes,
+                      .weight_bytes = p->weight_bytes,
                       .constant_bytes = p->constant_bytes,
                       .dispatches = (uint32_t)p->dispatch_count};
     if (plan->profile && !plan->in_flight)

@@ -29,7 +29,7 @@ struct vka_program {
     uint64_t *slabs;          // sizes of the arena's slabs
     int slab_count;
     uint64_t input_bytes, output_bytes, constant_bytes, weight_bytes; // weight: what is referred to
-    struct vka_dispatch *dispatches;     // device only, in order
+    struct vka_dispatch *dispatches;                                  // device only, in order
     size_t dispatch_count, dispatch_capacity;
 };
 
@@ -48,9 +48,9 @@ void vka_program_args(const struct vka_program *p, const struct vka_op_node *nod
 
 // The passes, in order.
 vka_result vka_lower(struct vka_program *p, const vka_graph *graph, bool expand); // graph/lower.c
-vka_result vka_place_all(struct vka_program *p);                                 // graph/arena.c
-vka_result vka_launch_all(struct vka_program *p);                                // graph/launch.c
-void vka_set_barriers(struct vka_program *p);                                    // graph/hazard.c
+vka_result vka_place_all(struct vka_program *p);                                  // graph/arena.c
+vka_result vka_launch_all(struct vka_program *p);                                 // graph/launch.c
+void vka_set_barriers(struct vka_program *p);                                     // graph/hazard.c
 
 // Whether a variant's launch stays within the device's limits; else `why` says what doesn't.
 bool vka_launch_fits(const struct vka_program *p, const struct vka_variant *variant,
@@ -84,7 +84,8 @@ vka_result vka_arena_assign(vka_context *context, struct vka_lifetime *items, si
 // One for the CPU (cpu/exec.c), one for Vulkan (vk/exec.c). `plan` is the executor's own.
 struct vka_executor {
     // Takes what it needs of the program, which stays as long as the plan.
-    vka_result (*create)(vka_device *device, struct vka_program *program, bool profile, void **plan);
+    vka_result (*create)(vka_device *device, struct vka_program *program, bool profile,
+                         void **plan);
     void (*destroy)(void *plan);
     // Where the data of input i is to be written before a submit (as the program stores it), and
     // output i of the program read after a wait. NULL: out of memory.

@@ -76,8 +76,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     const struct params *p = args->params;
     struct vka_dispatch d;
     vka_begin(l, &d, "check", 128, 1, 1);
-    struct vka_push_check push = {.count = (uint32_t)vka_array_count(&args->in[0]), .lo = p->lo,
-                                  .hi = p->hi};
+    struct vka_push_check push = {
+        .count = (uint32_t)vka_array_count(&args->in[0]), .lo = p->lo, .hi = p->hi};
     push.x = vka_bind(l, &d, &args->in[0], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);

@@ -21,7 +21,8 @@ vka_tensor vka_concat(vka_graph *g, int axis, int count, const vka_tensor *x)
         vka_tensor *groups = vka_pool_alloc(g, ((size_t)count / VKA_MAX_IN + 1) * sizeof *groups);
         int n = 0;
         for (int i = 0; groups && i < count; i += VKA_MAX_IN)
-            groups[n++] = vka_concat(g, axis, count - i < VKA_MAX_IN ? count - i : VKA_MAX_IN, x + i);
+            groups[n++] =
+                vka_concat(g, axis, count - i < VKA_MAX_IN ? count - i : VKA_MAX_IN, x + i);
         if (vka_failed(g))
             return 0;
         x = groups;

@@ -25,7 +25,8 @@ static bool infer(struct vka_infer *n)
     const vka_shape *table = &n->in[TABLE]->shape, *ids = &n->in[IDS]->shape;
     char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
     if (table->rank != 2 || ids->rank >= VKA_MAX_RANK || table->dim[0] > INT32_MAX) {
-        vka_fail(n->g, "gather: a table of shape %s and ids of shape %s: [V, E] and up to %d axes go",
+        vka_fail(n->g,
+                 "gather: a table of shape %s and ids of shape %s: [V, E] and up to %d axes go",
                  vka_shape_text(table, a), vka_shape_text(ids, b), VKA_MAX_RANK - 1);
         return false;
     }
@@ -58,8 +59,10 @@ static void run_piece(void *arg, int64_t piece, int thread)
 static void cpu(const struct vka_cpu_run *run)
 {
     const struct vka_args *args = run->args;
-    struct gathering c = {.table = args->in[TABLE].data, .ids = args->in[IDS].data,
-                          .y = args->out[0].data, .rows = args->in[TABLE].dim[0],
+    struct gathering c = {.table = args->in[TABLE].data,
+                          .ids = args->in[IDS].data,
+                          .y = args->out[0].data,
+                          .rows = args->in[TABLE].dim[0],
                           .width = args->in[TABLE].dim[1],
                           .count = vka_array_count(&args->in[IDS])};
     int64_t pieces = vka_pieces(run->threads, c.count, c.count * c.width);
@@ -75,7 +78,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
         vka_launch_fail(l, "gather: more than 2^32 elements");
     struct vka_dispatch d;
     vka_begin(l, &d, table->dtype == VKA_F32 ? "gather" : "gather_int", 64, 1, 1);
-    struct vka_push_gather push = {.count = (uint32_t)count, .width = (uint32_t)table->dim[1],
+    struct vka_push_gather push = {.count = (uint32_t)count,
+                                   .width = (uint32_t)table->dim[1],
                                    .rows = (uint32_t)table->dim[0]};
     push.table = vka_bind(l, &d, table, VKA_READ);
     push.ids = vka_bind(l, &d, &args->in[IDS], VKA_READ);

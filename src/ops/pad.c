@@ -62,7 +62,9 @@ static bool infer(struct vka_infer *n)
     n->out_dtype[0] = n->in[0]->dtype;
     n->out_shape[0] = n->in[0]->shape;
     int64_t size = n->out_shape[0].dim[p->axis];
-    int64_t most = p->mode == VKA_PAD_REFLECT ? size - 1 : p->mode == VKA_PAD_CIRCULAR ? size : INT32_MAX;
+    int64_t most = p->mode == VKA_PAD_REFLECT    ? size - 1
+                   : p->mode == VKA_PAD_CIRCULAR ? size
+                                                 : INT32_MAX;
     if (p->before > most || p->after > most) {
         vka_fail(n->g, "pad: %lld and %lld on axis %d of size %lld; at most %lld go",
                  (long long)p->before, (long long)p->after, p->axis, (long long)size,

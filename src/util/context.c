@@ -124,7 +124,8 @@ void *vka_alloc_data(vka_context *context, uint64_t bytes)
     unsigned char *raw = vka_alloc(context, total, 1);
     if (!raw)
         return NULL;
-    uintptr_t at = ((uintptr_t)raw + sizeof(void *) + DATA_ALIGNMENT - 1) & ~(uintptr_t)(DATA_ALIGNMENT - 1);
+    uintptr_t at =
+        ((uintptr_t)raw + sizeof(void *) + DATA_ALIGNMENT - 1) & ~(uintptr_t)(DATA_ALIGNMENT - 1);
     memcpy((unsigned char *)at - sizeof(void *), &raw, sizeof raw);
     return (void *)at;
 }

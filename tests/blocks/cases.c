@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Every case file of every block, as a triangle: the file against the CPU path (is the block
-// right?), the file against each Vulkan device (is the shader right?), fused against taken apart (is
-// the fusion right?). Which side is red names the file to open. `test_blocks_cases ID...` runs the
-// cases of some blocks only.
+// right?), the file against each Vulkan device (is the shader right?), fused against taken apart
+// (is the fusion right?). Which side is red names the file to open. `test_blocks_cases ID...` runs
+// the cases of some blocks only.
 #include "io/case.h"
 
 #include <dirent.h>
@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 enum { MAX_DEVICES = 8, MAX_NAMES = 256 };
-// What a good implementation in f32 shows: on the CPU, and on a device, whose exp and division may be
-// off by a few units in the last place.
+// What a good implementation in f32 shows: on the CPU, and on a device, whose exp and division may
+// be off by a few units in the last place.
 static const double cpu_bound = 1e-5, device_bound = 2e-5;
 
 static vka_context *context;
@@ -35,7 +35,8 @@ static void to_stderr(void *user, vka_log_level level, const char *message)
 static int open_devices(void **state)
 {
     (void)state;
-    vka_context_params params = {.log = to_stderr, .validation = getenv("VKATTN_VALIDATION") == NULL};
+    vka_context_params params = {.log = to_stderr,
+                                 .validation = getenv("VKATTN_VALIDATION") == NULL};
     if (vka_context_create(&params, &context) != VKA_OK)
         return -1;
     for (int i = vka_device_count(context) - 1; i >= 0 && device_count < MAX_DEVICES; i--) {

@@ -5,7 +5,8 @@ enum { MODE, BEFORE = 1, AFTER = 4 }; // places in i[]: up to three axes
 
 static void pad(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
 {
-    out[0] = vka_pad(g, in[0], (enum vka_pad_mode)c->i[MODE], c->i + BEFORE, c->i + AFTER, (float)c->d[0]);
+    out[0] = vka_pad(g, in[0], (enum vka_pad_mode)c->i[MODE], c->i + BEFORE, c->i + AFTER,
+                     (float)c->d[0]);
 }
 
 static void define(const struct op_case *c, const struct op_tensor *in, struct op_tensor *out)
@@ -36,8 +37,8 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
 static const struct op_case cases[] = {
     {PAD("zeros", VKA_PAD_ZEROS, 0, 2, 1, 0, 0, 3), .in = {OP_F32(OP_BITS, 3, 5, 7)},
      .out = OP_SHAPE(3, 7, 11)},
-    {PAD("constant", VKA_PAD_CONSTANT, 1, 2, 0, 2, 1, 0), .d = {-2.5}, .in = {OP_F32(OP_NORMAL, 3, 4)},
-     .out = OP_SHAPE(6, 7)},
+    {PAD("constant", VKA_PAD_CONSTANT, 1, 2, 0, 2, 1, 0), .d = {-2.5},
+     .in = {OP_F32(OP_NORMAL, 3, 4)}, .out = OP_SHAPE(6, 7)},
     {PAD("reflect", VKA_PAD_REFLECT, 0, 4, 2, 0, 3, 6), .in = {OP_F32(OP_NORMAL, 2, 5, 7)},
      .out = OP_SHAPE(2, 12, 15)},
     {PAD("replicate", VKA_PAD_REPLICATE, 0, 9, 0, 0, 3, 11), .in = {OP_F32(OP_NORMAL, 2, 1, 3)},
