@@ -16,4 +16,4 @@
     X(pooling)                                                                                     \
     X(activation)                                                                                  \
     X(tensor)                                                                                      \
-    /* the end: every line above has a backslash */
+    // every line above ends in a backslash

@@ -13,4 +13,4 @@
     X(pad)                                                                                         \
     X(gather)                                                                                      \
     X(check)                                                                                       \
-    /* the end: every line above has a backslash */
+    // every line above ends in a backslash
