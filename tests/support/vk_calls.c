@@ -215,7 +215,7 @@ static void load_real(VkInstance instance)
     VK_CALLS_DESTROY(LOAD)
     VK_CALLS_VOID(LOAD)
 #undef LOAD
-        real_get_device = (PFN_vkGetDeviceProcAddr)real_get(instance, "vkGetDeviceProcAddr");
+    real_get_device = (PFN_vkGetDeviceProcAddr)real_get(instance, "vkGetDeviceProcAddr");
 }
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get(VkInstance instance, const char *name)

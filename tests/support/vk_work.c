@@ -72,6 +72,16 @@ bool work_right(const struct work *work)
     return true;
 }
 
+vka_tensor work_weight(vka_graph *g, int source, const vka_shape *shape)
+{
+    vka_tensor t = vka_new_value(g, VKA_F32, shape);
+    if (t) {
+        g->values[t].store = VKA_STORE_WEIGHT;
+        g->values[t].source = source;
+    }
+    return t;
+}
+
 static vka_result build(struct work *work)
 {
     vka_shape shape = vka_shape_make(1, (int64_t[]){WORK_SIZE});
@@ -87,11 +97,7 @@ static vka_result build(struct work *work)
     for (int i = 0; i < WORK_SIZE; i++)
         constant[i] = constant_at(i);
     vka_tensor x = vka_input(g, "x", VKA_F32, &shape);
-    vka_tensor w = vka_new_value(g, VKA_F32, &shape);
-    if (w) {
-        g->values[w].store = VKA_STORE_WEIGHT;
-        g->values[w].source = 0;
-    }
+    vka_tensor w = work_weight(g, 0, &shape);
     vka_tensor c = vka_constant(g, VKA_F32, &shape, constant);
     vka_tensor t = vka_binary(g, VKA_MUL, vka_affine(g, x, 2, 1), w);
     vka_output(g, "y", vka_affine(g, vka_binary(g, VKA_ADD, t, c), 0.5, 0));

@@ -34,6 +34,9 @@ vka_result work_open(struct work *work, const char *device);
 // Takes a work that got as far as it got. False: host memory was lost.
 bool work_end(struct work *work);
 
+// Weight `source` as a value of a graph.
+vka_tensor work_weight(vka_graph *g, int source, const vka_shape *shape);
+
 // Runs the plan and compares the outputs; false where they differ.
 vka_result work_run(struct work *work, vka_plan *plan);
 bool work_right(const struct work *work);
