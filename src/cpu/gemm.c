@@ -4,8 +4,8 @@
 #include "cpu/threads.h"
 
 enum {
-    DEPTH = 256,           // of a block along k: a panel of b fills most of the first cache
-    BLOCK_COLS = 512,      // of a piece
+    DEPTH = 256,      // of a block along k: a panel of b fills most of the first cache
+    BLOCK_COLS = 512, // of a piece
     BLOCK_ROWS = 1024,
     FEW = 8,               // rows or columns that are worth a way of their own
     SHARED_MOST = 8 << 20, // bytes of a packed once for all pieces

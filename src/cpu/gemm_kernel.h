@@ -6,12 +6,13 @@
 
 // Sums of a tile live in registers: rows x 2 vectors or VKA_STRIP_ROWS x STRIP_VECTORS; the rest is
 // for b and one element of a.
+#define SIX_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #if VKA_ISA == VKA_ISA_AVX512
-#define EACH_ROWS(X)          X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+#define EACH_ROWS(X)          SIX_ROWS(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define EACH_VECTORS(X, rows) X(rows, 3) X(rows, 4) X(rows, 5) X(rows, 6)
 enum { TILE_ROWS = 14, STRIP_VECTORS = 6 };
 #else
-#define EACH_ROWS(X)          X(1) X(2) X(3) X(4) X(5) X(6)
+#define EACH_ROWS(X)          SIX_ROWS(X)
 #define EACH_VECTORS(X, rows) X(rows, 3)
 enum { TILE_ROWS = 6, STRIP_VECTORS = 3 };
 #endif

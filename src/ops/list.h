@@ -14,3 +14,5 @@
     X(gather)                                                                                      \
     X(check)                                                                                       \
     // every line above ends in a backslash
+    X(conv)                                                                                        \
+    X(reduce)

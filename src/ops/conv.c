@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+//
+// conv: act(conv(x, weight) + bias + residual) over 1 to 3 spatial axes, in groups. Those that are
+// plain products become matmul.
+#include "cpu/conv.h"
+#include "conv.h" // push constants
+#include "ops/ops.h"
+
+struct conv_params {
+    struct vka_window_params window;
+    int64_t groups;
+    struct vka_activation act;
+};
+
+enum { X, WEIGHT, BIAS, RESIDUAL, INPUTS };
+
+extern const struct vka_op vka_op_conv;
+
+// --- making ---
+
+static bool shapes_like(vka_graph *g, vka_tensor t, const vka_shape *shape)
+{
+    vka_shape own = vka_shape_of(g, t);
+    return vka_shape_equal(&own, shape);
+}
+
+// Whether the spatial axes follow each other, so that they can be one without a copy.
+static bool flattens(const struct vka_value *x)
+{
+    for (int i = 2; i + 1 < x->shape.rank; i++) {
+        if (x->stride[i] != x->stride[i + 1] * x->shape.dim[i + 1])
+            return false;
+    }
+    return true;
+}
+
+// out [N, O, 1...] where the window is all of x, or [N, O, spatial] where it is one place: as
+// products of matrices. 0 where it is neither, or something is wrong that infer will tell.
+static vka_tensor as_product(vka_graph *g, vka_tensor x, vka_tensor weight,
+                             const struct vka_conv *p, const struct conv_params *params)
+{
+    const struct vka_value *vx = vka_value_of(g, x), *vw = vka_value_of(g, weight);
+    int rank = vx->shape.rank;
+    if (vka_failed(g) || rank < 3 || rank > 5 || vw->shape.rank != rank || params->groups != 1 ||
+        vx->shape.dim[1] != vw->shape.dim[1])
+        return 0;
+    bool point = flattens(vx), whole = true;
+    vka_shape out = vx->shape;
+    out.dim[1] = vw->shape.dim[0];
+    for (int i = 2; i < rank; i++) {
+        const struct vka_window_params *w = &params->window;
+        bool bare = w->before[i - 2] == 0 && w->after[i - 2] == 0;
+        point = point && bare && w->stride[i - 2] <= 1 && vw->shape.dim[i] == 1;
+        whole = whole && bare && vw->shape.dim[i] == vx->shape.dim[i] &&
+                (w->dilation[i - 2] <= 1 || vw->shape.dim[i] == 1);
+    }
+    for (int i = 2; whole && i < rank; i++)
+        out.dim[i] = 1;
+    vka_shape bias = {1, {out.dim[1]}};
+    if ((!point && !whole) || (p->bias && !shapes_like(g, p->bias, &bias)) ||
+        (p->residual && !shapes_like(g, p->residual, &out)))
+        return 0;
+
+    struct vka_matmul m = {.act = p->act};
+    vka_tensor y, rows = vka_flatten(g, weight, 1, -1);
+    if (whole) {
+        m.bias = p->bias;
+        m.residual = p->residual ? vka_flatten(g, p->residual, 1, -1) : 0;
+        y = vka_matmul(g, vka_flatten(g, x, 1, -1), vka_transpose(g, rows, 0, 1), &m);
+    } else {
+        m.bias = p->bias ? vka_unsqueeze(g, p->bias, 1) : 0;
+        m.residual = p->residual ? vka_flatten(g, p->residual, 2, -1) : 0;
+        y = vka_matmul(g, rows, vka_flatten(g, x, 2, -1), &m);
+    }
+    return vka_reshape(g, y, out);
+}
+
+vka_tensor vka_conv(vka_graph *g, vka_tensor x, vka_tensor weight, const struct vka_conv *p)
+{
+    const struct vka_conv none = {.groups = 0};
+    p = p ? p : &none;
+    struct conv_params params = {.groups = p->groups ? p->groups : 1, .act = p->act};
+    const vka_shape kernel = vka_shape_of(g, weight);
+    for (int i = 0; i < VKA_WINDOW_AXES; i++) {
+        params.window.kernel[i] = 2 + i < kernel.rank ? kernel.dim[2 + i] : 1;
+        params.window.stride[i] = p->stride[i];
+        params.window.dilation[i] = p->dilation[i];
+        params.window.before[i] = p->before[i];
+        params.window.after[i] = p->after[i];
+    }
+    vka_tensor y = as_product(g, x, weight, p, &params);
+    if (y || vka_failed(g))
+        return y;
+    vka_tensor in[INPUTS] = {x, vka_dense(g, weight), p->bias,
+                             p->residual ? vka_dense(g, p->residual) : 0};
+    return vka_add_node(g, &vka_op_conv, &params, INPUTS, in, NULL);
+}
+
+// --- shapes ---
+
+static bool fail_shapes(struct vka_infer *n, const char *what)
+{
+    char x[VKA_SHAPE_TEXT], w[VKA_SHAPE_TEXT];
+    const struct conv_params *p = n->params;
+    vka_fail(n->g, "conv: %s: x is %s, the weight %s, groups %lld", what,
+             vka_shape_text(&n->in[X]->shape, x), vka_shape_text(&n->in[WEIGHT]->shape, w),
+             (long long)p->groups);
+    return false;
+}
+
+static bool infer_added(struct vka_infer *n)
+{
+    const vka_shape *out = &n->out_shape[0];
+    char got[VKA_SHAPE_TEXT], want[VKA_SHAPE_TEXT];
+    vka_shape bias = {1, {out->dim[1]}};
+    if (n->in[BIAS] && !vka_shape_equal(&n->in[BIAS]->shape, &bias))
+        return vka_fail(n->g, "conv: the bias is %s, it must be %s",
+                        vka_shape_text(&n->in[BIAS]->shape, got), vka_shape_text(&bias, want)),
+               false;
+    if (n->in[RESIDUAL] && !vka_shape_equal(&n->in[RESIDUAL]->shape, out))
+        return vka_fail(n->g, "conv: the residual is %s, it must have the output's shape %s",
+                        vka_shape_text(&n->in[RESIDUAL]->shape, got), vka_shape_text(out, want)),
+               false;
+    return true;
+}
+
+static bool infer(struct vka_infer *n)
+{
+    const struct conv_params *p = n->params;
+    if (!n->in[X] || !n->in[WEIGHT])
+        return vka_fail(n->g, "conv: an operand is missing"), false;
+    for (int i = 0; i < INPUTS; i++) {
+        if (n->in[i] && n->in[i]->dtype != VKA_F32)
+            return vka_fail(n->g, "conv: the operands must be F32, one is %s",
+                            vka_dtype_name(n->in[i]->dtype)),
+                   false;
+    }
+    const vka_shape *x = &n->in[X]->shape, *w = &n->in[WEIGHT]->shape;
+    if (x->rank < 3 || x->rank > 5 || w->rank != x->rank)
+        return fail_shapes(n, "both need 3 to 5 axes, as many as each other");
+    if (p->groups < 1 || x->dim[1] % p->groups != 0 || w->dim[0] % p->groups != 0)
+        return fail_shapes(n, "the groups must divide the channels on both sides");
+    if (x->dim[1] / p->groups != w->dim[1])
+        return fail_shapes(n, "axis 1 of the weight must be the channels of a group");
+    vka_shape *out = &n->out_shape[0];
+    *out = *x;
+    out->dim[1] = w->dim[0];
+    n->n_out = 1;
+    return vka_window_infer(n->g, "conv", x, &p->window, false, &out->dim[2]) && infer_added(n);
+}
+
+// --- CPU ---
+
+static void job_of(const struct vka_args *args, struct vka_conv_job *job)
+{
+    const struct conv_params *p = args->params;
+    const struct vka_array *x = &args->in[X], *out = &args->out[0];
+    *job = (struct vka_conv_job){.n = x->dim[0],
+                                 .groups = p->groups,
+                                 .in_channels = x->dim[1] / p->groups,
+                                 .out_channels = out->dim[1] / p->groups,
+                                 .x_batch = x->stride[0],
+                                 .x_channel = x->stride[1],
+                                 .bias_step = args->in[BIAS].stride[0],
+                                 .act = p->act};
+    vka_window_of(x, out, &p->window, &job->w);
+}
+
+static size_t cpu_scratch(const struct vka_args *args, int threads)
+{
+    struct vka_conv_job job;
+    job_of(args, &job);
+    return vka_conv_scratch(&job, threads);
+}
+
+static void cpu(const struct vka_cpu_run *run)
+{
+    const struct vka_args *args = run->args;
+    struct vka_conv_job job;
+    job_of(args, &job);
+    job.x = args->in[X].data;
+    job.weight = args->in[WEIGHT].data;
+    job.bias = vka_present(&args->in[BIAS]) ? args->in[BIAS].data : NULL;
+    job.residual = vka_present(&args->in[RESIDUAL]) ? args->in[RESIDUAL].data : NULL;
+    job.out = args->out[0].data;
+    vka_conv_run(&job, run->threads, run->scratch);
+}
+
+// --- Vulkan ---
+
+enum { LANES = 8, FEW = 4 };
+
+static bool fits_buffers(const struct vka_limits *limits, const struct vka_args *args)
+{
+    return !vka_present(&args->in[RESIDUAL]) || limits->storage_buffers >= 5;
+}
+
+// Few channels of output in a group: a tile would be mostly empty.
+static bool fits_direct(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct conv_params *p = args->params;
+    return fits_buffers(limits, args) && args->out[0].dim[1] / p->groups <= FEW;
+}
+
+static void push_window(const struct vka_window *w, struct vka_push_conv *push)
+{
+    for (int i = 0; i < VKA_WINDOW_AXES; i++) {
+        push->size_in[i] = (uint)w->in[i];
+        push->size_out[i] = (uint)w->out[i];
+        push->before[i] = (uint)w->before[i];
+        push->x_step[i] = (uint)w->step[i];
+    }
+}
+
+// Constants from 3 on: kernel, stride, dilation; activation; bits of tile sizes and what is there.
+static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
+                          const struct vka_window *w, uint32_t tile)
+{
+    const struct conv_params *p = args->params;
+    for (int i = 0; i < VKA_WINDOW_AXES; i++)
+        vka_constant_u32(d, (uint32_t)w->kernel[i]);
+    for (int i = 0; i < VKA_WINDOW_AXES; i++)
+        vka_constant_u32(d, (uint32_t)w->stride[i]);
+    for (int i = 0; i < VKA_WINDOW_AXES; i++)
+        vka_constant_u32(d, (uint32_t)w->dilation[i]);
+    vka_constant_u32(d, (uint32_t)p->act.kind);
+    vka_constant_f32(d, p->act.a);
+    vka_constant_f32(d, p->act.b);
+    vka_constant_u32(d, tile | (uint32_t)vka_present(&args->in[BIAS]) << 8);
+}
+
+static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct vka_args *args,
+                     struct vka_push_conv *push)
+{
+    push->x_offset = vka_bind(l, d, &args->in[X], VKA_READ);
+    push->weight_offset = vka_bind(l, d, &args->in[WEIGHT], VKA_READ);
+    push->bias_offset = vka_bind(l, d, &args->in[BIAS], VKA_READ);
+    push->out_offset = vka_bind(l, d, &args->out[0], VKA_WRITE);
+    if (vka_present(&args->in[RESIDUAL]))
+        push->residual_offset = vka_bind(l, d, &args->in[RESIDUAL], VKA_READ);
+}
+
+static void start_push(const struct vka_args *args, const struct vka_conv_job *job,
+                       struct vka_push_conv *push)
+{
+    *push = (struct vka_push_conv){
+        .in_channels = (uint)job->in_channels,
+        .out_channels = (uint)job->out_channels,
+        .groups = (uint)job->groups,
+        .x_batch = (uint)job->x_batch,
+        .x_channel = (uint)job->x_channel,
+        .bias_step = vka_present(&args->in[BIAS]) ? (uint)job->bias_step : 0,
+    };
+    push_window(&job->w, push);
+}
+
+static uint32_t lane_sums(int64_t size)
+{
+    uint32_t sums = 8;
+    while (sums > 1 && (int64_t)(sums / 2 * LANES) >= size)
+        sums /= 2;
+    return sums;
+}
+
+static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_conv_job job;
+    job_of(args, &job);
+    int64_t places = vka_product3(job.w.out);
+    uint32_t sums_m = lane_sums(job.out_channels), sums_n = lane_sums(places);
+    uint64_t tile_m = sums_m * LANES, tile_n = sums_n * LANES;
+    uint64_t groups = (uint64_t)(job.n * job.groups) *
+                      (((uint64_t)job.out_channels + tile_m - 1) / tile_m) *
+                      (((uint64_t)places + tile_n - 1) / tile_n);
+    struct vka_push_conv push;
+    start_push(args, &job, &push);
+    push.end = (uint)groups;
+    struct vka_dispatch d;
+    vka_begin(l, &d, vka_present(&args->in[RESIDUAL]) ? "conv_residual" : "conv", LANES * LANES, 1,
+              1);
+    add_constants(&d, args, &job.w, sums_m | sums_n << 4);
+    bind_all(l, &d, args, &push);
+    VKA_PUSH(&d, push);
+    vka_emit(l, &d, groups, 1, 1);
+}
+
+static void launch_direct(struct vka_launch *l, const struct vka_args *args)
+{
+    enum { INVOCATIONS = 64 };
+    struct vka_conv_job job;
+    job_of(args, &job);
+    struct vka_push_conv push;
+    start_push(args, &job, &push);
+    push.end = (uint)(job.n * job.groups * vka_product3(job.w.out)); // each makes all channels
+    struct vka_dispatch d;
+    vka_begin(l, &d, vka_present(&args->in[RESIDUAL]) ? "conv_direct_residual" : "conv_direct",
+              INVOCATIONS, 1, 1);
+    add_constants(&d, args, &job.w, (uint32_t)job.out_channels);
+    bind_all(l, &d, args, &push);
+    VKA_PUSH(&d, push);
+    vka_emit(l, &d, ((uint64_t)push.end + INVOCATIONS - 1) / INVOCATIONS, 1, 1);
+}
+
+static const struct vka_variant variants[] = {
+    {"direct", fits_direct, launch_direct},
+    {"baseline", fits_buffers, launch_baseline},
+    {NULL, NULL, NULL},
+};
+
+// A buffer too many: the residual is added afterwards.
+static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
+{
+    const struct conv_params *p = node->params;
+    struct conv_params bare = *p;
+    bare.act = (struct vka_activation){0};
+    vka_tensor in[INPUTS] = {node->in[X], node->in[WEIGHT], node->in[BIAS], 0};
+    vka_tensor sum = vka_add_node(g, &vka_op_conv, &bare, INPUTS, in, NULL);
+    out[0] = node->in[RESIDUAL] ? vka_binary_act(g, VKA_ADD, sum, node->in[RESIDUAL], p->act) : sum;
+}
+
+const struct vka_op vka_op_conv = {
+    .name = "conv",
+    .summary = "act(convolution of x + bias + residual), 1 to 3 axes, in groups",
+    .params_size = sizeof(struct conv_params),
+    .flags = VKA_OP_STRIDED,
+    .infer = infer,
+    .cpu = cpu,
+    .cpu_scratch = cpu_scratch,
+    .variants = variants,
+    .expand = expand,
+};
