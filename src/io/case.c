@@ -75,7 +75,7 @@ static vka_result take_attrs(struct vka_case *c)
                    ? vka_error(c->context, result, "%s: %s", c->path, vka_last_error())
                    : result;
     if (c->attrs->type != VKA_ATTR_OBJECT)
-        return vka_error(c->context, VKA_ERROR_FORMAT, "%s: attrs is a JSON object, not a %s",
+        return vka_error(c->context, VKA_ERROR_FORMAT, "%s: attrs is a JSON object, not %s",
                          c->path, vka_attr_type_name(c->attrs->type));
     return VKA_OK;
 }

@@ -50,8 +50,8 @@ static vka_result take_keys(const vka_model *m, const char *where, const vka_att
     char quoted[VKA_JSON_QUOTED], known[256];
     memset(found, 0, sizeof(found_keys));
     if (object->type != VKA_ATTR_OBJECT)
-        return vka_error(m->context, VKA_ERROR_FORMAT, "%s: %s is an object {..}, not a %s",
-                         m->path, where, vka_attr_type_name(object->type));
+        return vka_error(m->context, VKA_ERROR_FORMAT, "%s: %s is an object {..}, not %s", m->path,
+                         where, vka_attr_type_name(object->type));
     for (size_t i = 0; i < object->count; i++) {
         const vka_attr *item = &object->items[i];
         size_t k = key_index(keys, item->name);
@@ -183,8 +183,8 @@ static vka_result take_edges(vka_model *m, const char *where, const vka_attr *in
         const vka_attr *item = &in->items[i];
         if (item->type != VKA_ATTR_STRING)
             return vka_error(m->context, VKA_ERROR_FORMAT,
-                             "%s: %s: input %s is the name of an input or a node, not a %s",
-                             m->path, where, vka_json_quote(item->name, quoted),
+                             "%s: %s: input %s is the name of an input or a node, not %s", m->path,
+                             where, vka_json_quote(item->name, quoted),
                              vka_attr_type_name(item->type));
         node->edges[node->edge_count++] =
             (struct vka_model_edge){.port = item->name, .text = item->s};

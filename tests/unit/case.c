@@ -85,7 +85,7 @@ static void test_what_cannot_be_opened(void **state)
         const char *says;
     } texts[] = {{{"attrs", "{}"}, "has no \"block\""},
                  {{"block", "", "attrs", "{}"}, "has no \"block\""},
-                 {{"block", "add", "attrs", "[]"}, "attrs is a JSON object, not a list"},
+                 {{"block", "add", "attrs", "[]"}, "attrs is a JSON object, not list"},
                  {{"block", "add", "attrs", "{"}, "attrs: line 1, column 2"},
                  {{"block", "add", "attrs", ""}, "attrs: line 1, column 1"},
                  {{"block", "add", "attrs", "{\"a\": 1, \"a\": 2}"}, "stands twice: \"a\""}};
