@@ -2,8 +2,8 @@
 //
 // vkattn: attention blocks on any GPU, from C.
 //
-// A *graph* is built out of *blocks* ("cbam", "mha", "conv2d", ...), a *plan* makes it ready for one
-// *device* (a Vulkan GPU, or the CPU), and the plan is run as often as you like:
+// A *graph* is built out of *blocks* ("cbam", "mha", "conv2d", ...), a *plan* makes it ready for
+// one *device* (a Vulkan GPU, or the CPU), and the plan is run as often as you like:
 //
 //     context -> device
 //             -> weights -> graph -> plan(device, graph) -> run, run, run
@@ -109,8 +109,8 @@ typedef struct vka_context_params {
     vka_log_level log_level; // the least urgent level passed on; default: VKA_LOG_WARN
     int threads;             // for the CPU path; default: the processors this process may use
     bool no_vulkan;          // never load Vulkan: only the device `cpu` exists
-    bool validation;         // ask for the Khronos validation layer with synchronization validation,
-                             // if it is installed; its messages are logged, and counted
+    bool validation; // ask for the Khronos validation layer with synchronization validation,
+                     // if it is installed; its messages are logged, and counted
 } vka_context_params;
 
 VKA_API vka_result vka_context_create(const vka_context_params *params, vka_context **context);
@@ -131,8 +131,8 @@ VKA_API const char *vka_last_error(void);
 typedef struct vka_device vka_device;
 
 typedef enum vka_device_type {
-    VKA_DEVICE_CPU = 0,    // this library's own CPU path
-    VKA_DEVICE_DISCRETE,   // the others: Vulkan's words
+    VKA_DEVICE_CPU = 0,  // this library's own CPU path
+    VKA_DEVICE_DISCRETE, // the others: Vulkan's words
     VKA_DEVICE_INTEGRATED,
     VKA_DEVICE_VIRTUAL,
     VKA_DEVICE_SOFTWARE, // a Vulkan driver that computes on the CPU (llvmpipe, SwiftShader)
@@ -140,9 +140,9 @@ typedef enum vka_device_type {
 } vka_device_type;
 
 typedef struct vka_device_info {
-    int index;            // the N of the select string; -1 for cpu
-    int vulkan_index;     // raw Vulkan order, the N of "vulkan:N"; -1 for cpu
-    const char *name;     // "NVIDIA H100", "llvmpipe (LLVM 15.0.6, 256 bits)", "cpu"
+    int index;        // the N of the select string; -1 for cpu
+    int vulkan_index; // raw Vulkan order, the N of "vulkan:N"; -1 for cpu
+    const char *name; // "NVIDIA H100", "llvmpipe (LLVM 15.0.6, 256 bits)", "cpu"
     vka_device_type type;
     const char *driver;   // driver name and version as the driver gives them
     uint32_t api_version; // Vulkan's, packed as VK_MAKE_API_VERSION; 0 for cpu
@@ -150,7 +150,7 @@ typedef struct vka_device_info {
     uint32_t subgroup;    // lanes; 0 where not reported
     bool f16;             // 16-bit storage: plans of dtype VKA_F16 work
     bool cooperative_matrix;
-    uint8_t uuid[16];     // deviceUUID; zeros for cpu
+    uint8_t uuid[16]; // deviceUUID; zeros for cpu
 } vka_device_info;
 
 // How many devices exist, the CPU path (always there, always last) included. The order is that of
@@ -228,7 +228,8 @@ VKA_API void vka_graph_destroy(vka_graph *graph);
 // The first error, its text through vka_last_error.
 VKA_API vka_result vka_graph_status(const vka_graph *graph);
 
-// An input of the graph: dtype VKA_F32 (any float type may be passed to a run), VKA_I32 or VKA_BOOL.
+// An input of the graph: dtype VKA_F32 (any float type may be passed to a run), VKA_I32 or
+// VKA_BOOL.
 VKA_API vka_tensor vka_input(vka_graph *graph, const char *name, vka_dtype dtype,
                              const vka_shape *shape);
 
@@ -289,8 +290,8 @@ typedef struct vka_named {
 } vka_named;
 
 // Places block `id` under the name `name` (unique in the graph, not empty, no '/'). Its weights are
-// "<name>.<weight>" in the graph's weights. `attrs` ends with a VKA_ATTR_NONE element, `inputs` with
-// a NULL name; NULL for none.
+// "<name>.<weight>" in the graph's weights. `attrs` ends with a VKA_ATTR_NONE element, `inputs`
+// with a NULL name; NULL for none.
 VKA_API vka_node vka_block(vka_graph *graph, const char *id, const char *name,
                            const vka_attr *attrs, const vka_named *inputs);
 
@@ -314,6 +315,10 @@ VKA_API const char *vka_out_name(const vka_graph *graph, vka_node node, int inde
 VKA_API void vka_output(vka_graph *graph, const char *name, vka_tensor tensor);
 
 VKA_API bool vka_tensor_info(const vka_graph *graph, vka_tensor tensor, vka_dtype *dtype,
+                             vka_shape *shape);
+
+// An output of the graph by the name that vka_output gave it; false where there is none.
+VKA_API bool vka_output_info(const vka_graph *graph, const char *name, vka_dtype *dtype,
                              vka_shape *shape);
 
 // Fails the graph (VKA_ERROR_INVALID) where a weight of the set is used by no block that knows it.
@@ -367,9 +372,9 @@ typedef struct vka_report {
     size_t step_count;
     const vka_report_step *steps;
     uint64_t input_bytes, output_bytes, weight_bytes, constant_bytes;
-    uint64_t temporary_bytes; // the arena: everything between inputs and outputs, at its peak
+    uint64_t temporary_bytes;      // the arena: everything between inputs and outputs, at its peak
     uint32_t dispatches, barriers; // on a Vulkan device
-    double ms; // the last run on the device, 0 without profile
+    double ms;                     // the last run on the device, 0 without profile
 } vka_report;
 
 // Lives as long as the plan; the times change with each run.
@@ -380,7 +385,7 @@ VKA_API const vka_report *vka_plan_report(vka_plan *plan);
 
 typedef struct vka_attr_info {
     const char *name;
-    const char *type; // "int", "bool", "float", "string", "list of int", ...
+    const char *type;     // "int", "bool", "float", "string", "list of int", ...
     const char *fallback; // the default as JSON; NULL where the attribute is required
     const char *range;    // "1..", "(0..", "\"avg\"|\"max\"", or ""
     const char *help;
@@ -397,8 +402,8 @@ typedef struct vka_port_info { // an input, a weight or an output
 typedef struct vka_block_info {
     const char *id;
     const char *summary;
-    const char *paper; // "" for the plain blocks of a network
-    const vka_attr_info *attrs;  // each array ends with a NULL name
+    const char *paper;          // "" for the plain blocks of a network
+    const vka_attr_info *attrs; // each array ends with a NULL name
     const vka_port_info *inputs;
     const vka_port_info *weights;
     const vka_port_info *outputs;

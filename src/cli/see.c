@@ -3,7 +3,6 @@
 // vkattn see: an attention map laid over the picture that it comes from.
 #include "cli/npy.h"
 #include "cli/session.h"
-#include "graph/graph.h"
 #include "io/model.h"
 
 #include <getopt.h>
@@ -150,21 +149,14 @@ static bool see_image(struct session *s, const struct call *call, struct image *
     const char *reference = grid_reference(s->model, call->map);
     const char *outputs[] = {call->map, reference, NULL};
     struct cli_tensor in, map = {0};
-    struct plane plane;
+    struct plane plane = {0};
     int64_t grid[2] = {0, 0};
     if (!input || !cli_load_image(s->model, input, call->picture, image, &in) ||
         !session_add(s, &in) || !session_plan(s, outputs, false))
         return false;
-    if (reference) {
-        const vka_graph *g = s->graph;
-        for (size_t i = 0; i < g->output_count; i++) {
-            vka_tensor t = g->outputs[i].tensor;
-            if (strcmp(g->outputs[i].name, reference) == 0 && vka_rank(g, t) == 4) {
-                grid[0] = vka_dim(g, t, 2);
-                grid[1] = vka_dim(g, t, 3);
-            }
-        }
-    }
+    vka_shape shape;
+    if (reference && vka_output_info(s->graph, reference, NULL, &shape) && shape.rank == 4)
+        memcpy(grid, shape.dim + 2, sizeof grid);
     bool ok = session_run(s, outputs, 1, &map);
     if (ok) {
         s->code = EXIT_USAGE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/session.h"
-#include "graph/graph.h"
+#include "util/context.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,19 +75,17 @@ bool session_plan(struct session *s, const char *const *outputs, bool profile)
 
 static bool make_output(struct session *s, const char *name, struct cli_tensor *t)
 {
-    const vka_graph *g = s->graph;
-    for (size_t i = 0; i < g->output_count; i++) {
-        if (strcmp(g->outputs[i].name, name) != 0)
-            continue;
-        *t = (struct cli_tensor){.name = name};
-        vka_tensor_info(g, g->outputs[i].tensor, &t->dtype, &t->shape);
-        t->bytes = (uint64_t)vka_elements(g, g->outputs[i].tensor) * vka_dtype_size(t->dtype);
-        t->data = malloc((size_t)t->bytes);
-        return t->data ? true : out_of_memory(s);
+    uint64_t count;
+    *t = (struct cli_tensor){.name = name};
+    if (!vka_output_info(s->graph, name, &t->dtype, &t->shape)) {
+        fprintf(stderr, "vkattn: the model has no output '%s'\n", name);
+        s->code = EXIT_USAGE;
+        return false;
     }
-    fprintf(stderr, "vkattn: the model has no output '%s'\n", name);
-    s->code = EXIT_USAGE;
-    return false;
+    vka_shape_count(&t->shape, &count);
+    t->bytes = count * vka_dtype_size(t->dtype);
+    t->data = malloc((size_t)t->bytes);
+    return t->data ? true : out_of_memory(s);
 }
 
 bool session_run(struct session *s, const char *const *outputs, size_t count,

@@ -359,6 +359,15 @@ bool vka_tensor_info(const vka_graph *g, vka_tensor t, vka_dtype *dtype, vka_sha
     return true;
 }
 
+bool vka_output_info(const vka_graph *g, const char *name, vka_dtype *dtype, vka_shape *shape)
+{
+    for (size_t i = 0; i < g->output_count; i++) {
+        if (strcmp(g->outputs[i].name, name) == 0)
+            return vka_tensor_info(g, g->outputs[i].tensor, dtype, shape);
+    }
+    return false;
+}
+
 // --- nodes ---
 
 static bool infer_outputs(vka_graph *g, const struct vka_op *op, const void *params, int n_in,

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+//
+// spotlight: which of eight shapes is hidden in a cluttered picture, and where the network looked.
+//
+//     spotlight [--device D] [--json] PICTURE... [-o OVERLAY.png]
+//
+// Prints the class and its probability for each picture; -o writes the (first) picture with the
+// attention laid over it. The network, its weights and classes stand beside this file; any of them
+// can be replaced through SPOTLIGHT_DIR.
+#include "image.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vkattn/vkattn.h>
+
+enum { MAX_CLASSES = 64, PATH = 1024 };
+
+struct spotlight {
+    vka_context *context;
+    vka_device *device;
+    vka_weights *weights;
+    vka_model *model;
+    char classes[MAX_CLASSES][32];
+    int class_count;
+    // The plan is for one size; pictures of another size get a new one.
+    vka_plan *plan;
+    int width, height, map_width, map_height;
+    float *input, *map;
+};
+
+struct finding {
+    const char *name;
+    float probability;
+    int y, x; // where the attention is largest, in pixels
+};
+
+static int failed(const char *what)
+{
+    fprintf(stderr, "spotlight: %s: %s\n", what, vka_last_error());
+    return 1;
+}
+
+// "classes": ["star", ...] of the model file.
+static void read_classes(struct spotlight *s)
+{
+    const char *text = vka_model_get_extra(s->model, "classes");
+    while (text && (text = strchr(text, '"')) && s->class_count < MAX_CLASSES) {
+        const char *end = strchr(++text, '"');
+        if (!end)
+            return;
+        snprintf(s->classes[s->class_count++], sizeof *s->classes, "%.*s", (int)(end - text), text);
+        text = end + 1;
+    }
+}
+
+static int open_all(struct spotlight *s, const char *select)
+{
+    const char *folder = getenv("SPOTLIGHT_DIR");
+    char model[PATH], weights[PATH];
+    snprintf(model, sizeof model, "%s/spotlight.json", folder ? folder : SPOTLIGHT_DIR);
+    snprintf(weights, sizeof weights, "%s/spotlight.safetensors", folder ? folder : SPOTLIGHT_DIR);
+    if (vka_context_create(NULL, &s->context))
+        return failed("context");
+    if (vka_device_open(s->context, select, &s->device))
+        return failed("device"), 2;
+    if (vka_model_load(s->context, model, &s->model))
+        return failed("model");
+    if (vka_weights_load(s->context, weights, &s->weights))
+        return failed("weights");
+    read_classes(s);
+    return 0;
+}
+
+static void drop_plan(struct spotlight *s)
+{
+    vka_plan_destroy(s->plan);
+    free(s->input);
+    free(s->map);
+    s->plan = NULL;
+    s->input = s->map = NULL;
+    s->width = s->height = 0;
+}
+
+static void close_all(struct spotlight *s)
+{
+    drop_plan(s);
+    vka_weights_destroy(s->weights);
+    vka_model_destroy(s->model);
+    vka_device_close(s->device);
+    vka_context_destroy(s->context);
+}
+
+// The map's size: the finest level's grid, as the graph tells it.
+static int make_plan(struct spotlight *s, int width, int height)
+{
+    const vka_model_bind bind[] = {{"image", {4, {1, 3, height, width}}}, {0}};
+    const char *const outputs[] = {"y", "map", NULL};
+    vka_graph *graph;
+    drop_plan(s);
+    if (vka_model_build(s->model, s->weights, bind, outputs, &graph))
+        return failed("network");
+    vka_shape shape = {0};
+    bool found = vka_output_info(graph, "map", NULL, &shape) && shape.rank == 4;
+    vka_result result =
+        found ? vka_plan_create(s->device, graph, NULL, &s->plan) : VKA_ERROR_INVALID;
+    vka_graph_destroy(graph);
+    if (result)
+        return failed("plan");
+    s->map_height = (int)shape.dim[2];
+    s->map_width = (int)shape.dim[3];
+    s->input = malloc((size_t)width * (size_t)height * 3 * sizeof *s->input);
+    s->map = malloc((size_t)s->map_width * (size_t)s->map_height * sizeof *s->map);
+    if (!s->input || !s->map)
+        return fprintf(stderr, "spotlight: out of memory\n"), 1;
+    s->width = width;
+    s->height = height;
+    return 0;
+}
+
+static void normalise(struct spotlight *s, const struct image *image)
+{
+    float mean[3], std[3];
+    size_t pixels = (size_t)image->width * (size_t)image->height;
+    vka_model_get_image(s->model, mean, std);
+    for (size_t c = 0; c < 3; c++) {
+        for (size_t i = 0; i < pixels; i++)
+            s->input[c * pixels + i] = (image->rgb[c * pixels + i] - mean[c]) / std[c];
+    }
+}
+
+static int look(struct spotlight *s, const struct image *image, struct finding *found)
+{
+    if ((image->width != s->width || image->height != s->height) &&
+        make_plan(s, image->width, image->height))
+        return 1;
+    normalise(s, image);
+    float y[MAX_CLASSES];
+    size_t pixels = (size_t)s->width * (size_t)s->height;
+    const vka_io in[] = {{"image", VKA_F32, s->input, pixels * 3 * sizeof(float)}, {0}};
+    const vka_io out[] = {
+        {"y", VKA_F32, y, (size_t)s->class_count * sizeof(float)},
+        {"map", VKA_F32, s->map, (size_t)s->map_width * (size_t)s->map_height * sizeof(float)},
+        {0}};
+    if (vka_plan_run(s->plan, in, out))
+        return failed("run");
+    int best = 0;
+    for (int i = 1; i < s->class_count; i++)
+        best = y[i] > y[best] ? i : best;
+    found->name = s->classes[best];
+    found->probability = y[best];
+    image_peak(s->map, s->map_width, s->map_height, s->width, s->height, &found->y, &found->x);
+    return 0;
+}
+
+static void print_json_name(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            putchar('\\');
+        if ((unsigned char)*text < 0x20)
+            printf("\\u%04x", (unsigned)(unsigned char)*text);
+        else
+            putchar(*text);
+    }
+    putchar('"');
+}
+
+static void print_finding(const struct spotlight *s, const char *path, const struct finding *found,
+                          bool json)
+{
+    if (!json) {
+        printf("%s: %s, %.1f %%; looked at y %d, x %d (%s)\n", path, found->name,
+               100.0 * (double)found->probability, found->y, found->x,
+               vka_device_of(s->device)->name);
+        return;
+    }
+    printf("{\"file\": ");
+    print_json_name(path);
+    printf(", \"class\": \"%s\", \"probability\": %.6f, \"peak\": [%d, %d]}\n", found->name,
+           (double)found->probability, found->y, found->x);
+}
+
+static int show(struct spotlight *s, const char *path, const char *overlay, bool json)
+{
+    char error[IMAGE_ERROR];
+    struct image image;
+    struct finding found;
+    if (!image_load(path, &image, error)) {
+        fprintf(stderr, "spotlight: %s\n", error);
+        return 2;
+    }
+    int code = look(s, &image, &found);
+    if (code == 0)
+        print_finding(s, path, &found, json);
+    if (code == 0 && overlay) {
+        image_overlay(&image, s->map, s->map_width, s->map_height);
+        if (!image_save(overlay, &image, error)) {
+            fprintf(stderr, "spotlight: %s\n", error);
+            code = 1;
+        }
+    }
+    image_free(&image);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"device", required_argument, NULL, 'd'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    static const char usage[] =
+        "usage: spotlight [--device D] [--json] PICTURE... [-o OVERLAY.png]\n";
+    const char *select = NULL, *overlay = NULL;
+    bool json = false;
+    for (int c; (c = getopt_long(argc, argv, "ho:", options, NULL)) != -1;) {
+        if (c == 'h')
+            return fputs(usage, stdout), 0;
+        if (c == '?')
+            return fputs(usage, stderr), 2;
+        select = c == 'd' ? optarg : select;
+        overlay = c == 'o' ? optarg : overlay;
+        json |= c == 'j';
+    }
+    if (optind == argc)
+        return fputs(usage, stderr), 2;
+    struct spotlight s = {0};
+    int code = open_all(&s, select);
+    for (int i = optind; i < argc && code == 0; i++)
+        code = show(&s, argv[i], i == optind ? overlay : NULL, json);
+    close_all(&s);
+    return code;
+}
