@@ -2,9 +2,9 @@
 #
 # Every name in ops/list.h and blocks/list.h has its files: the configure step fails where one lacks.
 function(vka_check_list list macro)
-  file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/${list} lines REGEX "^ *${macro}\\([a-z0-9_]+\\)")
+  file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/${list} lines REGEX "^${macro}\\([a-z0-9_]+\\)")
   foreach(line IN LISTS lines)
-    string(REGEX REPLACE "^ *${macro}\\(([a-z0-9_]+)\\).*" "\\1" name "${line}")
+    string(REGEX REPLACE "^${macro}\\(([a-z0-9_]+)\\).*" "\\1" name "${line}")
     foreach(pattern IN LISTS ARGN)
       string(REPLACE "@" "${name}" file "${pattern}")
       if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${file})

@@ -7,7 +7,6 @@
 #define VKA_BLOCKS_BLOCK_H
 
 #include "graph/graph.h"
-#include "blocks/list.h"
 #include "ops/ops.h"
 
 // A block under construction: a name prefix, attributes, inputs, outputs.

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
-// The list of blocks: X(file) stands for src/blocks/<file>.c, whose foot has the rows. The
-// attention blocks' files bear their ids; the plain blocks of a network share a few files.
-#define VKA_BLOCKS(X)                                                                              \
-    X(se)                                                                                          \
-    X(eca)                                                                                         \
-    X(cbam)                                                                                        \
-    X(gc)                                                                                          \
-    X(nonlocal)                                                                                    \
-    X(sdpa)                                                                                        \
-    X(mha)                                                                                         \
-    X(learn_to_pay_attention)                                                                      \
-    X(convolution)                                                                                 \
-    X(normalization)                                                                               \
-    X(pooling)                                                                                     \
-    X(activation)                                                                                  \
-    X(tensor)                                                                                      \
-    // every line above ends in a backslash
+// The list of blocks: a line each, whoever includes this defines X. X(file) stands for
+// src/blocks/<file>.c, whose foot has the rows. The attention blocks' files bear their ids; the
+// plain blocks of a network share a few files.
+X(se)
+X(eca)
+X(cbam)
+X(gc)
+X(nonlocal)
+X(sdpa)
+X(mha)
+X(learn_to_pay_attention)
+X(convolution)
+X(normalization)
+X(pooling)
+X(activation)
+X(tensor)

@@ -5,13 +5,15 @@
 
 #include <string.h>
 
-#define VKA_DECLARE(name) extern const struct vka_block_row vka_block_rows_##name[];
-VKA_BLOCKS(VKA_DECLARE)
-
 // Each file's rows end with one without an id.
+#define X(file) extern const struct vka_block_row vka_block_rows_##file[];
+#include "blocks/list.h"
+#undef X
+
+#define X(file) vka_block_rows_##file,
 static const struct vka_block_row *const files[] = {
-#define VKA_FILE(name) vka_block_rows_##name,
-    VKA_BLOCKS(VKA_FILE)};
+#include "blocks/list.h"
+};
 
 static const struct vka_block_row *row_at(int index)
 {

@@ -6,7 +6,6 @@
 #define VKA_OPS_OP_H
 
 #include "graph/graph.h"
-#include "ops/list.h"
 
 // An operand as kernels and launches see it: shape and strides, in elements. On the CPU `data`
 // points at the first element; on a device `offset` counts from the start of the base `id`.
@@ -99,7 +98,7 @@ struct vka_dispatch {
         uint64_t begin, end; // bytes of the base; begin is aligned
         enum vka_access access;
     } bindings[VKA_MAX_BINDINGS];
-    int node; // of the program
+    int node;            // of the program
     bool barrier_before; // graph/hazard.c
 };
 
@@ -107,8 +106,8 @@ struct vka_launch; // graph/launch.c
 const struct vka_limits *vka_launch_limits(const struct vka_launch *l);
 
 // Starts a dispatch of `shader`; finish it with vka_emit. Constants after the workgroup size.
-void vka_begin(struct vka_launch *l, struct vka_dispatch *d, const char *shader,
-               uint32_t size_x, uint32_t size_y, uint32_t size_z);
+void vka_begin(struct vka_launch *l, struct vka_dispatch *d, const char *shader, uint32_t size_x,
+               uint32_t size_y, uint32_t size_z);
 void vka_constant_u32(struct vka_dispatch *d, uint32_t value);
 void vka_constant_f32(struct vka_dispatch *d, float value);
 // Binds the bytes that the array touches, as the next binding, and returns the index of the array's
@@ -122,8 +121,8 @@ void vka_push(struct vka_dispatch *d, const void *push, uint32_t size);
         _Static_assert(sizeof(p) <= VKA_PUSH_BYTES, "push constants");                             \
         vka_push(d, &(p), sizeof(p));                                                              \
     } while (0)
-// `x`, `y`, `z` workgroups. Counts over the device's limit fold from x into y (y must be 1 then) and
-// from y into z (z must be 1 then): shaders get the linear index from VKA_GROUP_X etc. in
+// `x`, `y`, `z` workgroups. Counts over the device's limit fold from x into y (y must be 1 then)
+// and from y into z (z must be 1 then): shaders get the linear index from VKA_GROUP_X etc. in
 // common/index.glsl and return where it is past the end (pass the end as a push constant).
 void vka_emit(struct vka_launch *l, struct vka_dispatch *d, uint64_t x, uint64_t y, uint64_t z);
 // A launch that can't go on (a size past 32 bits, say): the plan fails with this text.
@@ -159,9 +158,11 @@ struct vka_op {
 };
 
 // The list's rows.
-#define VKA_OP_ROW(name) extern const struct vka_op vka_op_##name;
-VKA_OPS(VKA_OP_ROW, VKA_OP_ROW)
-#undef VKA_OP_ROW
+#define X(name) extern const struct vka_op vka_op_##name;
+#define Y(name) X(name)
+#include "ops/list.h"
+#undef X
+#undef Y
 const struct vka_op *vka_op_find(const char *name);
 const struct vka_op *vka_op_at(int index); // NULL past the end
 

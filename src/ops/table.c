@@ -5,9 +5,10 @@
 
 #include <string.h>
 
+#define X(name) &vka_op_##name,
+#define Y(name) X(name)
 static const struct vka_op *const ops[] = {
-#define VKA_ROW(name) &vka_op_##name,
-    VKA_OPS(VKA_ROW, VKA_ROW)
+#include "ops/list.h"
 };
 
 const struct vka_op *vka_op_at(int index)
