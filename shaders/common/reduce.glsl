@@ -40,3 +40,13 @@ float plus(float a, float b)
 {
     return a + b;
 }
+
+// Adds to a long sum; `lost` gathers what rounding took away, to be added at the end.
+void add_to_sum(inout float total, inout float lost, float value)
+{
+    precise float sum = total + value;
+    precise float error = value - (sum - total);
+    if (!is_nan(error) && !is_inf(error))
+        lost += error;
+    total = sum;
+}

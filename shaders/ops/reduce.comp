@@ -101,15 +101,15 @@ GROUP_TYPE lane_total(uint base, GROUP_TYPE shift)
         GROUP_TYPE part = identity();
         for (uint k = 0; k < BLOCK && first + k * lanes < p.columns; k++)
             part = combine(part, load(base + offset_along(KEPT, REDUCED, first + k * lanes), shift));
-        precise GROUP_TYPE sum = combine(total, part);
 #ifndef VKA_INT
-        precise float error = part - (sum - total);
-        if (SUMS && !is_nan(error) && !is_inf(error))
-            lost += error;
+        if (SUMS) {
+            add_to_sum(total, lost, part);
+            continue;
+        }
 #endif
-        total = sum;
+        total = combine(total, part);
     }
-    return combine(total, SUMS ? lost : identity());
+    return SUMS ? combine(total, lost) : total;
 }
 
 void main()

@@ -3,14 +3,14 @@
 // reduce: sums, extremes and the like along axes. On the CPU a row is summed in lanes within a
 // block, and blocks are added in double; long rows are cut into chunks of a fixed size, so that the
 // result doesn't hang on the number of threads.
-#include "cpu/activation.h"
 #include "cpu/simd.h"
+#include "cpu/spans.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
 #include "reduce.h"
 
-#include <string.h>
+#include <math.h>
 
 struct params {
     int kind;
@@ -18,7 +18,7 @@ struct params {
     bool keep;
 };
 
-enum { LANES = 16, CHUNK = 1 << 15, TILE = 256, FOLD = 8 };
+enum { CHUNK = 1 << 15, TILE = 256, FOLD = 8 };
 
 vka_tensor vka_reduce(vka_graph *g, enum vka_reduce_kind kind, vka_tensor x, unsigned axes,
                       bool keep)
@@ -154,83 +154,34 @@ static void finish(int kind, const struct total *t, int64_t columns, vka_dtype d
         *(int32_t *)y = (int32_t)(uint32_t)(uint64_t)t->whole;
 }
 
-// --- CPU: contiguous spans of at most VKA_STRIDED_SPAN elements ---
-
-#define LANE_LOOP(statement)                                                                       \
-    for (; i + LANES <= count; i += LANES) {                                                       \
-        for (int k = 0; k < LANES; k++) {                                                          \
-            float v = x[i + k];                                                                    \
-            statement;                                                                             \
-        }                                                                                          \
-    }                                                                                              \
-    for (int k = 0; i < count; i++, k++) {                                                         \
-        float v = x[i];                                                                            \
-        statement;                                                                                 \
-    }
-
-VKA_CLONES static float sum_span(const float *x, int64_t count, bool squares)
-{
-    float lane[LANES] = {0};
-    int64_t i = 0;
-    if (squares) {
-        LANE_LOOP(lane[k] += v * v)
-    } else {
-        LANE_LOOP(lane[k] += v)
-    }
-    for (int n = LANES / 2; n > 0; n /= 2) {
-        for (int k = 0; k < n; k++)
-            lane[k] += lane[k + n];
-    }
-    return lane[0];
-}
-
-// NaN is the largest.
-VKA_CLONES static float max_span(const float *x, int64_t count, float sign)
-{
-    float lane[LANES];
-    int64_t i = 0;
-    for (int k = 0; k < LANES; k++)
-        lane[k] = sign * x[0];
-    LANE_LOOP(v = sign * v; lane[k] = v > lane[k] || v != v ? v : lane[k])
-    for (int k = 1; k < LANES; k++)
-        lane[0] = lane[k] > lane[0] || lane[k] != lane[k] ? lane[k] : lane[0];
-    return sign * lane[0];
-}
-
-VKA_CLONES static float sum_exponentials(const float *x, int64_t count, float most)
-{
-    float lane[LANES] = {0};
-    int64_t i = 0;
-    LANE_LOOP(lane[k] += vka_expf(v - most))
-    for (int n = LANES / 2; n > 0; n /= 2) {
-        for (int k = 0; k < n; k++)
-            lane[k] += lane[k + n];
-    }
-    return lane[0];
-}
+// --- CPU: spans of at most VKA_STRIDED_SPAN elements ---
 
 static struct total span_total(int kind, const float *x, int64_t count)
 {
     struct total t = {0};
     switch (kind) {
     case VKA_REDUCE_MAX:
-        t.value = max_span(x, count, 1);
+        t.value = vka_span_max(x, count);
         break;
     case VKA_REDUCE_MIN:
-        t.value = max_span(x, count, -1);
+        t.value = vka_span_min(x, count);
         break;
     case VKA_REDUCE_PROD:
         t.value = 1;
         for (int64_t i = 0; i < count; i++)
             t.value *= x[i];
         break;
+    case VKA_REDUCE_SUM_SQUARES:
+    case VKA_REDUCE_L2:
+        t.value = vka_span_squares(x, count, 0);
+        break;
     case VKA_REDUCE_LOGSUMEXP:
-        t.most = max_span(x, count, 1);
-        if (t.most - t.most == 0)
-            t.value = sum_exponentials(x, count, (float)t.most);
+        t.most = vka_span_max(x, count);
+        if (t.most - t.most == 0) // finite
+            t.value = vka_span_exp(NULL, x, count, (float)t.most);
         break;
     default:
-        t.value = sum_span(x, count, kind == VKA_REDUCE_SUM_SQUARES || kind == VKA_REDUCE_L2);
+        t.value = vka_span_sum(x, count);
     }
     return t;
 }

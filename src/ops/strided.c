@@ -200,15 +200,26 @@ int vka_strided_words(const struct vka_strided *s, const uint32_t *offset, uint3
     return n;
 }
 
-// The part of an array that one dispatch runs through: same base, other shape.
-static struct vka_array part_of(const struct vka_array *a, const struct vka_strided *s, int operand,
-                                int64_t at)
+static void append_axes(struct vka_array *to, const struct vka_strided *s, int operand)
 {
-    struct vka_array part = *a;
-    part.rank = s->rank;
+    for (int i = 0; i < s->rank && to->rank < VKA_MAX_RANK; i++) {
+        to->dim[to->rank] = s->dim[i];
+        to->stride[to->rank++] = s->stride[operand][i];
+    }
+}
+
+// The part of an array that one dispatch runs through: same base, other shape.
+static struct vka_array part_of(const struct vka_strided_launch *d, const struct vka_strided *s,
+                                int operand, int64_t at)
+{
+    struct vka_array part = *d->array[operand];
+    if (!vka_present(&part))
+        return part;
+    part.rank = 0;
     part.offset += at;
-    memcpy(part.dim, s->dim, sizeof part.dim);
-    memcpy(part.stride, s->stride[operand], sizeof part.stride);
+    append_axes(&part, s, operand);
+    if (d->along)
+        append_axes(&part, d->along, operand);
     return part;
 }
 
@@ -217,12 +228,13 @@ static void emit_part(struct vka_launch *l, const struct vka_strided *s,
 {
     struct vka_dispatch dispatch;
     uint32_t offset[VKA_STRIDED_OPERANDS], push[VKA_PUSH_BYTES / 4];
-    vka_begin(l, &dispatch, d->shader, GROUP, 1, 1);
+    uint32_t size = d->group[0] ? d->group[0] : GROUP, lanes = d->group[0] ? d->group[1] : 1;
+    vka_begin(l, &dispatch, d->shader, size, lanes, 1);
     vka_constant_u32(&dispatch, (uint32_t)s->rank);
     for (int i = 0; i < d->n_constants; i++)
         vka_constant_u32(&dispatch, d->constants[i]);
     for (int k = 0; k < s->n; k++) {
-        struct vka_array part = part_of(d->array[k], s, k, at[k]);
+        struct vka_array part = part_of(d, s, k, at[k]);
         offset[k] = vka_bind(l, &dispatch, &part, k + 1 < s->n ? VKA_READ : VKA_WRITE);
     }
     int words = vka_strided_words(s, offset, push);
@@ -230,7 +242,7 @@ static void emit_part(struct vka_launch *l, const struct vka_strided *s,
         memcpy(push + words, d->tail, d->tail_size);
     vka_push(&dispatch, push, (uint32_t)words * 4 + d->tail_size);
     uint64_t count = (uint64_t)vka_strided_count(s);
-    vka_emit(l, &dispatch, (count + GROUP - 1) / GROUP, 1, 1);
+    vka_emit(l, &dispatch, (count + size - 1) / size, 1, 1);
 }
 
 void vka_strided_emit(struct vka_launch *l, const struct vka_strided *s,

@@ -52,15 +52,18 @@ const void *vka_gather_span(uint32_t *span, const void *from, int64_t stride, in
 
 // --- Vulkan ---
 
-// A dispatch of one invocation an element. Push constants: VKA_STRIDED(n) of push/strided.h, then
-// `tail`. Constants: the workgroup, the rank, then `constants`. Bindings: the operands in order.
+// A dispatch of one invocation an element, or of a row of lanes for each. Push constants:
+// VKA_STRIDED(n) of push/strided.h, then `tail`. Constants: the workgroup, the rank, then
+// `constants`. Bindings: the operands in order; absent ones are of rank -1.
 struct vka_strided_launch {
     const char *shader;
     const struct vka_array *array[VKA_STRIDED_OPERANDS]; // the last one is written
-    uint32_t constants[4];
+    uint32_t constants[8];
     int n_constants;
     const void *tail;
     uint32_t tail_size;
+    const struct vka_strided *along; // axes that one element of the walk runs along; NULL: none
+    uint32_t group[2];               // elements and lanes of a workgroup; 0: 128 and 1
 };
 void vka_strided_emit(struct vka_launch *l, const struct vka_strided *s,
                       const struct vka_strided_launch *d);

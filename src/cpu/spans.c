@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+//
+// Lanes take turns; then they are added as a tree.
+#include "cpu/spans.h"
+
+#include "cpu/activation.h"
+#include "cpu/simd.h"
+
+enum { LANES = 32 }; // 16 would be unrolled before they are vectorised
+
+// Runs `statement` with v = x[i] for each element, k its lane.
+#define LANE_LOOP(statement)                                                                       \
+    for (; i + LANES <= count; i += LANES) {                                                       \
+        for (int k = 0; k < LANES; k++) {                                                          \
+            float v = x[i + k];                                                                    \
+            statement;                                                                             \
+        }                                                                                          \
+    }                                                                                              \
+    for (int k = 0; i + k < count; k++) {                                                          \
+        float v = x[i + k];                                                                        \
+        statement;                                                                                 \
+    }
+
+static inline float tree(float *lane)
+{
+    for (int n = LANES / 2; n > 0; n /= 2) {
+        for (int k = 0; k < n; k++)
+            lane[k] += lane[k + n];
+    }
+    return lane[0];
+}
+
+VKA_CLONES float vka_span_sum(const float *x, int64_t count)
+{
+    float lane[LANES] = {0};
+    int64_t i = 0;
+    LANE_LOOP(lane[k] += v)
+    return tree(lane);
+}
+
+VKA_CLONES float vka_span_squares(const float *x, int64_t count, float shift)
+{
+    float lane[LANES] = {0};
+    int64_t i = 0;
+    LANE_LOOP(v -= shift; lane[k] += v * v)
+    return tree(lane);
+}
+
+// Plain selects, and NaN counted beside them: together they wouldn't vectorise.
+#define EXTREME(name, compare)                                                                     \
+    VKA_CLONES float name(const float *x, int64_t count)                                           \
+    {                                                                                              \
+        float lane[LANES];                                                                         \
+        int32_t bad[LANES] = {0};                                                                  \
+        int64_t i = 0;                                                                             \
+        for (int k = 0; k < LANES; k++)                                                            \
+            lane[k] = x[0];                                                                        \
+        LANE_LOOP(lane[k] = v compare lane[k] ? v : lane[k]; bad[k] |= v != v)                     \
+        for (int k = 1; k < LANES; k++) {                                                          \
+            lane[0] = lane[k] compare lane[0] ? lane[k] : lane[0];                                 \
+            bad[0] |= bad[k];                                                                      \
+        }                                                                                          \
+        return bad[0] ? VKA_NAN : lane[0];                                                         \
+    }
+
+EXTREME(vka_span_max, >)
+EXTREME(vka_span_min, <)
+
+// exp first, lanes afterwards: each of the two loops vectorises.
+VKA_CLONES float vka_span_exp(float *y, const float *x, int64_t count, float shift)
+{
+    enum { BLOCK = 256 };
+    float lane[LANES] = {0}, room[BLOCK];
+    for (int64_t from = 0; from < count; from += BLOCK) {
+        int64_t n = count - from < BLOCK ? count - from : BLOCK, i = 0;
+        float *e = y ? y + from : room;
+        VKA_INDEPENDENT for (int64_t k = 0; k < n; k++) e[k] = vka_expf(x[from + k] - shift);
+        for (; i + LANES <= n; i += LANES) {
+            for (int k = 0; k < LANES; k++)
+                lane[k] += e[i + k];
+        }
+        for (int k = 0; i + k < n; k++)
+            lane[k] += e[i + k];
+    }
+    return tree(lane);
+}
