@@ -14,13 +14,4 @@ X(pad)
 X(gather)
 X(check)
 X(conv)
-// The list of operations. X(name) stands for src/ops/<name>.c, shaders/ops/<name>.comp,
-// shaders/push/<name>.h and tests/ops/<name>.c; Y(name) for an op that dispatches other ops'
-// modules (or is always expanded) and has no shader of its own. The constructors are in ops/ops.h.
-#define VKA_OPS(X, Y)                                                                              \
-    X(unary)                                                                                       \
-    X(binary)                                                                                      \
-    X(copy)                                                                                        \
-    X(matmul)                                                                                      \
-    X(reduce)                                                                                      \
-    X(softmax)
+X(softmax)
