@@ -49,6 +49,14 @@ struct vka_kernels {
     // to width. Writes nothing else.
     void (*pack)(float *dst, int width, const float *src, int64_t along, int64_t step, int count,
                  int64_t k);
+
+    // Attention. Logits s[key][query], `width` queries (a multiple of lanes), in units of log 2:
+    // see attention_kernel.h. `count` is keys * width.
+    void (*add_bias)(float *s, const float *bias, int64_t count, float unit);
+    void (*apply_mask)(float *s, const int32_t *mask, int64_t count, bool removes);
+    void (*apply_last)(float *s, int width, int64_t keys, const float *last);
+    bool (*soften)(float *s, int width, int64_t keys, float *max, float *sum, float *factor);
+    void (*scale_queries)(float *x, int width, int64_t rows, const float *factor);
 };
 
 // The best ones that this machine has. VKATTN_ISA=avx512, avx2 or plain asks for others (tests).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // All kernels of one instruction set and their table, for kernels_<isa>.c.
+#include "cpu/attention_kernel.h"
 #include "cpu/gemm_kernel.h"
 
 extern const struct vka_kernels VKA_KERNELS;
@@ -14,4 +15,9 @@ const struct vka_kernels VKA_KERNELS = {
     .edge = edge,
     .dot = dot,
     .pack = pack,
+    .add_bias = add_bias,
+    .apply_mask = apply_mask,
+    .apply_last = apply_last,
+    .soften = soften,
+    .scale_queries = scale_queries,
 };

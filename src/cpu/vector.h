@@ -90,6 +90,10 @@ INLINE lanes_t v_less(vec a, vec b)
 {
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
+INLINE bool v_any(lanes_t some)
+{
+    return some != 0;
+}
 INLINE vec v_select(lanes_t some, vec a, vec b) // a in those lanes, else b
 {
     return _mm512_mask_blend_ps(some, b, a);
@@ -151,6 +155,10 @@ INLINE lanes_t v_words(const int32_t *p)
 INLINE lanes_t v_less(vec a, vec b)
 {
     return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+INLINE bool v_any(lanes_t some)
+{
+    return _mm256_movemask_epi8(some) != 0;
 }
 INLINE vec v_select(lanes_t some, vec a, vec b)
 {
@@ -215,6 +223,10 @@ INLINE vec v_select(lanes_t some, vec a, vec b)
 INLINE lanes_t v_less(vec a, vec b)
 {
     return a < b;
+}
+INLINE bool v_any(lanes_t some)
+{
+    return (some[0] | some[1] | some[2] | some[3]) != 0;
 }
 INLINE vec v_max(vec a, vec b)
 {

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/attention.h"
+#include "cpu/kernels.h"
+#include "cpu/threads.h"
+
+#include <math.h>
+
+enum {
+    BLOCK = 128, // keys
+    PANELS = 8,  // of queries that share one packed block of keys
+    MOST_WIDTH = 32,
+    ALIGNED = 16,
+    WORTH = 1 << 18, // multiply-adds of a piece
+};
+static const double LOG2_E = 1.4426950408889634, LN_2 = 0.6931471805599453;
+
+// The queries of all heads that share a head of k are one list of rows, cut into panels of `lanes`
+// columns.
+struct plan {
+    const struct vka_kernels *kernels;
+    int64_t share;                     // heads that share a head of k and v
+    int64_t rows;                      // share * queries
+    int lanes;                         // of a panel
+    int64_t panels, per_piece, pieces; // of one head of k; pieces of panels
+    int64_t key_panel, value_panel;    // rows of tiles
+    bool pack_k, pack_v;
+    // Scratch of a thread, in floats.
+    int64_t key_size, value_size, logit_size, extra_size, panel_size, thread_size;
+};
+
+struct run {
+    const struct vka_attention_job *job;
+    struct plan plan;
+    float *scratch;
+};
+
+static int64_t round_up(int64_t x, int64_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+static int64_t parts(int64_t x, int64_t of)
+{
+    return (x + of - 1) / of;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+// Rows of a tile so that all tiles are about equal.
+static int64_t even_panel(int64_t size, int64_t most)
+{
+    return parts(size, parts(size, most));
+}
+
+static void make_plan(const struct vka_attention_job *job, struct plan *t, int threads)
+{
+    *t = (struct plan){.kernels = vka_kernels(), .share = job->heads / job->kv_heads};
+    t->rows = t->share * job->queries;
+    t->lanes = t->rows <= t->kernels->lanes ? t->kernels->lanes : t->kernels->tile_cols;
+    t->panels = parts(t->rows, t->lanes);
+    double work = (double)t->lanes * (double)job->keys * (double)(job->depth + job->width);
+    int64_t all = t->panels * job->batch * job->kv_heads, least = (int64_t)(WORTH / work) + 1;
+    t->per_piece = smaller(PANELS, parts(all, threads == 1 ? 1 : 4 * threads));
+    t->per_piece = smaller(t->per_piece < least ? least : t->per_piece, PANELS);
+    t->per_piece = parts(t->panels, parts(t->panels, t->per_piece));
+    t->pieces = parts(t->panels, t->per_piece);
+
+    int64_t block = smaller(BLOCK, job->keys);
+    t->key_panel = even_panel(block, t->kernels->tile_rows);
+    t->value_panel = even_panel(job->width, t->kernels->tile_rows);
+    t->pack_k = job->k_step[2] != 1;
+    t->pack_v = job->v_step[3] != 1;
+    t->key_size = t->pack_k ? round_up(round_up(block, t->key_panel) * job->depth, ALIGNED) : 0;
+    t->value_size = t->pack_v ? round_up(block * job->width, ALIGNED) : 0;
+    t->logit_size = block * t->lanes;
+    t->extra_size = job->bias || job->mask ? t->logit_size : 0;
+    // queries, sums, running maximum and sum.
+    t->panel_size = (job->depth + job->width + 2) * t->lanes;
+    t->thread_size =
+        t->key_size + t->value_size + t->logit_size + t->extra_size + t->per_piece * t->panel_size;
+}
+
+size_t vka_attention_scratch(const struct vka_attention_job *job, int threads)
+{
+    struct plan t;
+    make_plan(job, &t, threads);
+    return (size_t)(threads * t.thread_size) * sizeof(float);
+}
+
+// --- a panel: its rows may belong to several heads ---
+
+struct panel {
+    int64_t first; // row
+    int count;
+    float *queries, *sums, *max, *sum;
+};
+
+struct piece {
+    int64_t batch, kv_head;
+    float *keys, *values, *logits, *extra, *panels;
+};
+
+static struct panel panel_of(const struct run *r, const struct piece *x, int64_t number,
+                             int64_t index)
+{
+    const struct plan *t = &r->plan;
+    struct panel p = {.first = number * t->lanes};
+    p.count = (int)smaller(t->lanes, t->rows - p.first);
+    p.queries = x->panels + index * t->panel_size;
+    p.sums = p.queries + r->job->depth * t->lanes;
+    p.max = p.sums + r->job->width * t->lanes;
+    p.sum = p.max + t->lanes;
+    return p;
+}
+
+// [column][row] of a tensor over heads and queries into [column][lane], zeros in the lanes past the
+// panel's rows. `src` is the element of query 0 of the first head.
+static void gather_rows(const struct run *r, const struct panel *p, float *to, const float *src,
+                        int64_t head_step, int64_t query_step, int64_t column_step, int64_t columns)
+{
+    const struct plan *t = &r->plan;
+    int64_t queries = r->job->queries, head = p->first / queries, query = p->first % queries;
+    if (query + p->count <= queries) {
+        t->kernels->pack(to, t->lanes, src + head * head_step + query * query_step, query_step,
+                         column_step, p->count, columns);
+        return;
+    }
+    for (int lane = 0; lane < t->lanes; lane++) {
+        int64_t row = p->first + lane;
+        const float *line = src + row / queries * head_step + row % queries * query_step;
+        for (int64_t c = 0; c < columns; c++)
+            to[c * t->lanes + lane] = lane < p->count ? line[c * column_step] : 0;
+    }
+}
+
+static void start_panel(const struct run *r, const struct piece *x, struct panel *p)
+{
+    const struct vka_attention_job *job = r->job;
+    int lanes = r->plan.lanes;
+    const float *q =
+        job->q + x->batch * job->q_step[0] + x->kv_head * r->plan.share * job->q_step[1];
+    gather_rows(r, p, p->queries, q, job->q_step[1], job->q_step[2], job->q_step[3], job->depth);
+    float unit = (float)(job->scale * LOG2_E);
+    for (int64_t i = 0; i < job->depth * lanes; i++)
+        p->queries[i] *= unit;
+    for (int64_t i = 0; i < job->width * lanes; i++)
+        p->sums[i] = 0;
+    for (int i = 0; i < lanes; i++) {
+        p->max[i] = -INFINITY;
+        p->sum[i] = 0;
+    }
+}
+
+// The last key that a row sees, as far as causality goes.
+static int64_t last_key(const struct vka_attention_job *job, int64_t row)
+{
+    if (!job->causal)
+        return job->keys - 1;
+    int64_t last = row % job->queries + job->causal_offset;
+    return smaller(last, job->keys - 1);
+}
+
+static void last_keys(const struct run *r, const struct panel *p, int64_t *least, int64_t *most)
+{
+    *least = r->job->keys - 1;
+    *most = -1;
+    for (int i = 0; i < p->count; i++) {
+        int64_t last = last_key(r->job, p->first + i);
+        *least = smaller(last, *least);
+        *most = last > *most ? last : *most;
+    }
+}
+
+// --- a block of keys ---
+
+static void pack_keys(const struct run *r, const struct piece *x, const float *k, int64_t count)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    for (int64_t i = 0; i < count; i += t->key_panel)
+        t->kernels->pack(x->keys + i * job->depth, (int)t->key_panel, k + i * job->k_step[2],
+                         job->k_step[2], job->k_step[3], (int)smaller(t->key_panel, count - i),
+                         job->depth);
+}
+
+static void make_logits(const struct run *r, const struct piece *x, const struct panel *p,
+                        const float *k, int64_t count)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    struct vka_tile tile = {.k = job->depth,
+                            .taps = 1,
+                            .tap = vka_one_tap,
+                            .b = p->queries,
+                            .b_step = t->lanes,
+                            .c_row = t->lanes,
+                            .a_step = t->pack_k ? t->key_panel : job->k_step[3]};
+    for (int64_t i = 0; i < count; i += t->key_panel) {
+        tile.a = t->pack_k ? x->keys + i * job->depth : k + i;
+        tile.c = x->logits + i * t->lanes;
+        t->kernels->tile((int)smaller(t->key_panel, count - i), t->lanes, &tile);
+    }
+}
+
+static void change_logits(const struct run *r, const struct piece *x, const struct panel *p,
+                          int64_t first, int64_t count, int64_t least)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    if (job->bias) {
+        const int64_t *step = job->bias_step;
+        gather_rows(r, p, x->extra,
+                    job->bias + x->batch * step[0] + x->kv_head * t->share * step[1] +
+                        first * step[3],
+                    step[1], step[2], step[3], count);
+        t->kernels->add_bias(x->logits, x->extra, count * t->lanes, (float)LOG2_E);
+    }
+    if (job->mask) { // words are moved as floats are
+        const int64_t *step = job->mask_step;
+        gather_rows(r, p, x->extra,
+                    (const float *)job->mask + x->batch * step[0] +
+                        x->kv_head * t->share * step[1] + first * step[3],
+                    step[1], step[2], step[3], count);
+        t->kernels->apply_mask(x->logits, (const int32_t *)x->extra, count * t->lanes,
+                               job->mask_removes);
+    }
+    if (first + count - 1 > least) {
+        float last[MOST_WIDTH];
+        for (int i = 0; i < t->lanes; i++) {
+            int64_t at = (i < p->count ? last_key(job, p->first + i) : job->keys - 1) - first;
+            last[i] = at < -1 ? -1 : at > BLOCK ? BLOCK : (float)at;
+        }
+        t->kernels->apply_last(x->logits, t->lanes, count, last);
+    }
+}
+
+static void add_values(const struct run *r, const struct piece *x, const struct panel *p,
+                       const float *v, int64_t count)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    struct vka_tile tile = {.k = count,
+                            .taps = 1,
+                            .tap = vka_one_tap,
+                            .b = x->logits,
+                            .b_step = t->lanes,
+                            .c_row = t->lanes,
+                            .add = true,
+                            .a_step = t->pack_v ? job->width : job->v_step[2]};
+    for (int64_t i = 0; i < job->width; i += t->value_panel) {
+        tile.a = (t->pack_v ? x->values : v) + i;
+        tile.c = p->sums + i * t->lanes;
+        t->kernels->tile((int)smaller(t->value_panel, job->width - i), t->lanes, &tile);
+    }
+}
+
+static void take_block(const struct run *r, const struct piece *x, int64_t begin, int64_t end,
+                       int64_t first)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    int64_t count = smaller(BLOCK, job->keys - first);
+    const float *k =
+        job->k + x->batch * job->k_step[0] + x->kv_head * job->k_step[1] + first * job->k_step[2];
+    const float *v =
+        job->v + x->batch * job->v_step[0] + x->kv_head * job->v_step[1] + first * job->v_step[2];
+    bool packed = false;
+    for (int64_t i = begin; i < end; i++) {
+        struct panel p = panel_of(r, x, i, i - begin);
+        int64_t least, most;
+        last_keys(r, &p, &least, &most);
+        int64_t seen = smaller(count, most + 1 - first);
+        if (seen <= 0)
+            continue;
+        if (!packed && t->pack_k)
+            pack_keys(r, x, k, count);
+        if (!packed && t->pack_v)
+            t->kernels->pack(x->values, (int)job->width, v, job->v_step[3], job->v_step[2],
+                             (int)job->width, count);
+        packed = true;
+        make_logits(r, x, &p, k, seen);
+        change_logits(r, x, &p, first, seen, least);
+        float factor[MOST_WIDTH];
+        if (t->kernels->soften(x->logits, t->lanes, seen, p.max, p.sum, factor))
+            t->kernels->scale_queries(p.sums, t->lanes, job->width, factor);
+        add_values(r, x, &p, v, seen);
+    }
+}
+
+static void finish_panel(const struct run *r, const struct piece *x, const struct panel *p)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    // Rows of heads that share a head of k follow each other in the outputs.
+    int64_t row = (x->batch * job->kv_heads + x->kv_head) * t->rows + p->first;
+    float factor[MOST_WIDTH];
+    for (int i = 0; i < t->lanes; i++)
+        factor[i] = p->sum[i] == 0 ? 0 : 1 / p->sum[i];
+    t->kernels->scale_queries(p->sums, t->lanes, job->width, factor);
+    t->kernels->pack(job->out + row * job->width, (int)job->width, p->sums, t->lanes, 1,
+                     (int)job->width, p->count);
+    for (int i = 0; job->lse && i < p->count; i++)
+        job->lse[row + i] =
+            p->sum[i] == 0 ? -INFINITY : (float)((p->max[i] + log2(p->sum[i])) * LN_2);
+}
+
+static void run_piece(void *arg, int64_t number, int thread)
+{
+    const struct run *r = arg;
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    // Late queries first: with causality they have the most to do.
+    int64_t part = t->pieces - 1 - number % t->pieces, head = number / t->pieces;
+    struct piece x = {.batch = head / job->kv_heads, .kv_head = head % job->kv_heads};
+    x.keys = r->scratch + thread * t->thread_size;
+    x.values = x.keys + t->key_size;
+    x.logits = x.values + t->value_size;
+    x.extra = x.logits + t->logit_size;
+    x.panels = x.extra + t->extra_size;
+    int64_t begin = part * t->per_piece, end = smaller(t->panels, begin + t->per_piece);
+    for (int64_t i = begin; i < end; i++) {
+        struct panel p = panel_of(r, &x, i, i - begin);
+        start_panel(r, &x, &p);
+    }
+    for (int64_t first = 0; first < job->keys; first += BLOCK)
+        take_block(r, &x, begin, end, first);
+    for (int64_t i = begin; i < end; i++) {
+        struct panel p = panel_of(r, &x, i, i - begin);
+        finish_panel(r, &x, &p);
+    }
+}
+
+void vka_attention_run(const struct vka_attention_job *job, struct vka_threads *threads,
+                       void *scratch)
+{
+    struct run r = {.job = job, .scratch = scratch};
+    make_plan(job, &r.plan, vka_threads_count(threads));
+    vka_parallel(threads, job->batch * job->kv_heads * r.plan.pieces, run_piece, &r);
+}
