@@ -108,6 +108,16 @@ static vka_result start(struct vka_vk *vk, struct vka_vk_device *d)
     return VKA_VK(d, vkCreatePipelineCache, d->handle, &cache, NULL, &d->cache);
 }
 
+static void tell(const struct vka_vk_device *d)
+{
+    const vka_device_info *info = &d->physical->info;
+    vka_log(d->context, VKA_LOG_INFO, "%s, %s, Vulkan %u.%u", info->name, info->driver,
+            VK_API_VERSION_MAJOR(info->api_version), VK_API_VERSION_MINOR(info->api_version));
+    if (info->type == VKA_DEVICE_SOFTWARE)
+        vka_log(d->context, VKA_LOG_WARN, "%s is a program that computes on the CPU, not a GPU",
+                info->name);
+}
+
 static void destroy(struct vka_vk_device *d)
 {
     if (d->handle) {
@@ -149,6 +159,7 @@ vka_result vka_vk_open(vka_context *context, int i, vka_device **out)
         vka_free(context, device);
         return result;
     }
+    tell(d);
     *device = (vka_device){.context = context,
                            .info = d->physical->info,
                            .executor = &vka_vk_executor,
