@@ -76,8 +76,11 @@ static bool number_in_range(const char *range, double v)
     return strncmp(end, "..", 2) != 0 || (v >= low && v <= strtod(end + 2, NULL));
 }
 
+// ">= 0; same|valid": what a number must be, then what a string must be.
 static bool string_in_range(const char *range, const char *s)
 {
+    const char *words = strstr(range, "; ");
+    range = words ? words + 2 : range;
     size_t length = strlen(s);
     while (*range) {
         size_t part = strcspn(range, "|");

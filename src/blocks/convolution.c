@@ -89,7 +89,7 @@ static void build_linear(struct vka_scope *s)
 
 static const vka_attr_info conv_attrs[] = {
     {"stride", "int or list of int", "1", ">= 1", "one for all axes, or one each"},
-    {"padding", "int or list of int or string", "0", ">= 0",
+    {"padding", "int or list of int or string", "0", ">= 0; same|valid",
      "zeros (padding_mode) on both sides; \"same\" or \"valid\""},
     {"dilation", "int or list of int", "1", ">= 1", ""},
     {"groups", "int", "1", ">= 1", "divides the channels"},

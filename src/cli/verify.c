@@ -130,17 +130,25 @@ static vka_result run_case(struct verify *v, struct vka_case *c, const vka_io *o
     return result;
 }
 
-static void verify_case(struct verify *v, const char *path)
+// "cbam__both" of ".../cbam__both.safetensors", and of ".../cbam/both.safetensors" for a case of cbam.
+static void name_row(const char *path, const char *block, char *name, size_t size)
 {
     const char *slash = strrchr(path, '/');
-    char file[256];
-    snprintf(file, sizeof file, "%.255s", slash ? slash + 1 : path);
-    char *ending = strstr(file, ".safetensors");
+    const char *file = slash ? slash + 1 : path;
+    bool told = !block || strncmp(file, block, strlen(block)) == 0;
+    snprintf(name, size, "%s%s%.200s", told ? "" : block, told ? "" : "__", file);
+    char *ending = strstr(name, ".safetensors");
     if (ending)
         *ending = '\0';
-    struct row row = {.outcome = ERROR, .file = file, .output = "-"};
+}
+
+static void verify_case(struct verify *v, const char *path)
+{
     struct vka_case *c;
     vka_result result = vka_case_open(v->context, path, &c);
+    char file[256];
+    name_row(path, result == VKA_OK ? c->block : NULL, file, sizeof file);
+    struct row row = {.outcome = ERROR, .file = file, .output = "-"};
     vka_io *outputs = NULL;
     if (result == VKA_OK) {
         outputs = make_outputs(c);
