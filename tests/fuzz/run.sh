@@ -15,9 +15,14 @@ cd "$top"
 build=${VKATTN_BUILD_DIR:-build-fuzz}
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- $(cd tests/fuzz && ls *.c | sed 's/\.c$//')
+if [ $# -eq 0 ]; then
+    for file in tests/fuzz/*.c; do
+        set -- "$@" "$(basename "$file" .c)"
+    done
+fi
 
-clang=${CLANG:-$(command -v clang-14 || command -v clang)} || die "clang is missing: sh tests/setup.sh check"
+clang=${CLANG:-$(command -v clang-14 || command -v clang)} ||
+    die "clang is missing: sh tests/setup.sh check"
 build_in "$build" -DCMAKE_C_COMPILER="$clang" -DVKATTN_FUZZ=ON -DVKATTN_COMMAND=OFF \
     -DVKATTN_SAMPLES=OFF || die "the build failed"
 

@@ -38,8 +38,10 @@ static void malformed(const char *text, const char *says)
     bad(VKA_ERROR_FORMAT, text, says);
 }
 
+#define NODE(name, from)              "{\"name\":\"" name "\",\"in\":{\"x\":\"" from "\"}" RELU "}"
+#define RELU                          ",\"block\":\"relu\""
 #define INPUTS                        "\"inputs\":{\"image\":[1,3,\"H\",\"W\"]}"
-#define NODES                         "\"nodes\":[{\"name\":\"stem\",\"block\":\"relu\",\"in\":{\"x\":\"image\"}}]"
+#define NODES                         "\"nodes\":[" NODE("stem", "image") "]"
 #define OUTPUTS                       "\"outputs\":{\"y\":\"stem\"}"
 #define MODEL(inputs, nodes, outputs) "{\"vkattn\":1," inputs "," nodes "," outputs "}"
 
@@ -194,8 +196,6 @@ static void bad_graph(const char *nodes, const char *outputs, const char *says)
     malformed(text, says);
     of_nodes++;
 }
-
-#define NODE(name, from) "{\"name\":\"" name "\",\"block\":\"relu\",\"in\":{\"x\":\"" from "\"}}"
 
 static void test_references(void **state)
 {
