@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""softmax: along one axis, as torch.nn.Softmax."""
+"""softmax: along one axis, as torch.nn.Softmax; a row that is -inf throughout gives zeros, the
+rule of all attention here (torch gives NaN)."""
 import numpy as np
 
-from common import softmax
+from common import masked_softmax
 from draw import bf16
 from plain import x_cases
 
@@ -10,7 +11,7 @@ DEFAULTS = {"dim": -1}
 
 
 def run(x, w, a):
-    return {"y": softmax(x["x"], a["dim"])}
+    return {"y": masked_softmax(x["x"], a["dim"])}
 
 
 def cases(rng):
@@ -31,7 +32,7 @@ def cases(rng):
     r = rng("minus_inf")
     x = np.where(r.true(4, 7, p=0.5), -np.inf, r.normal(4, 7))
     x[0, 3] = 1.0
-    x[1] = -np.inf  # nothing to share out: NaN
+    x[1] = -np.inf  # nothing to share out: zeros
     x[2, :6], x[3, 0] = -np.inf, 0.0
     yield "minus_inf", {"x": x}, {}, {}
     yield "x_bf16", {"x": bf16(rng("x_bf16").normal(3, 11))}, {}, {}
