@@ -177,7 +177,7 @@ TORCH = {
     "leaky_relu": unary(F.leaky_relu, "negative_slope"), "gelu": unary(F.gelu, "approximate"),
     "sigmoid": unary(torch.sigmoid), "hard_sigmoid": unary(F.hardsigmoid),
     "hard_swish": unary(F.hardswish), "silu": unary(F.silu), "tanh": unary(torch.tanh),
-    "softplus": unary(F.softplus, "beta", "threshold"), "softmax": unary(F.softmax, "dim"),
+    "softplus": unary(F.softplus, "beta", "threshold"), "softmax": unary(lambda x, dim: torch.nan_to_num(F.softmax(x, dim)), "dim"),
     "resize": resize, "reshape": reshape, "transpose": transpose, "concat": concat,
     "flatten": unary(torch.flatten, "start_dim", "end_dim"),
     "argmax": unary(torch.argmax, "dim", "keepdim"),
