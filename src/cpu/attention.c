@@ -76,7 +76,7 @@ static void make_plan(const struct vka_attention_job *job, struct plan *t, int t
     t->key_size = t->pack_k ? round_up(round_up(block, t->key_panel) * job->depth, ALIGNED) : 0;
     t->value_size = t->pack_v ? round_up(block * job->width, ALIGNED) : 0;
     t->logit_size = block * t->lanes;
-    t->extra_size = job->bias || job->mask ? t->logit_size : 0;
+    t->extra_size = job->has_bias || job->has_mask ? t->logit_size : 0;
     // queries, sums, running maximum and sum.
     t->panel_size = (job->depth + job->width + 2) * t->lanes;
     t->thread_size =
@@ -210,7 +210,7 @@ static void change_logits(const struct run *r, const struct piece *x, const stru
 {
     const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
-    if (job->bias) {
+    if (job->has_bias) {
         const int64_t *step = job->bias_step;
         gather_rows(r, p, x->extra,
                     job->bias + x->batch * step[0] + x->kv_head * t->share * step[1] +
@@ -218,7 +218,7 @@ static void change_logits(const struct run *r, const struct piece *x, const stru
                     step[1], step[2], step[3], count);
         t->kernels->add_bias(x->logits, x->extra, count * t->lanes, (float)LOG2_E);
     }
-    if (job->mask) { // words are moved as floats are
+    if (job->has_mask) { // words are moved as floats are
         const int64_t *step = job->mask_step;
         gather_rows(r, p, x->extra,
                     (const float *)job->mask + x->batch * step[0] +
@@ -300,8 +300,9 @@ static void finish_panel(const struct run *r, const struct piece *x, const struc
     for (int i = 0; i < t->lanes; i++)
         factor[i] = p->sum[i] == 0 ? 0 : 1 / p->sum[i];
     t->kernels->scale_queries(p->sums, t->lanes, job->width, factor);
-    t->kernels->pack(job->out + row * job->width, (int)job->width, p->sums, t->lanes, 1,
-                     (int)job->width, p->count);
+    if (job->out)
+        t->kernels->pack(job->out + row * job->width, (int)job->width, p->sums, t->lanes, 1,
+                         (int)job->width, p->count);
     for (int i = 0; job->lse && i < p->count; i++)
         job->lse[row + i] =
             p->sum[i] == 0 ? -INFINITY : (float)((p->max[i] + log2(p->sum[i])) * LN_2);

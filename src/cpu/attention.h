@@ -9,10 +9,11 @@
 
 struct vka_attention_job {
     int64_t batch, heads, kv_heads, queries, keys, depth, width; // width: of v
-    const float *q, *k, *v, *bias;                               // bias, mask: may be NULL
+    bool has_bias, has_mask;
+    const float *q, *k, *v, *bias;
     const int32_t *mask;
     int64_t q_step[4], k_step[4], v_step[4], bias_step[4], mask_step[4];
-    float *out, *lse; // dense; lse may be NULL
+    float *out, *lse; // dense; either may be NULL
     double scale;
     bool mask_removes, causal;
     int64_t causal_offset;

@@ -238,7 +238,7 @@ struct experiment {
     float guard[GUARD];
 };
 
-static const char *const input_names[] = {"in0", "in1", "in2", "in3"};
+static const char *const input_names[] = {"in0", "in1", "in2", "in3", "in4"};
 static const char *const output_names[] = {"out0", "out1"};
 
 static void make_operand(struct experiment *e, int k, uint64_t *state)

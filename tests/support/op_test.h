@@ -65,7 +65,7 @@ struct op_tensor {
     double *v;
 };
 
-enum { OP_OPERANDS = 4, OP_RESULTS = 2 };
+enum { OP_OPERANDS = 5, OP_RESULTS = 2 };
 struct op_case;
 typedef void (*op_build_fn)(vka_graph *g, const struct op_case *c, const vka_tensor *in,
                             vka_tensor *out);

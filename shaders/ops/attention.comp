@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+//
+// Attention with a running maximum: a workgroup of 8 x 8 takes ROWS queries of a head through all
+// keys, COLS at a time. Logits are made as tiles of a product, weights pass through shared memory,
+// the sums of values stay in registers: 4 rows x TN columns a lane.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "attention.glsl"
+
+BUFFER_IN(0, q);
+BUFFER_IN(1, k);
+BUFFER_IN(2, v);
+BUFFER_OUT(3, dst);
+
+const uint LANES = 8;
+const uint INVOCATIONS = LANES * LANES;
+const uint PER_LANE = 4;
+const uint ROWS = LANES * PER_LANE;
+const uint COLS = LANES * PER_LANE;
+const uint SLICE = 16; // of the depth
+const uint TN = (WIDTH + LANES - 1) / LANES;
+const uint WIDE = TN * LANES;
+
+// Slices of q and k, then rows of v.
+const uint SLAB = 2048;
+const uint VALUE_ROWS = SLAB / WIDE < COLS ? SLAB / WIDE : COLS;
+shared float slab[SLAB];
+shared float weights[ROWS * (COLS + 1)];
+shared float most[ROWS];
+shared float total[ROWS];
+shared float factor[ROWS];
+shared float part[INVOCATIONS];
+
+#define Q_AT(row, d) slab[(row) * (SLICE + 1) + (d)]
+#define K_AT(row, d) slab[(ROWS + (row)) * (SLICE + 1) + (d)]
+#define W_AT(row, col) weights[(row) * (COLS + 1) + (col)]
+
+void main()
+{
+    uint group = group_index();
+    if (group >= p.end)
+        return;
+    uint tiles = (p.queries + ROWS - 1) / ROWS;
+    uint first = group % tiles * ROWS;
+    place at = place(group / tiles / p.heads, group / tiles % p.heads);
+    uint shared_head = at.head / p.share;
+    uint q_start = p.q_offset + at.batch * p.q_stride[0] + at.head * p.q_stride[1];
+    uint k_start = p.k_offset + at.batch * p.k_stride[0] + shared_head * p.k_stride[1];
+    uint v_start = p.v_offset + at.batch * p.v_stride[0] + shared_head * p.v_stride[1];
+    uint lane = gl_LocalInvocationIndex, tx = lane % LANES, ty = lane / LANES;
+
+    if (lane < ROWS) {
+        most[lane] = GONE;
+        total[lane] = 0.0;
+    }
+    float sum[PER_LANE][TN];
+    [[unroll]] for (uint i = 0; i < PER_LANE; i++)
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            sum[i][j] = 0.0;
+
+    uint end = key_end(min(first + ROWS, p.queries) - 1);
+    for (uint key = 0; key < end; key += COLS) {
+        float s[PER_LANE][PER_LANE];
+        [[unroll]] for (uint i = 0; i < PER_LANE; i++)
+            [[unroll]] for (uint j = 0; j < PER_LANE; j++)
+                s[i][j] = 0.0;
+        for (uint d0 = 0; d0 < DEPTH; d0 += SLICE) {
+            for (uint i = lane; i < ROWS * SLICE; i += INVOCATIONS) {
+                uint d = i % SLICE, row = i / SLICE;
+                bool in_q = d0 + d < DEPTH && first + row < p.queries;
+                bool in_k = d0 + d < DEPTH && key + row < p.keys;
+                float qv = 0.0, kv = 0.0;
+                if (in_q)
+                    qv = LOAD(q, q_start + (first + row) * p.q_stride[2] + d0 + d);
+                if (in_k)
+                    kv = LOAD(k, k_start + (key + row) * p.k_stride[2] + d0 + d);
+                Q_AT(row, d) = qv;
+                K_AT(row, d) = kv;
+            }
+            barrier();
+            for (uint d = 0; d < SLICE; d++) {
+                float qv[PER_LANE], kv[PER_LANE];
+                [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
+                    qv[i] = Q_AT(ty + i * LANES, d);
+                    kv[i] = K_AT(tx + i * LANES, d);
+                }
+                [[unroll]] for (uint i = 0; i < PER_LANE; i++)
+                    [[unroll]] for (uint j = 0; j < PER_LANE; j++)
+                        s[i][j] = fma(qv[i], kv[j], s[i][j]);
+            }
+            barrier();
+        }
+        [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
+            uint row = ty + i * LANES, query = min(first + row, p.queries - 1);
+            uint last = key_end(query);
+            [[unroll]] for (uint j = 0; j < PER_LANE; j++) {
+                uint col = tx + j * LANES;
+                W_AT(row, col) = logit(at, query, key + col, last, s[i][j]);
+            }
+        }
+        barrier();
+
+        // Two lanes a row: each looks at every other column.
+        uint row = lane / 2, odd = lane % 2;
+        float now = most[row];
+        for (uint c = odd; c < COLS; c += 2)
+            now = max(now, W_AT(row, c));
+        part[lane] = now;
+        barrier();
+        float before = most[row];
+        now = max(part[2 * row], part[2 * row + 1]);
+        float added = 0.0;
+        for (uint c = odd; c < COLS; c += 2) {
+            float w = weight_of(W_AT(row, c), now);
+            W_AT(row, c) = w;
+            added += w;
+        }
+        barrier();
+        part[lane] = added;
+        barrier();
+        if (odd == 0) {
+            float f = weight_of(before, now);
+            factor[row] = f;
+            total[row] = total[row] * f + (part[lane] + part[lane + 1]);
+            most[row] = now;
+        }
+        barrier();
+
+        [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
+            float f = factor[ty + i * LANES];
+            [[unroll]] for (uint j = 0; j < TN; j++)
+                sum[i][j] *= f;
+        }
+        for (uint k0 = 0; k0 < COLS; k0 += VALUE_ROWS) {
+            for (uint i = lane; i < VALUE_ROWS * WIDE; i += INVOCATIONS) {
+                uint c = i % WIDE, kk = i / WIDE;
+                float value = 0.0;
+                if (c < WIDTH && key + k0 + kk < end)
+                    value = LOAD(v, v_start + (key + k0 + kk) * p.v_stride[2] + c);
+                slab[kk * WIDE + c] = value;
+            }
+            barrier();
+            for (uint kk = 0; kk < min(VALUE_ROWS, COLS - k0); kk++) {
+                float w[PER_LANE];
+                [[unroll]] for (uint i = 0; i < PER_LANE; i++)
+                    w[i] = W_AT(ty + i * LANES, k0 + kk);
+                [[unroll]] for (uint j = 0; j < TN; j++) {
+                    float value = slab[kk * WIDE + tx + j * LANES];
+                    [[unroll]] for (uint i = 0; i < PER_LANE; i++)
+                        sum[i][j] = fma(w[i], value, sum[i][j]);
+                }
+            }
+            barrier();
+        }
+    }
+
+    barrier(); // where no key is seen, nothing waited for the first values
+    [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
+        uint row = ty + i * LANES, query = first + row;
+        if (query >= p.queries)
+            continue;
+        float over = total[row] == 0.0 ? 0.0 : 1.0 / total[row];
+        uint to = p.out_offset + ((at.batch * p.heads + at.head) * p.queries + query) * WIDTH;
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            if (tx + j * LANES < WIDTH)
+                STORE(dst, to + tx + j * LANES, sum[i][j] * over);
+        if (tx == 0)
+            store_lse(at, query, most[row], total[row]);
+    }
+}
