@@ -290,7 +290,8 @@ void vka_give(struct vka_scope *s, const char *name, vka_tensor t)
         return;
     if (!vka_port_find(s->row->info.outputs, name))
         vka_table_lacks(s, "output", name);
-    vka_add_given(s->g, &s->given, &s->given_count, &s->given_capacity, name, t);
+    if (t) // an output that this mode doesn't have isn't listed
+        vka_add_given(s->g, &s->given, &s->given_count, &s->given_capacity, name, t);
 }
 
 static vka_tensor given(const struct vka_endpoint *list, size_t count, const char *name)

@@ -200,6 +200,13 @@ vka_shape vka_shape_make(int rank, const int64_t *dim)
     return shape;
 }
 
+bool vka_shape_valid(const vka_shape *shape)
+{
+    uint64_t count, bytes;
+    return shape->rank >= 0 && shape->rank <= VKA_MAX_RANK && vka_shape_count(shape, &count) &&
+           vka_mul_size(count, 4, &bytes) && count > 0;
+}
+
 bool vka_is_dense(const vka_graph *g, vka_tensor t)
 {
     struct vka_array a;
@@ -247,14 +254,15 @@ vka_tensor vka_add_value(vka_graph *g, const struct vka_value *value)
 vka_tensor vka_new_value(vka_graph *g, vka_dtype dtype, const vka_shape *shape)
 {
     char text[VKA_SHAPE_TEXT];
-    uint64_t count, bytes;
     if (shape->rank < 0 || shape->rank > VKA_MAX_RANK)
         return vka_fail(g, "a tensor of rank %d: at most %d axes", shape->rank, VKA_MAX_RANK);
-    if (!vka_shape_count(shape, &count) || !vka_mul_size(count, 4, &bytes))
-        return vka_fail(g, "the shape %s is too large or negative", vka_shape_text(shape, text));
-    if (count == 0)
-        return vka_fail(g, "the shape %s is empty: every size must be at least 1",
-                        vka_shape_text(shape, text));
+    for (int i = 0; i < shape->rank; i++) {
+        if (shape->dim[i] < 1)
+            return vka_fail(g, "the shape %s: every size must be at least 1",
+                            vka_shape_text(shape, text));
+    }
+    if (!vka_shape_valid(shape))
+        return vka_fail(g, "the shape %s is too large", vka_shape_text(shape, text));
     struct vka_value value = {.dtype = dtype, .shape = *shape, .store = VKA_STORE_TEMP};
     int64_t next = 1;
     for (int i = shape->rank - 1; i >= 0; i--) {

@@ -123,6 +123,8 @@ int64_t vka_elements(const vka_graph *g, vka_tensor t);
 bool vka_is_dense(const vka_graph *g, vka_tensor t); // row-major without gaps
 vka_shape vka_shape_of(const vka_graph *g, vka_tensor t);
 vka_shape vka_shape_make(int rank, const int64_t *dim);
+// Whether a tensor may have the shape: axes, sizes from 1 on, bytes within 63 bits.
+bool vka_shape_valid(const vka_shape *shape);
 #define VKA_SHAPE(...)                                                                             \
     vka_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                      \
                    (int64_t[]){__VA_ARGS__})

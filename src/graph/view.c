@@ -15,6 +15,14 @@ static int axis_of(vka_graph *g, vka_tensor t, int axis, const char *what)
     return -1;
 }
 
+// False for a graph that has failed; "none" can't be looked at.
+static bool may_view(vka_graph *g, vka_tensor t, const char *what)
+{
+    if (!vka_failed(g) && (t <= 0 || (size_t)t >= g->value_count))
+        vka_fail(g, "%s: there is no tensor", what);
+    return !vka_failed(g);
+}
+
 // A view starts as a copy of what it looks at; the base stays.
 static struct vka_value view_of(const vka_graph *g, vka_tensor t)
 {
@@ -25,7 +33,7 @@ static struct vka_value view_of(const vka_graph *g, vka_tensor t)
 
 vka_tensor vka_permute(vka_graph *g, vka_tensor t, const int *order)
 {
-    if (vka_failed(g))
+    if (!may_view(g, t, "permute"))
         return 0;
     const struct vka_value *from = vka_value_of(g, t);
     struct vka_value v = view_of(g, t);
@@ -64,9 +72,12 @@ vka_tensor vka_slice_step(vka_graph *g, vka_tensor t, int axis, int64_t begin, i
         return 0;
     struct vka_value v = view_of(g, t);
     int64_t size = v.shape.dim[at];
-    bool inside = begin >= 0 && begin < size && count >= 1 && count <= size && step >= -size &&
-                  step <= size && begin + (count - 1) * step >= 0 &&
-                  begin + (count - 1) * step < size;
+    bool inside =
+        begin >= 0 && begin < size && count >= 1 && count <= size && step >= -size && step <= size;
+    if (inside && count > 1) { // as divisions, which can't overflow
+        int64_t room = step < 0 ? begin : size - 1 - begin;
+        inside = step == 0 || (count - 1) <= room / (step < 0 ? -step : step);
+    }
     if (!inside)
         return vka_fail(g, "slice: %lld elements from %lld by %lld leave an axis of size %lld",
                         (long long)count, (long long)begin, (long long)step, (long long)size);
@@ -83,14 +94,14 @@ vka_tensor vka_slice(vka_graph *g, vka_tensor t, int axis, int64_t begin, int64_
 
 vka_tensor vka_broadcast_to(vka_graph *g, vka_tensor t, vka_shape shape)
 {
-    if (vka_failed(g))
+    if (!may_view(g, t, "broadcast"))
         return 0;
     const struct vka_value *from = vka_value_of(g, t);
     if (vka_shape_equal(&from->shape, &shape))
         return t;
     struct vka_value v = view_of(g, t);
     int lead = shape.rank - from->shape.rank;
-    bool fits = lead >= 0 && shape.rank <= VKA_MAX_RANK;
+    bool fits = lead >= 0 && vka_shape_valid(&shape);
     for (int i = 0; fits && i < shape.rank; i++) {
         int64_t size = i < lead ? 1 : from->shape.dim[i - lead];
         v.stride[i] = size == 1 ? 0 : from->stride[i - lead];
@@ -107,7 +118,7 @@ vka_tensor vka_broadcast_to(vka_graph *g, vka_tensor t, vka_shape shape)
 
 vka_tensor vka_unsqueeze(vka_graph *g, vka_tensor t, int axis)
 {
-    if (vka_failed(g))
+    if (!may_view(g, t, "unsqueeze"))
         return 0;
     const struct vka_value *from = vka_value_of(g, t);
     int rank = from->shape.rank, at = axis < 0 ? axis + rank + 1 : axis;
@@ -177,7 +188,7 @@ static bool infer_reshape(vka_graph *g, vka_tensor t, vka_shape *shape)
     const vka_shape *from = &vka_value_of(g, t)->shape;
     uint64_t total = (uint64_t)vka_elements(g, t), known = 1;
     int free_axis = -1;
-    bool ok = shape->rank <= VKA_MAX_RANK;
+    bool ok = shape->rank >= 0 && shape->rank <= VKA_MAX_RANK;
     for (int i = 0; ok && i < shape->rank; i++) {
         if (shape->dim[i] == -1 && free_axis < 0)
             free_axis = i;
@@ -198,7 +209,7 @@ static bool infer_reshape(vka_graph *g, vka_tensor t, vka_shape *shape)
 
 vka_tensor vka_reshape(vka_graph *g, vka_tensor t, vka_shape shape)
 {
-    if (vka_failed(g) || !infer_reshape(g, t, &shape))
+    if (!may_view(g, t, "reshape") || !infer_reshape(g, t, &shape))
         return 0;
     const struct vka_value *from = vka_value_of(g, t);
     if (vka_shape_equal(&from->shape, &shape))
@@ -233,24 +244,39 @@ vka_tensor vka_dense(vka_graph *g, vka_tensor t)
     return vka_failed(g) || vka_is_dense(g, t) ? t : vka_copy(g, t);
 }
 
+// Whether a window stays within `size` elements; the distances must fit 64 bits.
+static bool window_fits(const vka_shape *shape, const int64_t *stride, int64_t offset, int64_t size)
+{
+    int64_t low = offset, high = offset; // both in 0 .. size - 1 as long as it fits
+    bool fits = vka_shape_valid(shape) && offset >= 0 && offset < size;
+    for (int i = 0; fits && i < shape->rank; i++) {
+        int64_t steps = shape->dim[i] - 1, s = stride[i];
+        if (steps == 0 || s == 0)
+            continue;
+        fits = s > -size && s < size && steps <= (s < 0 ? low / -s : (size - 1 - high) / s);
+        low += fits && s < 0 ? steps * s : 0;
+        high += fits && s > 0 ? steps * s : 0;
+    }
+    return fits;
+}
+
 vka_tensor vka_strided(vka_graph *g, vka_tensor t, vka_shape shape, const int64_t *stride,
                        int64_t offset)
 {
+    if (!may_view(g, t, "strided view"))
+        return 0;
     t = vka_dense(g, t);
     if (vka_failed(g))
         return 0;
     struct vka_value v = view_of(g, t);
-    int64_t size = vka_elements(g, t), low = offset, high = offset;
-    for (int i = 0; i < shape.rank && i < VKA_MAX_RANK; i++) {
-        int64_t reach = (shape.dim[i] - 1) * stride[i];
-        low += reach < 0 ? reach : 0;
-        high += reach > 0 ? reach : 0;
-        v.stride[i] = stride[i];
+    if (!window_fits(&shape, stride, offset, vka_elements(g, t))) {
+        char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
+        return vka_fail(g, "a strided view of shape %s from element %lld on leaves the shape %s",
+                        vka_shape_text(&shape, a), (long long)offset, vka_shape_text(&v.shape, b));
     }
-    if (shape.rank > VKA_MAX_RANK || low < 0 || high >= size)
-        return vka_fail(g, "a strided view reaches from %lld to %lld in %lld elements",
-                        (long long)low, (long long)high, (long long)size);
     v.offset += offset;
     v.shape = shape;
+    for (int i = 0; i < shape.rank; i++)
+        v.stride[i] = stride[i];
     return vka_add_value(g, &v);
 }

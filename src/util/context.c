@@ -189,10 +189,10 @@ bool vka_shape_equal(const vka_shape *a, const vka_shape *b)
 const char *vka_shape_text(const vka_shape *shape, char text[VKA_SHAPE_TEXT])
 {
     size_t at = (size_t)snprintf(text, VKA_SHAPE_TEXT, "[");
-    for (int i = 0; i < shape->rank && at < VKA_SHAPE_TEXT - 24; i++)
+    for (int i = 0; i < shape->rank && i < VKA_MAX_RANK && at < VKA_SHAPE_TEXT - 24; i++)
         at += (size_t)snprintf(text + at, VKA_SHAPE_TEXT - at, i ? ", %lld" : "%lld",
                                (long long)shape->dim[i]);
-    snprintf(text + at, VKA_SHAPE_TEXT - at, "]");
+    snprintf(text + at, VKA_SHAPE_TEXT - at, shape->rank > VKA_MAX_RANK ? ", ...]" : "]");
     return text;
 }
 

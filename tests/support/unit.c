@@ -14,7 +14,8 @@ enum { FRONT = 16 }; // keeps the size of a block, and its alignment
 static void *counting_alloc(void *user, size_t size)
 {
     struct unit_memory *m = user;
-    if (++m->asked == m->fail_at)
+    ++m->asked;
+    if (m->asked == m->fail_at || (m->fail_on && m->fail_at && m->asked > m->fail_at))
         return NULL;
     char *block = malloc(size + FRONT);
     if (!block)
@@ -51,11 +52,30 @@ static void *counting_realloc(void *user, void *ptr, size_t size)
     return moved;
 }
 
-void unit_context(struct vka_context *context, struct unit_memory *memory)
+vka_allocator unit_allocator(struct unit_memory *memory)
 {
     memset(memory, 0, sizeof *memory);
-    *context = (struct vka_context){
-        .allocator = {memory, counting_alloc, counting_realloc, counting_free}};
+    return (vka_allocator){memory, counting_alloc, counting_realloc, counting_free};
+}
+
+void unit_context(struct vka_context *context, struct unit_memory *memory)
+{
+    *context = (struct vka_context){.allocator = unit_allocator(memory)};
+}
+
+// --- numbers ---
+
+uint64_t unit_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+int64_t unit_below(uint64_t *state, int64_t below)
+{
+    return (int64_t)(unit_random(state) % (uint64_t)below);
 }
 
 // --- files ---

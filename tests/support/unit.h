@@ -19,10 +19,18 @@ struct unit_memory {
     size_t blocks;     // not given back
     size_t asked;      // allocations so far
     size_t fail_at;    // the allocation that fails, from 1; 0: none
+    bool fail_on;      // and all behind it
 };
+
+// That memory as a context's allocator. Not for several threads at once.
+vka_allocator unit_allocator(struct unit_memory *memory);
 
 // A context without threads and devices: enough for whatever doesn't run a plan.
 void unit_context(struct vka_context *context, struct unit_memory *memory);
+
+// Numbers that look random, the same ones on every machine: any, and 0 .. below - 1.
+uint64_t unit_random(uint64_t *state);
+int64_t unit_below(uint64_t *state, int64_t below);
 
 // The path of a file in a folder that is removed when the program ends. One of four buffers.
 const char *unit_path(const char *name);
