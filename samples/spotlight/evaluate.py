@@ -14,8 +14,6 @@ import json
 import os
 import sys
 
-import numpy as np
-
 import files
 import scene
 
@@ -98,10 +96,10 @@ def score(args):
 
 
 def through_torch(args):
-    import torch
+    import torch  # only this mode needs it
     import network
     torch.set_num_threads(1)
-    net = network.Network().load(args.weights).eval()
+    net = network.Network().read(args.weights).eval()
     truth, results = {}, {}
     for index in range(args.count):
         made = scene.scene(UNSEEN + index, args.size)

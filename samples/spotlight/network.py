@@ -6,6 +6,8 @@ so that what is trained and what the model file says cannot differ. Module names
 the weights are therefore called `<node>.<weight>`, as the model file wants them.
 """
 import json
+import os
+import sys
 
 import torch
 from torch import nn
@@ -13,6 +15,10 @@ from torch.nn import functional as F
 
 import files
 import scene
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests",
+                                "reference"))
+import safetensors  # noqa: E402 (the tests' own reader and writer)
 
 MEAN, STD = (0.40, 0.38, 0.36), (0.20, 0.18, 0.18)
 LOCAL, DEEP = 64, 96  # channels of the two levels that attention looks at
@@ -48,9 +54,8 @@ def _nodes():
         *_conv("conv4", "down3_relu", DEEP),
         _sum("sum4", "down3_relu", "conv4_relu"),
         {"name": "pool", "block": "global_avg_pool", "in": {"x": "sum4"}},
-        {"name": "whole", "block": "flatten", "in": {"x": "pool"}},
         {"name": "look", "block": "learn_to_pay_attention",
-         "in": {"l1": "gate.y", "l2": "sum4", "g": "whole"},
+         "in": {"l1": "gate.y", "l2": "sum4", "g": "pool"},
          "attrs": {"levels": 2, "compat": "pc", "normalize": "softmax", "classify": True}},
         {"name": "probability", "block": "softmax", "in": {"x": "look.y"}, "attrs": {"dim": 1}},
     ]
@@ -149,8 +154,9 @@ class Network(nn.Module):
             elif node["block"] == "learn_to_pay_attention":
                 module = LearnToPayAttention(wide, channels[inputs[1]], len(scene.CLASSES))
             else:
-                module = {"relu": nn.ReLU(), "add": None, "global_avg_pool": nn.AdaptiveAvgPool2d(1),
-                          "flatten": nn.Flatten(), "softmax": nn.Softmax(1)}[node["block"]]
+                mean = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+                module = {"relu": nn.ReLU(), "add": None, "global_avg_pool": mean,
+                          "softmax": nn.Softmax(1)}[node["block"]]
             channels[node["name"]] = wide
             if module is not None:
                 self.add_module(node["name"], module)
@@ -170,13 +176,15 @@ class Network(nn.Module):
             values[node["name"]] = named["y"]
         return {name: values[source] for name, source in self.graph["outputs"].items()}
 
-    def weights(self):
-        """All weights as f32 arrays, by the names that the model file implies."""
-        return {name: value.detach().numpy() for name, value in self.state_dict().items()
-                if not name.endswith("num_batches_tracked")}
+    def write(self, path):
+        """Writes all weights as f32, by the names that the model file implies."""
+        tensors = {name: value.detach().numpy() for name, value in self.state_dict().items()
+                   if not name.endswith("num_batches_tracked")}
+        safetensors.write(path, tensors, {"source": "samples/spotlight/train.py"})
 
-    def load(self, path):
-        tensors = {name: torch.from_numpy(a) for name, a in files.read_safetensors(path).items()}
+    def read(self, path):
+        tensors = {name: torch.from_numpy(t.data.copy())
+                   for name, t in safetensors.read(path)[0].items()}
         lost = self.load_state_dict(tensors, strict=False)
         missing = [n for n in lost.missing_keys if not n.endswith("num_batches_tracked")]
         if missing or lost.unexpected_keys:

@@ -5,12 +5,16 @@ The target is the only complete outline of the eight classes that is painted in 
 to yellow). Round it lie things that share one half of that: complete outlines of the classes in
 other colours, other outlines in warm colours, and warm outlines of the classes with a part missing.
 So neither colour nor outline alone tells where to look.
+
+    python3 scene.py SEED OUT.png [--size 128]   draws one and prints its class and box
 """
+import argparse
 import colorsys
 from typing import NamedTuple
 
 import numpy as np
 
+import files
 import shapes
 
 CLASSES = tuple(shapes.CLASSES)
@@ -218,3 +222,18 @@ def scene(seed, height=128, width=None, crowd=1.0):
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             box = tuple(int(v) for v in (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1))
     return Scene(_expose(rng, picture, light), label, box)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Draws one scene.")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("out")
+    parser.add_argument("--size", type=int, default=128)
+    args = parser.parse_args()
+    made = scene(args.seed, args.size)
+    files.write_png(args.out, made.picture)
+    print(f"{CLASSES[made.label]} in {list(made.box)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -51,10 +51,10 @@ def ring(x, y):
 
 
 def heart(x, y):
-    y = y - 0.1
-    x = np.abs(x)
-    diamond = (x + np.abs(y) - 0.98) / np.sqrt(2)
-    return np.minimum(diamond, _disc(x - 0.49, y + 0.49, 0.98 / np.sqrt(2) * 0.995))
+    x, y = np.abs(x), y - 0.02
+    side = 0.868, -0.064
+    point = np.maximum(_line(x, y, (0.0, -0.5), side), _line(x, y, side, (0.0, 1.0)))
+    return np.minimum(point, _disc(x - 0.48, y + 0.38, 0.5))
 
 
 def arrow(x, y):
