@@ -20,8 +20,9 @@ struct cli_command {
 extern const struct cli_command cli_devices, cli_blocks, cli_run, cli_see, cli_verify;
 
 // A context whose messages go to stderr; NULL after a message. VKATTN_VALIDATION=1 turns the
-// validation layer on. `verbose`: INFO messages too.
-vka_context *cli_context(bool verbose);
+// validation layer on. `verbose`: INFO messages too. `select`: the device that will be opened; NULL
+// where it isn't known yet.
+vka_context *cli_context(bool verbose, const char *select);
 
 // Opens a device (NULL: VKATTN_DEVICE, then auto); NULL after a message.
 vka_device *cli_device(vka_context *context, const char *select);

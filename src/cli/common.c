@@ -14,13 +14,14 @@ static void to_stderr(void *user, vka_log_level level, const char *message)
         fprintf(stderr, "vkattn: %s: %s\n", words[level], message);
 }
 
-vka_context *cli_context(bool verbose)
+vka_context *cli_context(bool verbose, const char *select)
 {
     const char *validation = getenv("VKATTN_VALIDATION");
     vka_context_params params = {
         .log = to_stderr,
         .log_level = verbose ? VKA_LOG_INFO : VKA_LOG_WARN,
         .validation = validation && strcmp(validation, "1") == 0,
+        .no_vulkan = select && strcmp(select, "cpu") == 0, // loading drivers takes its time
     };
     vka_context *context;
     if (vka_context_create(&params, &context) != VKA_OK)

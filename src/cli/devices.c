@@ -91,7 +91,7 @@ static int run(int argc, char **argv)
     }
     if (optind < argc)
         return cli_usage_error(&cli_devices, "'%s' is one too many", argv[optind]);
-    vka_context *context = cli_context(true);
+    vka_context *context = cli_context(true, NULL);
     if (!context)
         return EXIT_WRONG;
     int code = list_devices(context, json);

@@ -22,7 +22,7 @@ static bool out_of_memory(struct session *s)
 bool session_open(struct session *s, const char *select, const char *model, const char *weights)
 {
     *s = (struct session){.code = EXIT_USAGE};
-    s->context = cli_context(false);
+    s->context = cli_context(false, select);
     if (!s->context) {
         s->code = EXIT_WRONG;
         return false;

@@ -130,7 +130,8 @@ static vka_result run_case(struct verify *v, struct vka_case *c, const vka_io *o
     return result;
 }
 
-// "cbam__both" of ".../cbam__both.safetensors", and of ".../cbam/both.safetensors" for a case of cbam.
+// "cbam__both" of ".../cbam__both.safetensors", and of ".../cbam/both.safetensors" for a case of
+// cbam.
 static void name_row(const char *path, const char *block, char *name, size_t size)
 {
     const char *slash = strrchr(path, '/');
@@ -256,7 +257,7 @@ static int run(int argc, char **argv)
         return cli_usage_error(&cli_verify, "no case file is given");
     if (v.bound < 0)
         v.bound = v.plan.dtype == VKA_F16 ? 2e-2 : 1e-4;
-    v.context = cli_context(false);
+    v.context = cli_context(false, select);
     if (!v.context)
         return EXIT_WRONG;
     v.device = cli_device(v.context, select);

@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The command from outside: exit codes, messages, files. Called by ctest with the build folder; closes
+# with counts as cmocka does.
+#
+#   sh tests/cli/command.sh BUILD
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+vkattn=$1/vkattn
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+passed=0 failed=0
+net=$top/samples/spotlight/spotlight.json
+weights=$top/samples/spotlight/spotlight.safetensors
+picture=$top/tests/samples/spotlight/scene0.png
+case_file=$top/tests/cases/se/official_se__hardsigmoid.safetensors
+[ -f "$case_file" ] || case_file=$(find "$top/tests/cases/se" -name '*.safetensors' | sort | head -n 1)
+
+# check NAME CODE SAYS COMMAND...: the exit code, and a text on stdout or stderr ("" for any).
+check() {
+    name=$1 code=$2 says=$3
+    shift 3
+    "$@" >"$out/stdout" 2>"$out/stderr" </dev/null
+    got=$?
+    if [ $got -eq "$code" ] && { [ -z "$says" ] || grep -qF -- "$says" "$out/stdout" "$out/stderr"; }; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name: exit $got (want $code), wanted to read '$says'"
+        sed 's/^/    /' "$out/stdout" "$out/stderr"
+    fi
+}
+# true_that NAME COMMAND...
+true_that() {
+    name=$1
+    shift
+    if "$@" >/dev/null 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name"
+    fi
+}
+
+check "no command" 2 "vkattn devices" "$vkattn"
+check "help" 0 "vkattn verify" "$vkattn" --help
+check "version" 0 "vkattn 0." "$vkattn" --version
+check "unknown command" 2 "no command 'fly'" "$vkattn" fly
+check "devices" 0 "cpu" "$vkattn" devices
+check "devices as JSON" 0 '"type": "cpu"' "$vkattn" devices --json
+check "devices, one word too many" 2 "one too many" "$vkattn" devices now
+check "blocks" 0 "cbam" "$vkattn" blocks
+check "one block" 0 "spatial.bn.running_var" "$vkattn" blocks cbam
+check "one block as JSON" 0 '"id": "cbam"' "$vkattn" blocks cbam --json
+check "unknown block" 2 "no block 'cbamm'" "$vkattn" blocks cbamm
+
+check "verify" 0 "0 failed" "$vkattn" verify --device cpu "$case_file"
+check "verify, a bound that nothing meets" 1 "failed" "$vkattn" verify --device cpu --rtol 0 \
+    "$top"/tests/cases/se/*.safetensors
+check "verify goes on after a bad file" 1 "ERROR" "$vkattn" verify --device cpu "$picture" "$case_file"
+check "verify without a file" 2 "no case file" "$vkattn" verify
+check "verify, a bound that is no number" 2 "--rtol" "$vkattn" verify --rtol abc "$case_file"
+check "verify, unknown dtype" 2 "--dtype" "$vkattn" verify --dtype f8 "$case_file"
+check "verify in f16 on a device without it" 0 "SKIP" "$vkattn" verify --device cpu --dtype f16 "$case_file"
+check "unknown device" 2 "no such device" "$vkattn" verify --device nonesuch "$case_file"
+check "no such index" 2 "vulkan:77" "$vkattn" verify --device vulkan:77 "$case_file"
+check "a device by variable" 2 "nonesuch" env VKATTN_DEVICE=nonesuch "$vkattn" verify "$case_file"
+check "the flag beats the variable" 0 "0 failed" env VKATTN_DEVICE=nonesuch "$vkattn" verify \
+    --device cpu "$case_file"
+check "no driver: the CPU path" 0 "0 failed" env VK_DRIVER_FILES=/nonexistent \
+    VK_ICD_FILENAMES=/nonexistent VKATTN_DEVICE=auto "$vkattn" verify "$case_file"
+check "no driver: vulkan:0 says so" 2 "Vulkan" env VK_DRIVER_FILES=/nonexistent \
+    VK_ICD_FILENAMES=/nonexistent "$vkattn" verify --device vulkan:0 "$case_file"
+echo '{' >"$out/broken.json"
+check "a broken driver file: auto" 0 "0 failed" env VK_DRIVER_FILES="$out/broken.json" \
+    VK_ICD_FILENAMES="$out/broken.json" VKATTN_DEVICE=auto "$vkattn" verify "$case_file"
+check "a broken driver file: vulkan:0" 2 "vulkan:0" env VK_DRIVER_FILES="$out/broken.json" \
+    VK_ICD_FILENAMES="$out/broken.json" "$vkattn" verify --device vulkan:0 "$case_file"
+
+check "run" 0 "" "$vkattn" run "$net" --weights "$weights" --input image="$picture" \
+    --output y="$out/y.npy" --output map="$out/map.safetensors" --output logits="$out/map.safetensors" \
+    --device cpu
+true_that "run wrote the array" test -s "$out/y.npy"
+check "run, two tensors in one file" 0 "" grep -aq '"logits"' "$out/map.safetensors"
+check "run, a map as a picture" 0 "" "$vkattn" run "$net" --weights "$weights" \
+    --input image="$picture" --output gate="$out/gate.png" --device cpu
+check "run, there is no such picture" 2 "No such file" "$vkattn" run "$net" \
+    --weights "$weights" --input image="$out/y.npy.png" --output y="$out/z.npy" --device cpu
+cp "$out/y.npy" "$out/fake.png"
+check "run, a file in disguise" 2 "neither a PNG nor a JPEG" "$vkattn" run "$net" \
+    --weights "$weights" --input image="$out/fake.png" --output y="$out/z.npy" --device cpu
+true_that "nothing was written then" test ! -e "$out/z.npy"
+check "run, unknown input" 2 "no input 'picture'" "$vkattn" run "$net" --weights "$weights" \
+    --input picture="$picture" --output y="$out/z.npy" --device cpu
+check "run, unknown output" 2 "nonesuch" "$vkattn" run "$net" --weights "$weights" \
+    --input image="$picture" --output nonesuch="$out/z.npy" --device cpu
+check "run, unknown ending" 2 "ending" "$vkattn" run "$net" --weights "$weights" \
+    --input image="$picture" --output y="$out/z.txt" --device cpu
+check "run, no weights" 2 "stem.weight" "$vkattn" run "$net" --input image="$picture" \
+    --output y="$out/z.npy" --device cpu
+check "run, no such folder" 1 "z.npy" "$vkattn" run "$net" --weights "$weights" \
+    --input image="$picture" --output y="$out/none/z.npy" --device cpu
+check "run --profile" 0 "temporaries" "$vkattn" run "$net" --weights "$weights" \
+    --input image="$picture" --output y="$out/y.npy" --device cpu --profile
+check "see" 0 "peak at" "$vkattn" see "$net" --weights "$weights" --image "$picture" --map map \
+    -o "$out/see.png" --device cpu
+true_that "see wrote both files" test -s "$out/see.png" -a -s "$out/see.npy"
+check "see, no such map" 2 "nonesuch" "$vkattn" see "$net" --weights "$weights" --image "$picture" \
+    --map nonesuch -o "$out/see2.png" --device cpu
+check "see, no map at all" 2 "shape" "$vkattn" see "$net" --weights "$weights" --image "$picture" \
+    --map y -o "$out/see2.png" --device cpu
+true_that "nothing was written then" test ! -e "$out/see2.png"
+check "see, several heads" 2 "--head" "$vkattn" see "$net" --weights "$weights" --image "$picture" \
+    --map sum3 -o "$out/see2.png" --device cpu
+check "see, one head" 0 "peak" "$vkattn" see "$net" --weights "$weights" --image "$picture" \
+    --map sum3 --head 2 -o "$out/see2.png" --device cpu
+check "the sample" 0 "looked at" "$1/samples/spotlight" --device cpu "$picture" -o "$out/over.png"
+check "the smallest program" 0 "0." "$1/samples/hello" --device cpu
+true_that "no file was left half written" sh -c '! ls "$0" | grep -q part' "$out"
+
+echo "[==========] $((passed + failed)) test(s) run."
+echo "[  PASSED  ] $passed test(s)."
+[ $failed -eq 0 ] || echo "[  FAILED  ] $failed test(s)."
+[ $failed -eq 0 ]
