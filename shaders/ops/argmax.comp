@@ -1,56 +1,45 @@
 #version 450
 // SPDX-License-Identifier: MIT
 //
-// argmax: where the largest value of a row stands, the first of equals; NaN counts as largest. A
-// workgroup is `ROWS` rows of `LANES` invocations; each takes every LANES-th element, so that the
-// first of equals is the least index among the lanes' bests.
+// argmax: a group takes some rows, some lanes each. Values become unsigned keys of the same order,
+// so that nothing hangs on how a driver compares NaN.
 #extension GL_GOOGLE_include_directive : require
+#define GROUP_TYPE uvec2
 #include "types.glsl"
 #include "argmax.h"
-
-layout(constant_id = 3) const uint LANES = 1;
+#include "strided.glsl"
+#include "reduce.glsl"
 
 BUFFER_IN(0, x);
 BUFFER_INT_OUT(1, y);
 
-shared float best[128];
-shared uint place[128];
-
-bool better(float a, uint i, float b, uint k)
+uint key(float v)
 {
-    if (is_nan(a) || is_nan(b))
-        return is_nan(a) && (!is_nan(b) || i < k);
-    return a > b || (a == b && i < k);
+    uint bits = floatBitsToUint(v);
+    if (is_nan(v))
+        return 0xffffffffu;
+    if ((bits & 0x7fffffffu) == 0) // -0 equals 0
+        bits = 0;
+    return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
 }
+
+// (key, index): the larger key, then the smaller index.
+uvec2 better(uvec2 a, uvec2 b)
+{
+    return a.x > b.x || (a.x == b.x && a.y < b.y) ? a : b;
+}
+GROUP_REDUCE(group_better, better)
 
 void main()
 {
-    uint me = gl_LocalInvocationIndex, lane = me % LANES;
-    uint row = group_index() * (group_size() / LANES) + me / LANES;
-    bool here = row < p.rows;
-    float value = NEG_INF;
-    uint at = p.size;
-    if (here) {
-        uint outer = row / p.inner;
-        uint base = p.x + outer * p.size * p.inner + (row - outer * p.inner);
-        for (uint i = lane; i < p.size; i += LANES) {
-            float v = LOAD(x, base + i * p.inner);
-            if (at == p.size || better(v, i, value, at)) {
-                value = v;
-                at = i;
-            }
-        }
-    }
-    best[me] = value;
-    place[me] = at;
-    barrier();
-    if (!here || lane != 0)
-        return;
-    for (uint i = 1; i < LANES; i++) {
-        if (place[me + i] < p.size && better(best[me + i], place[me + i], value, at)) {
-            value = best[me + i];
-            at = place[me + i];
-        }
-    }
-    y.v[p.y + row] = int(at);
+    uint row = group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    // Rows past the end go along: the group's barriers need everyone.
+    uvec4 at = strided_coords(min(row, p.count - 1));
+    uint first = strided_index(0, at);
+    uvec2 best = uvec2(0, 0xffffffffu); // no value has key 0
+    for (uint c = gl_LocalInvocationID.y; c < p.columns; c += gl_WorkGroupSize.y)
+        best = better(best, uvec2(key(LOAD(x, first + c * p.step)), c));
+    best = group_better(best);
+    if (row < p.count && gl_LocalInvocationID.y == 0)
+        y.v[strided_index(1, at)] = int(best.y);
 }

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
-//
-// x [outer, size, inner], dense -> y [outer, inner]
 #ifndef VKA_PUSH_ARGMAX_H
 #define VKA_PUSH_ARGMAX_H
 
-#include "push.h"
+#include "strided.h"
 
-PUSH(argmax)
+PUSH(argmax) // operands: x, y; an element of the walk is a row
 {
-    uint rows; // outer * inner
-    uint size, inner;
-    uint x, y; // offsets
+    VKA_STRIDED(2)
+    uint columns;
+    uint step; // along a row of x
 }
 PUSH_END;
 

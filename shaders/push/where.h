@@ -4,7 +4,7 @@
 
 #include "strided.h"
 
-PUSH(where) // operands: cond, a, b, y
+PUSH(where) // operands: a, b, cond, y
 {VKA_STRIDED(4)} PUSH_END;
 
 #endif

@@ -38,12 +38,22 @@ VKA_CLONES float vka_span_sum(const float *x, int64_t count)
     return tree(lane);
 }
 
-VKA_CLONES float vka_span_squares(const float *x, int64_t count, float shift)
+VKA_CLONES float vka_span_squares(const float *x, int64_t count)
 {
     float lane[LANES] = {0};
     int64_t i = 0;
-    LANE_LOOP(v -= shift; lane[k] += v * v)
+    LANE_LOOP(lane[k] += v * v)
     return tree(lane);
+}
+
+VKA_CLONES void vka_span_deviations(const float *x, int64_t count, float shift, float *sum,
+                                    float *squares)
+{
+    float lane[LANES] = {0}, square[LANES] = {0};
+    int64_t i = 0;
+    LANE_LOOP(v -= shift; lane[k] += v; square[k] += v * v)
+    *sum = tree(lane);
+    *squares = tree(square);
 }
 
 // Plain selects, and NaN counted beside them: together they wouldn't vectorise.

@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 float vka_span_sum(const float *x, int64_t count);
-// The sum of (x - shift)^2.
-float vka_span_squares(const float *x, int64_t count, float shift);
+float vka_span_squares(const float *x, int64_t count);
+// The sums of x - shift and of (x - shift)^2.
+void vka_span_deviations(const float *x, int64_t count, float shift, float *sum, float *squares);
 // NaN is the largest; count at least 1.
 float vka_span_max(const float *x, int64_t count);
 float vka_span_min(const float *x, int64_t count); // NaN is the smallest

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// argmax: where the largest value along an axis stands, the first of equals.
-#include "cpu/threads.h"
+// argmax: where the largest value along an axis is; the first of equals, NaN the largest.
 #include "ops/infer.h"
 #include "ops/ops.h"
+#include "ops/rows.h"
 #include "argmax.h"
 
-enum { GROUP = 64, LONG_ROW = 256, LANES = 32 };
+enum { TILE = 64 };
 
 struct params {
     int axis;
@@ -24,92 +24,114 @@ static bool infer(struct vka_infer *n)
     const struct params *p = n->params;
     if (!vka_infer_type(n, "argmax", 0, VKA_F32))
         return false;
-    const vka_shape *shape = &n->in[0]->shape;
-    int axis = vka_infer_axis(n, "argmax", p->axis, shape->rank);
+    const vka_shape *x = &n->in[0]->shape;
+    int axis = vka_infer_axis(n, "argmax", p->axis, x->rank);
     if (axis < 0)
         return false;
-    if (shape->dim[axis] > INT32_MAX) {
-        vka_fail(n->g, "argmax: an axis of %lld elements; at most 2^31 - 1 go",
-                 (long long)shape->dim[axis]);
+    if (x->dim[axis] > INT32_MAX) {
+        vka_fail(n->g, "argmax: an axis of %lld elements is too long for I32",
+                 (long long)x->dim[axis]);
         return false;
     }
     n->n_out = 1;
     n->out_dtype[0] = VKA_I32;
-    n->out_shape[0] = vka_shape_reduced(shape, 1u << axis, p->keep);
+    n->out_shape[0] = vka_shape_reduced(x, 1u << axis, p->keep);
     return true;
 }
 
-struct argmaxing {
-    const float *x;
-    int32_t *y;
-    int64_t rows, size, inner, per_piece;
-};
-
-static struct argmaxing sizes(const struct vka_args *args)
+static struct vka_rows rows_of(const struct vka_args *args, struct vka_array *y)
 {
     const struct params *p = args->params;
-    const struct vka_array *x = &args->in[0];
-    int axis = p->axis < 0 ? p->axis + x->rank : p->axis;
-    struct argmaxing c = {.x = x->data, .y = args->out[0].data, .size = x->dim[axis], .inner = 1};
-    for (int i = axis + 1; i < x->rank; i++)
-        c.inner *= x->dim[i];
-    c.rows = vka_array_count(x) / c.size;
-    return c;
+    int axis = p->axis < 0 ? p->axis + args->in[0].rank : p->axis;
+    *y = vka_rows_keep(&args->out[0], &args->in[0], 1u << axis);
+    const struct vka_array *arrays[] = {&args->in[0], y};
+    return vka_rows_of(1u << axis, true, 2, arrays);
 }
 
-static int32_t best_of(const float *x, int64_t size, int64_t step)
+// --- CPU: a run of rows whose elements are `along` apart, column by column ---
+
+struct job {
+    const struct vka_args *args;
+    struct vka_rows r;
+};
+
+static void tile_rows(const float *x, int64_t next, int64_t along, int64_t columns, int32_t *y,
+                      int64_t count)
 {
-    int64_t best = 0;
-    for (int64_t i = 1; i < size; i++) {
-        float v = x[i * step], most = x[best * step];
-        if (v > most || (v != v && most == most))
-            best = i;
+    float best[TILE];
+    for (int64_t i = 0; i < count; i++) {
+        best[i] = x[i * next];
+        y[i] = 0;
     }
-    return (int32_t)best;
+    for (int64_t c = 1; c < columns; c++) {
+        x += along;
+        for (int64_t i = 0; i < count; i++) {
+            float v = x[i * next];
+            bool first_nan = v != v && best[i] == best[i];
+            if (v > best[i] || first_nan) {
+                best[i] = v;
+                y[i] = (int32_t)c;
+            }
+        }
+    }
 }
 
-static void run_piece(void *arg, int64_t piece, int thread)
+static void run_rows(void *arg, const struct vka_strided *s, const int64_t *at, int64_t index,
+                     int64_t count)
 {
-    const struct argmaxing *c = arg;
-    int64_t end = (piece + 1) * c->per_piece;
+    const struct job *job = arg;
+    const float *x = (const float *)job->args->in[0].data + at[0];
+    int64_t next = s->stride[0][s->rank - 1], along = job->r.reduced.stride[0][0];
+    int64_t tile = next == 1 ? TILE : 1;
+    int32_t *y = (int32_t *)job->args->out[0].data + index;
+    for (int64_t i = 0; i < count; i += tile)
+        tile_rows(x + i * next, next, along, job->r.columns, y + i,
+                  count - i < tile ? count - i : tile);
+}
+
+static void row_piece(void *arg, int64_t piece, int thread)
+{
+    const struct job *job = arg;
+    int64_t pieces = vka_pieces(NULL, job->r.rows, job->r.rows * job->r.columns * 2);
     (void)thread;
-    for (int64_t row = piece * c->per_piece; row < end && row < c->rows; row++) {
-        const float *x = c->x + row / c->inner * c->size * c->inner + row % c->inner;
-        c->y[row] = best_of(x, c->size, c->inner);
-    }
+    vka_strided_range(&job->r.kept, job->r.rows * piece / pieces,
+                      job->r.rows * (piece + 1) / pieces, run_rows, arg);
 }
 
 static void cpu(const struct vka_cpu_run *run)
 {
-    struct argmaxing c = sizes(run->args);
-    int64_t pieces = vka_pieces(run->threads, c.rows, c.rows * c.size);
-    c.per_piece = (c.rows + pieces - 1) / pieces;
-    vka_parallel(run->threads, pieces, run_piece, &c);
+    struct vka_array y;
+    struct job job = {run->args, rows_of(run->args, &y)};
+    int64_t pieces = vka_pieces(run->threads, job.r.rows, job.r.rows * job.r.columns * 2);
+    vka_parallel(run->threads, pieces, row_piece, &job);
 }
+
+// --- Vulkan ---
 
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
-    struct argmaxing c = sizes(args);
-    if (vka_array_count(&args->in[0]) > UINT32_MAX)
-        vka_launch_fail(l, "argmax: more than 2^32 elements");
-    struct vka_dispatch d;
-    uint32_t lanes = c.size >= LONG_ROW ? LANES : 1, rows = GROUP / lanes;
-    vka_begin(l, &d, "argmax", GROUP, 1, 1);
-    vka_constant_u32(&d, lanes);
-    struct vka_push_argmax push = {
-        .rows = (uint32_t)c.rows, .size = (uint32_t)c.size, .inner = (uint32_t)c.inner};
-    push.x = vka_bind(l, &d, &args->in[0], VKA_READ);
-    push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
-    VKA_PUSH(&d, push);
-    vka_emit(l, &d, ((uint64_t)c.rows + rows - 1) / rows, 1, 1);
+    struct vka_array y;
+    struct vka_rows r = rows_of(args, &y);
+    struct vka_row_group group = vka_rows_group(vka_launch_limits(l), &r);
+    uint32_t tail[] = {(uint32_t)r.columns, (uint32_t)r.reduced.stride[0][0]};
+    struct vka_strided_launch d = {.shader = "argmax",
+                                   .array = {&args->in[0], &y},
+                                   .tail = tail,
+                                   .tail_size = sizeof tail,
+                                   .along = &r.reduced,
+                                   .group = {group.rows, group.lanes}};
+    _Static_assert(sizeof(struct vka_push_argmax) == (5 + 2 * 5) * 4 + sizeof tail,
+                   "push constants");
+    vka_strided_emit(l, &r.kept, &d);
 }
 
 static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
 
 const struct vka_op vka_op_argmax = {
     .name = "argmax",
-    .summary = "where the largest value along an axis stands",
+    .summary = "where the largest value along an axis is",
     .params_size = sizeof(struct params),
+    .flags = VKA_OP_STRIDED,
     .infer = infer,
     .cpu = cpu,
     .variants = variants,

@@ -173,7 +173,7 @@ static struct total span_total(int kind, const float *x, int64_t count)
         break;
     case VKA_REDUCE_SUM_SQUARES:
     case VKA_REDUCE_L2:
-        t.value = vka_span_squares(x, count, 0);
+        t.value = vka_span_squares(x, count);
         break;
     case VKA_REDUCE_LOGSUMEXP:
         t.most = vka_span_max(x, count);

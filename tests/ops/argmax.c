@@ -3,54 +3,61 @@
 
 #include <math.h>
 
-enum { AXIS, KEEP }; // places in i[]
-
-static void argmax(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
+// i: axis, keep.
+static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
 {
-    out[0] = vka_argmax(g, in[0], (int)c->i[AXIS], c->i[KEEP] != 0);
+    out[0] = vka_argmax(g, in[0], (int)c->i[0], c->i[1] != 0);
 }
 
 static void define(const struct op_case *c, const struct op_tensor *in, struct op_tensor *out)
 {
-    int axis = (int)(c->i[AXIS] < 0 ? c->i[AXIS] + in->shape.rank : c->i[AXIS]);
-    int64_t size = in->shape.dim[axis], inner = 1;
-    for (int i = axis + 1; i < in->shape.rank; i++)
-        inner *= in->shape.dim[i];
+    const vka_shape *x = &in->shape;
+    int axis = (int)c->i[0] < 0 ? (int)c->i[0] + x->rank : (int)c->i[0];
+    int64_t columns = x->dim[axis], step = 1;
+    for (int a = axis + 1; a < x->rank; a++)
+        step *= x->dim[a];
     for (int64_t row = 0; row < out->count; row++) {
-        const double *x = in->v + row / inner * size * inner + row % inner;
+        const double *v = in->v + row / step * step * columns + row % step;
         int64_t best = 0;
-        for (int64_t i = 1; i < size && !isnan(x[best * inner]); i++) {
-            if (isnan(x[i * inner]) || x[i * inner] > x[best * inner])
-                best = i;
+        for (int64_t k = 1; k < columns; k++) {
+            double now = v[k * step], most = v[best * step];
+            if (now > most || (isnan(now) && !isnan(most)))
+                best = k;
         }
         out->v[row] = (double)best;
     }
 }
 
-#define ARGMAX(name_, axis, keep, shape, ...)                                                      \
+#define CASE(name_, axis, keep, operand, ...)                                                      \
     {                                                                                              \
-        .name = name_, .in = {__VA_ARGS__}, .build = argmax, .define = define, .i = {axis, keep},  \
-        .out = shape                                                                               \
+        .name = name_, .in = {operand}, .build = build, .define = define, .i = {axis, keep},       \
+        .out = OP_SHAPE(__VA_ARGS__)                                                               \
     }
+
 static const struct op_case cases[] = {
-    ARGMAX("last axis", -1, 0, OP_SHAPE(7), OP_F32(OP_TIES, 7, 13)),
-    ARGMAX("first axis", 0, 0, OP_SHAPE(5), OP_F32(OP_TIES, 11, 5)),
-    ARGMAX("middle axis, kept", 1, 1, OP_SHAPE(2, 1, 3), OP_F32(OP_TIES, 2, 17, 3)),
-    ARGMAX("long rows", 1, 0, OP_SHAPE(5), OP_F32(OP_TIES, 5, 1031)),
-    ARGMAX("long columns", 0, 0, OP_SHAPE(3), OP_F32(OP_TIES, 517, 3)),
-    ARGMAX("any floats", 1, 0, OP_SHAPE(37), OP_F32(OP_SPECIAL, 37, 29)),
-    ARGMAX("any floats in long rows", 1, 0, OP_SHAPE(9), OP_F32(OP_SPECIAL, 9, 300)),
-    ARGMAX("one", 0, 0, {0}, OP_F32(OP_NORMAL, 1)),
+    CASE("last axis", -1, 0, OP_F32(OP_NORMAL, 13, 67), 13),
+    CASE("first axis", 0, 0, OP_F32(OP_NORMAL, 67, 131), 131),
+    CASE("classes of a map", 1, 1, OP_F32(OP_NORMAL, 2, 19, 5, 7), 2, 1, 5, 7),
+    CASE("ties", -1, 0, OP_F32(OP_TIES, 31, 11), 31),
+    CASE("ties, first axis", 0, 0, OP_F32(OP_TIES, 11, 31), 31),
+    CASE("special", -1, 0, OP_F32(OP_SPECIAL, 61, 9), 61),
+    CASE("special, first axis", 0, 0, OP_F32(OP_SPECIAL, 9, 61), 61),
+    CASE("-inf alone", -1, 0, OP_F32(OP_INFINITE, 127, 2), 127),
+    CASE("long rows", -1, 0, OP_F32(OP_NORMAL, 3, 10007), 3),
+    CASE("long columns", 0, 1, OP_F32(OP_TIES, 5003, 9), 1, 9),
+    CASE("size 1", 1, 0, OP_F32(OP_NORMAL, 5, 1), 5),
+    CASE("a vector", 0, 0, OP_F32(OP_NORMAL, 37)),
+    CASE("rank 8", 3, 0, OP_F32(OP_NORMAL, 2, 3, 2, 5, 2, 1, 3, 2), 2, 3, 2, 2, 1, 3, 2),
 };
 
-static void of_axis_2(vka_graph *g, const vka_tensor *in)
+static void axis_2(vka_graph *g, const vka_tensor *in)
 {
     vka_argmax(g, in[0], 2, false);
 }
 
 static const struct op_error errors[] = {
-    {"integers", {OP_I32(3, 4)}, of_axis_2, "I32, not F32"},
-    {"no such axis", {OP_F32(OP_NORMAL, 3, 4)}, of_axis_2, "axis 2"},
+    {"axis", {OP_F32(OP_NORMAL, 2, 3)}, axis_2, "argmax: axis 2 is out of range for rank 2"},
+    {"type", {OP_I32(2, 3)}, axis_2, "argmax: operand 0 is I32, not F32"},
 };
 
 int main(void)
