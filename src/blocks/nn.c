@@ -120,6 +120,51 @@ vka_tensor vka_pointwise(struct vka_scope *s, vka_tensor x, const char *name, in
     return vka_reshape(g, vka_matmul(g, w, flat, &m), shape);
 }
 
+struct vka_kernel vka_kernel_of(struct vka_scope *s, const char *name, int64_t out,
+                                int64_t channels, enum vka_bias bias)
+{
+    struct vka_kernel k = {.weight =
+                               vka_weight(s, part(s, name, "weight"), VKA_SHAPE(out, channels))};
+    k.bias = layer_bias(s, name, vka_dim(s->g, k.weight, 0), bias);
+    return k;
+}
+
+struct vka_kernel vka_kernel_times(vka_graph *g, struct vka_kernel k, vka_tensor factor)
+{
+    k.weight = vka_mul(g, k.weight, factor);
+    k.bias = k.bias ? vka_mul(g, k.bias, factor) : 0;
+    return k;
+}
+
+// The biases one after the other, zeros where there is none; 0 where none has one.
+static vka_tensor join_biases(vka_graph *g, int count, const struct vka_kernel *k)
+{
+    vka_tensor all[VKA_MAX_IN];
+    bool any = false;
+    for (int i = 0; i < count; i++)
+        any = any || k[i].bias;
+    for (int i = 0; i < count && any; i++)
+        all[i] = k[i].bias ? k[i].bias
+                           : vka_broadcast_to(g, vka_constant_scalar(g, 0),
+                                              VKA_SHAPE(vka_dim(g, k[i].weight, 0)));
+    return any ? vka_unsqueeze(g, vka_concat(g, 0, count, all), -1) : 0;
+}
+
+void vka_pointwise_all(vka_graph *g, vka_tensor x, int count, const struct vka_kernel *k,
+                       vka_tensor *y)
+{
+    vka_tensor weights[VKA_MAX_IN];
+    for (int i = 0; i < count; i++)
+        weights[i] = k[i].weight;
+    vka_shape shape = vka_shape_of(g, x);
+    struct vka_matmul m = {.bias = join_biases(g, count, k)};
+    vka_tensor all = vka_matmul(g, vka_concat(g, 0, count, weights), vka_flatten(g, x, 2, -1), &m);
+    shape.dim[1] = vka_dim(g, all, 1);
+    all = vka_reshape(g, all, shape);
+    for (int64_t i = 0, at = 0; i < count; at += vka_dim(g, weights[i++], 0))
+        y[i] = vka_slice(g, all, 1, at, vka_dim(g, weights[i], 0));
+}
+
 vka_tensor vka_conv_layer(struct vka_scope *s, vka_tensor x, const char *name, int64_t out,
                           const int64_t *kernel, enum vka_bias bias, const char *bn, double bn_eps,
                           const struct vka_conv *conv)

@@ -27,6 +27,18 @@ vka_tensor vka_linear(struct vka_scope *s, vka_tensor x, const char *name, int64
 vka_tensor vka_pointwise(struct vka_scope *s, vka_tensor x, const char *name, int64_t out,
                          const char *bn, double bn_eps, const struct vka_layer *p);
 
+// Several 1x1 convolutions of one x as one product, which reads x once.
+struct vka_kernel {
+    vka_tensor weight; // [out, C]
+    vka_tensor bias;   // [out], or 0
+};
+struct vka_kernel vka_kernel_of(struct vka_scope *s, const char *name, int64_t out,
+                                int64_t channels, enum vka_bias bias);
+struct vka_kernel vka_kernel_times(vka_graph *g, struct vka_kernel k, vka_tensor factor); // [1]
+// y[i] [N, out of k[i], ...]: views of the one product.
+void vka_pointwise_all(vka_graph *g, vka_tensor x, int count, const struct vka_kernel *k,
+                       vka_tensor *y);
+
 // A convolution with weights "<name>.weight" [out, C / groups, kernel...] and optional bias, then
 // batch norm `bn` folded into them. `conv` has stride, padding, dilation, groups, act, residual.
 // Kernel sizes and `out` come from the weight where they are 0.
@@ -40,6 +52,15 @@ void vka_batch_norm_affine(struct vka_scope *s, const char *name, int64_t channe
                            vka_tensor *scale, vka_tensor *shift);
 // x * scale + shift over axis 1, then act.
 vka_tensor vka_batch_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps, int act);
+
+// The four weights of a batch norm in a block's table.
+#define VKA_NORM_PORTS(name, shape, when, official)                                                \
+    {name ".weight", shape, "f32", when, official ".weight"},                                      \
+        {name ".bias", shape, "f32", when, official ".bias"},                                      \
+        {name ".running_mean", shape, "f32", when, official ".running_mean"},                      \
+    {                                                                                              \
+        name ".running_var", shape, "f32", when, official ".running_var"                           \
+    }
 
 // Layer norm over the last axis: "<name>.weight", "<name>.bias" (optional).
 vka_tensor vka_layer_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps);
