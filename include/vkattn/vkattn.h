@@ -443,7 +443,8 @@ VKA_API const char *vka_model_get_output(const vka_model *model, int index);
 // The pictures' normalisation, 3 floats each: (v - mean) / std; 0 and 1 where the model has none.
 VKA_API void vka_model_get_image(const vka_model *model, float mean[3], float std[3]);
 
-// The unparsed JSON text of another top-level key ("classes"), NULL where it is absent.
+// The JSON text of another top-level key ("classes", and those that begin with "x_"), NULL where it
+// is absent.
 VKA_API const char *vka_model_get_extra(const vka_model *model, const char *key);
 
 // Shape and presence of one input, for vka_model_build.

@@ -106,6 +106,8 @@ static void test_malformed(void **state)
                                         "\"\\ud800\\u0041\"",
                                         "\"\\ud800x\"",
                                         "\"\\udc00\\ud800\"",
+                                        "\"\\ud800\\ue000\"",
+                                        "\"\\ud800\\udbff\"",
                                         "\"\\u0000\"",
                                         "\"\n\"",
                                         "\"\t\"",

@@ -174,6 +174,25 @@ static void test_memory_is_less_than_the_file(void **state)
     free(header);
 }
 
+// The format's limit: a header of 100,000,000 bytes.
+static void test_the_longest_header(void **state)
+{
+    struct fixture *f = *state;
+    enum { MOST = 100000000 };
+    unsigned char *bytes = malloc(8 + MOST + 1);
+    assert_non_null(bytes);
+    memset(bytes, ' ', 8 + MOST + 1);
+    memcpy(bytes, (unsigned char[]){0x00, 0xe1, 0xf5, 0x05, 0, 0, 0, 0, '{', '}'}, 10);
+    struct vka_safetensors *file = parse(f, bytes, 8 + MOST);
+    assert_int_equal(vka_safetensors_count(file), 0);
+    vka_safetensors_close(file);
+    bytes[0]++;
+    assert_int_equal(vka_safetensors_parse(&f->context, "t", bytes, 8 + MOST + 1, &file),
+                     VKA_ERROR_FORMAT);
+    unit_assert_error_has("a header of 100000001 bytes");
+    free(bytes);
+}
+
 // Another process may write to the file after it was checked.
 static void test_a_shape_that_changes_later(void **state)
 {
@@ -386,6 +405,7 @@ int main(void)
                                        TEST(test_empty_and_rank_0),
                                        TEST(test_metadata_and_escapes),
                                        TEST(test_memory_is_less_than_the_file),
+                                       TEST(test_the_longest_header),
                                        TEST(test_a_shape_that_changes_later),
                                        TEST(test_every_failing_allocation),
                                        TEST(test_opening_files),

@@ -32,6 +32,7 @@ enum rule {
     HOLE,
     OVERLAP,
     TAIL,
+    PAST_END,
     CUT_OFF,
     RULES,
 };
@@ -56,7 +57,8 @@ static const char *const says[RULES] = {[SHORTER_THAN_8] = "at least 8 are neede
                                         [SIZE_FITS] = "data_offsets don't fit the shape",
                                         [HOLE] = "a hole before its data",
                                         [OVERLAP] = "its data overlaps another's",
-                                        [TAIL] = "follow the data of the last tensor"};
+                                        [TAIL] = "follow the data of the last tensor",
+                                        [PAST_END] = "its data lies past the end of the file"};
 
 static size_t made[RULES], total;
 
@@ -492,7 +494,7 @@ static void test_places_of_the_data(void **state)
     bad(TAIL, "{\"__metadata__\":{}}", 100);
     bad(TAIL, "{\"a\":" EMPTY "}", 4);
     for (size_t have = 0; have < 8; have++)
-        bad(CUT_OFF, "{\"a\":" AT(0, 4) ",\"b\":" AT(4, 8) "}", have);
+        bad(PAST_END, "{\"a\":" AT(0, 4) ",\"b\":" AT(4, 8) "}", have);
 }
 
 // A small file with all parts, cut off after every byte.
