@@ -2,6 +2,7 @@
 //
 // vkattn blocks: the table of blocks and operations, and all of one block.
 #include "cli/cli.h"
+#include "ops/op.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -108,14 +109,63 @@ static void json_all(void)
     printf("\n]\n");
 }
 
+// --- the README's tables ---
+
+static void markdown_names(const vka_port_info *port)
+{
+    for (const char *comma = ""; port->name; port++, comma = ", ")
+        printf("%s`%s`", comma, port->name);
+}
+
+static void markdown_blocks(void)
+{
+    printf("| block | what it computes | inputs | outputs | paper |\n|---|---|---|---|---|\n");
+    for (int i = 0; i < vka_block_count(); i++) {
+        const vka_block_info *info = vka_block_get(i);
+        if (!*info->paper)
+            continue;
+        printf("| `%s` | %s | ", info->id, info->summary);
+        markdown_names(info->inputs);
+        printf(" | ");
+        markdown_names(info->outputs);
+        printf(" | %s |\n", info->paper);
+    }
+    printf("\n| plain block | what it computes |\n|---|---|\n");
+    for (int i = 0; i < vka_block_count(); i++) {
+        const vka_block_info *info = vka_block_get(i);
+        if (!*info->paper)
+            printf("| `%s` | %s |\n", info->id, info->summary);
+    }
+}
+
+static void markdown_ops(void)
+{
+    const struct vka_op *op;
+    printf("\n| operation | what it does | CPU | GPU variants | definition in others |\n"
+           "|---|---|---|---|---|\n");
+    for (int i = 0; (op = vka_op_at(i)); i++) {
+        printf("| `%s` | %s | %s | ", op->name, op->summary, op->cpu ? "yes" : "");
+        for (const struct vka_variant *v = op->variants; v && v->name; v++)
+            printf("%s%s", v == op->variants ? "" : ", ", v->name);
+        printf(" | %s |\n", op->expand ? "yes" : "");
+    }
+}
+
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"markdown", no_argument, NULL, 'm'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     bool json = false;
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (c == 'h')
             return cli_help(&cli_blocks);
+        if (c == 'm') {
+            markdown_blocks();
+            markdown_ops();
+            return EXIT_DONE;
+        }
         if (c != 'j')
             return cli_usage_error(&cli_blocks, "the call is wrong");
         json = true;
@@ -143,4 +193,6 @@ static int run(int argc, char **argv)
 }
 
 const struct cli_command cli_blocks = {
-    "blocks", "[ID] [--json]", "lists the blocks and operations, or tells all of one block", run};
+    "blocks", "[ID] [--json] [--markdown]",
+    "lists the blocks and operations, or tells all of one block; --markdown: the README's tables",
+    run};
