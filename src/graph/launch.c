@@ -80,6 +80,20 @@ static void reach(const struct vka_array *a, int64_t *low, int64_t *high)
     ++*high;
 }
 
+// What an absent operand binds: a range that the dispatch uses anyway. The module never touches it,
+// but what it could write counts as written to those who look from outside.
+static struct vka_binding stand_in(const struct vka_dispatch *d, enum vka_access access)
+{
+    struct vka_binding b = d->bindings[0];
+    for (int i = 0; i < d->n_bindings - 1 && access != VKA_READ; i++) {
+        if (d->bindings[i].access != VKA_READ)
+            b = d->bindings[i];
+    }
+    if (access == VKA_READ)
+        b.access = VKA_READ;
+    return b;
+}
+
 uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka_array *a,
                   enum vka_access access)
 {
@@ -88,9 +102,8 @@ uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka
         return 0;
     }
     struct vka_binding *b = &d->bindings[d->n_bindings++];
-    if (!vka_present(a)) { // any valid range: the module never touches it
-        *b = d->bindings[0];
-        b->access = VKA_READ;
+    if (!vka_present(a)) {
+        *b = stand_in(d, access);
         return 0;
     }
     int64_t low, high;
