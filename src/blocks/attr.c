@@ -71,9 +71,8 @@ static bool number_in_range(const char *range, double v)
         return v >= strtod(range + 3, NULL);
     if (strncmp(range, "> ", 2) == 0)
         return v > strtod(range + 2, NULL);
-    char *end;
-    double low = strtod(range, &end);
-    return strncmp(end, "..", 2) != 0 || (v >= low && v <= strtod(end + 2, NULL));
+    const char *dots = strstr(range, ".."); // strtod takes the first for a decimal point
+    return !dots || (v >= strtod(range, NULL) && v <= strtod(dots + 2, NULL));
 }
 
 // ">= 0; same|valid": what a number must be, then what a string must be.

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+//
+// Attributes of a block against its table: types, ranges with both ends, unknown and doubled names.
+#include "vkattn/vkattn.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+static vka_context *context;
+
+static int open_context(void **state)
+{
+    (void)state;
+    return vka_context_create(&(vka_context_params){.no_vulkan = true}, &context) == VKA_OK ? 0
+                                                                                            : -1;
+}
+
+static int close_context(void **state)
+{
+    (void)state;
+    vka_context_destroy(context);
+    return 0;
+}
+
+// The error of block `id` with these attributes; without weights every build fails in the end, on
+// the first weight where the attributes are right.
+static const char *error_of(const char *id, const vka_attr *attrs)
+{
+    vka_graph *g = NULL;
+    assert_int_equal(vka_graph_create(context, NULL, &g), VKA_OK);
+    vka_shape shape = {4, {1, 64, 5, 5}};
+    vka_tensor x = vka_input(g, "x", VKA_F32, &shape);
+    vka_block(g, id, "b", attrs, VKA_INPUTS({"x", x}));
+    assert_int_equal(vka_graph_status(g), VKA_ERROR_INVALID);
+    vka_graph_destroy(g);
+    return vka_last_error();
+}
+
+static void says(const char *id, vka_attr attr, const char *text)
+{
+    const char *error = error_of(id, VKA_ATTRS(attr));
+    if (!strstr(error, text))
+        fail_msg("%s: got \"%s\", wanted \"%s\"", id, error, text);
+}
+
+static void ends_of_ranges(void **state)
+{
+    (void)state;
+    static const char missing[] = "weight 'b.channel.fc.0.weight'";
+    says("bam", vka_attr_int("num_dilated", 0), missing);
+    says("bam", vka_attr_int("num_dilated", 1000), missing);
+    says("bam", vka_attr_int("num_dilated", -1), "'num_dilated' is -1, but must be 0..1000");
+    says("bam", vka_attr_int("num_dilated", 1001), "'num_dilated' is 1001, but must be 0..1000");
+    says("bam", vka_attr_int("num_layers", 1), missing);
+    says("bam", vka_attr_int("num_layers", 0), "'num_layers' is 0, but must be 1..1000");
+    says("bam", vka_attr_int("reduction", 1), missing);
+    says("bam", vka_attr_int("reduction", 0), "'reduction' is 0, but must be >= 1");
+    says("bam", vka_attr_double("bn_eps", 1e-30), missing);
+    says("bam", vka_attr_int("bn_eps", 0), "'bn_eps' is 0, but must be > 0");
+    says("bam", vka_attr_double("bn_eps", (double)INFINITY), "'bn_eps' is inf, but must be > 0");
+}
+
+static void types_and_words(void **state)
+{
+    (void)state;
+    says("bam", vka_attr_string("combine", "add"), "weight 'b.channel.fc.0.weight'");
+    says("bam", vka_attr_string("combine", "ad"), "'combine' is \"ad\", but must be mul|add");
+    says("bam", vka_attr_double("reduction", 2.0), "'reduction' is 2, but must be int");
+    says("bam", vka_attr_bool("combine", true), "'combine' is true, but must be string");
+    says("bam", vka_attr_int("Reduction", 2), "there is no attribute 'Reduction'");
+    says("learn_to_pay_attention", vka_attr_string("compat", "dp"), "input 'x'");
+}
+
+static void lists(void **state)
+{
+    (void)state;
+    vka_attr three[] = {vka_attr_int(NULL, 3), vka_attr_int(NULL, 0)};
+    says("sk", vka_attr_list("kernels", three, 2),
+         "'kernels' is a list of 2 (3, ...), but must be "
+         "1..1000000000");
+    says("sk", vka_attr_list("kernels", three, 1), "'dilations' has 2 values, 'kernels' has 1");
+    says("sk", vka_attr_int("kernels", 3), "'kernels' is 3, but must be list of int");
+}
+
+static void given_twice(void **state)
+{
+    (void)state;
+    const char *error =
+        error_of("bam", VKA_ATTRS(vka_attr_int("reduction", 2), vka_attr_int("reduction", 4)));
+    assert_non_null(strstr(error, "attribute 'reduction' is given twice"));
+}
+
+static void missing(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(error_of("transformer_encoder_layer", NULL),
+                           "attribute 'num_heads' (int) is missing"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ends_of_ranges), cmocka_unit_test(types_and_words),
+        cmocka_unit_test(lists),          cmocka_unit_test(given_twice),
+        cmocka_unit_test(missing),
+    };
+    return cmocka_run_group_tests_name("attributes", tests, open_context, close_context);
+}
