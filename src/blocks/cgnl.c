@@ -12,7 +12,7 @@ struct maps { // theta, phi and g [N, G, P/G, H*W]
     vka_tensor theta, phi, g;
 };
 
-struct series { // sums of root[r] phi^r g, r = first .. last, times scale
+struct series { // means of root[r] phi^r g, r = first .. last, times scale
     int first, last;
     double root[MAX_ORDER + 1], scale;
 };
@@ -24,7 +24,7 @@ static void read_series(struct vka_scope *s, int64_t length, struct series *t)
     double twice = 2 * vka_get_double(s, "gamma"), alpha = exp(-twice);
     t->first = dot ? 1 : 0;
     t->last = dot ? 1 : (int)vka_get_int(s, "order");
-    t->scale = vka_get_bool(s, "use_scale") ? 1 / sqrt((double)length) : 1;
+    t->scale = vka_get_bool(s, "use_scale") ? sqrt((double)length) : (double)length;
     for (int r = 0; r <= t->last; r++) {
         t->root[r] = dot ? 1 : sqrt(alpha);
         alpha *= twice / (r + 1);
@@ -49,7 +49,7 @@ static struct maps project(struct vka_scope *s, vka_tensor x, int64_t groups)
     return (struct maps){all[0], all[1], all[2]};
 }
 
-// The sums [N, G, terms].
+// The sums [N, G, terms], as means first: high powers of a large map stay in the range of f16.
 static vka_tensor attend(vka_graph *g, const struct maps *m, const struct series *t)
 {
     vka_tensor power = m->g, all = 0;
@@ -58,7 +58,7 @@ static vka_tensor attend(vka_graph *g, const struct maps *m, const struct series
             power = vka_mul(g, power, m->phi);
         if (r < t->first)
             continue;
-        vka_tensor sum = vka_reduce(g, VKA_REDUCE_SUM, power, 1u << 2 | 1u << 3, false);
+        vka_tensor sum = vka_reduce(g, VKA_REDUCE_MEAN, power, 1u << 2 | 1u << 3, false);
         sum = vka_unsqueeze(g, vka_affine(g, sum, t->scale * t->root[r], 0), -1);
         all = all ? VKA_CONCAT(g, 2, all, sum) : sum;
     }
