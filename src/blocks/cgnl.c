@@ -6,29 +6,36 @@
 
 #include <math.h>
 
-enum { MAX_ORDER = 1000 };
-
 struct maps { // theta, phi and g [N, G, P/G, H*W]
     vka_tensor theta, phi, g;
 };
 
-struct series { // means of root[r] phi^r g, r = first .. last, times scale
+// dot: phi g alone. rbf: the Taylor terms (2 gamma)^r / r! exp(-2 gamma), r = first .. last, their
+// root on either side. A power takes a step of its root each time, which keeps it in range.
+struct series {
     int first, last;
-    double root[MAX_ORDER + 1], scale;
+    double gamma; // 0: dot
+    double root;  // of term 0
+    double scale; // of the sums
 };
 
-// dot: phi g alone. rbf: the Taylor terms (2 gamma)^r / r! exp(-2 gamma), a root for each side.
 static void read_series(struct vka_scope *s, int64_t length, struct series *t)
 {
     bool dot = vka_is(s, "kernel", "dot");
-    double twice = 2 * vka_get_double(s, "gamma"), alpha = exp(-twice);
     t->first = dot ? 1 : 0;
     t->last = dot ? 1 : (int)vka_get_int(s, "order");
-    t->scale = vka_get_bool(s, "use_scale") ? sqrt((double)length) : (double)length;
-    for (int r = 0; r <= t->last; r++) {
-        t->root[r] = dot ? 1 : sqrt(alpha);
-        alpha *= twice / (r + 1);
-    }
+    t->gamma = dot ? 0 : vka_get_double(s, "gamma");
+    t->root = exp(-t->gamma);
+    t->scale = vka_get_bool(s, "use_scale") ? 1 / sqrt((double)length) : 1;
+}
+
+// a b, times what root r has over root r - 1.
+static vka_tensor step(vka_graph *g, const struct series *t, int r, vka_tensor a, vka_tensor b)
+{
+    if (t->gamma == 0)
+        return vka_mul(g, a, b);
+    struct vka_activation times = {VKA_ACT_AFFINE, (float)sqrt(2 * t->gamma / r), 0};
+    return vka_binary_act(g, VKA_MUL, a, b, times);
 }
 
 static struct maps project(struct vka_scope *s, vka_tensor x, int64_t groups)
@@ -49,30 +56,30 @@ static struct maps project(struct vka_scope *s, vka_tensor x, int64_t groups)
     return (struct maps){all[0], all[1], all[2]};
 }
 
-// The sums [N, G, terms], as means first: high powers of a large map stay in the range of f16.
+// The sums of g phi^r over a group, each times its root: [N, G, terms].
 static vka_tensor attend(vka_graph *g, const struct maps *m, const struct series *t)
 {
     vka_tensor power = m->g, all = 0;
     for (int r = 0; r <= t->last; r++) {
         if (r > 0)
-            power = vka_mul(g, power, m->phi);
+            power = step(g, t, r, power, m->phi);
         if (r < t->first)
             continue;
-        vka_tensor sum = vka_reduce(g, VKA_REDUCE_MEAN, power, 1u << 2 | 1u << 3, false);
-        sum = vka_unsqueeze(g, vka_affine(g, sum, t->scale * t->root[r], 0), -1);
+        vka_tensor sum = vka_reduce(g, VKA_REDUCE_SUM, power, 1u << 2 | 1u << 3, false);
+        sum = vka_unsqueeze(g, sum, -1);
         all = all ? VKA_CONCAT(g, 2, all, sum) : sum;
     }
-    return all;
+    double factor = t->scale * t->root;
+    return factor == 1 ? all : vka_affine(g, all, factor, 0);
 }
 
-// The polynomial of theta with the sums as coefficients: [N, G, P/G, H*W].
+// The polynomial of theta with the sums as coefficients, each times its root: [N, G, P/G, H*W].
 static vka_tensor spread(vka_graph *g, vka_tensor theta, vka_tensor att, const struct series *t)
 {
-    vka_tensor u = 0;
+    vka_tensor u = 0, all = vka_unsqueeze(g, vka_affine(g, att, t->root, 0), -1);
     for (int r = t->last; r >= 0; r--) {
-        vka_tensor c = vka_affine(g, vka_slice(g, att, 2, r, 1), t->root[r], 0);
-        c = vka_unsqueeze(g, c, -1);
-        u = u ? vka_add(g, vka_mul(g, u, theta), c)
+        vka_tensor c = vka_slice(g, all, 2, r, 1);
+        u = u ? vka_add(g, step(g, t, r + 1, u, theta), c)
               : vka_broadcast_to(g, c, vka_shape_of(g, theta));
     }
     return u;
