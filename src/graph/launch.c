@@ -193,7 +193,8 @@ vka_result vka_launch_all(struct vka_program *p)
         vka_program_args(p, node, &args);
         node->variant->launch(&l, &args);
         if (l.why[0])
-            return vka_error(p->context, l.result, "%s: %s", node->path, l.why);
+            return vka_error(p->context, l.result, "%s%s%s", node->path, *node->path ? ": " : "",
+                             l.why);
     }
     return VKA_OK;
 }

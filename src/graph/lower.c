@@ -208,19 +208,29 @@ static void write_expansion(struct lowering *l, void *arg)
     const struct vka_op_node *node = e->node;
     vka_graph *g = l->g;
     node->op->expand(g, node, e->out);
-    for (size_t i = 0; i < g->node_count; i++)
-        g->nodes[i].path = node->path;
     for (int i = 0; i < node->n_out && !vka_failed(g); i++) {
         bool takes_over = e->out[i] && covers_base(g, e->out[i]) &&
                           g->values[g->values[e->out[i]].base].store == VKA_STORE_TEMP;
         if (node->out[i] && !takes_over)
             e->out[i] = vka_copy(g, e->out[i]);
     }
+    for (size_t i = 0; i < g->node_count; i++)
+        g->nodes[i].path = node->path;
 }
 
+static bool refuse(struct lowering *l, const struct vka_op_node *node, const char *why)
+{
+    vka_fail_as(l->g, VKA_ERROR_UNSUPPORTED, "%s%sthe operation %s %s", node->path,
+                *node->path ? ": " : "", node->op->name, why);
+    return false;
+}
+
+// For the CPU and for what is known; a device has its own reason to expand.
 static bool expand_node(struct lowering *l, const struct vka_op_node *node)
 {
     struct expansion e = {.node = node};
+    if (!node->op->expand)
+        return refuse(l, node, "has no CPU kernel and no definition in other operations");
     if (!lower_written(l, write_expansion, &e))
         return false;
     for (int i = 0; i < node->n_out; i++) {
@@ -247,21 +257,20 @@ static bool lower_known(struct lowering *l, const struct vka_op_node *node)
 
 static bool lower_for_device(struct lowering *l, const struct vka_op_node *node)
 {
-    char why[512] = "it has no GPU variant";
+    char why[512] = "it has no GPU variant", text[600];
     struct vka_args args;
     vka_program_args(l->p, node, &args);
     bool expand = l->expand && (node->op->flags & VKA_OP_FUSED);
     for (const struct vka_variant *v = node->op->variants; v && v->name && !expand; v++) {
         if (v->fits && !v->fits(&l->p->limits, &args))
-            continue;
-        if (vka_launch_fits(l->p, v, &args, why, sizeof why))
+            snprintf(why, sizeof why, "its variant '%s' wants more than that offers", v->name);
+        else if (vka_launch_fits(l->p, v, &args, why, sizeof why))
             return keep(l, node, v);
     }
     if (node->op->expand)
         return expand_node(l, node);
-    vka_fail_as(l->g, VKA_ERROR_UNSUPPORTED, "%s: the operation %s doesn't fit the device: %s",
-                node->path, node->op->name, why);
-    return false;
+    snprintf(text, sizeof text, "doesn't fit the device: %s", why);
+    return refuse(l, node, text);
 }
 
 static bool lower_node(struct lowering *l, const struct vka_op_node *node)
@@ -274,10 +283,17 @@ static bool lower_node(struct lowering *l, const struct vka_op_node *node)
 
 // --- outputs ---
 
+struct copying {
+    vka_tensor t;
+    const char *name; // of the output
+};
+
 static void write_copy(struct lowering *l, void *arg)
 {
-    vka_tensor *t = arg;
-    *t = vka_copy(l->g, *t);
+    struct copying *c = arg;
+    c->t = vka_copy(l->g, c->t);
+    for (size_t i = 0; i < l->g->node_count; i++)
+        l->g->nodes[i].path = c->name;
 }
 
 // An output is a base of its own in the output buffer: the one that its node makes where possible,
@@ -285,18 +301,18 @@ static void write_copy(struct lowering *l, void *arg)
 static bool place_output(struct lowering *l, size_t i)
 {
     vka_graph *g = l->g;
-    vka_tensor t = g->outputs[i].tensor;
-    struct vka_value *v = &g->values[t];
+    struct copying c = {g->outputs[i].tensor, g->outputs[i].name};
+    struct vka_value *v = &g->values[c.t];
     while (g->values[v->base].renamed)
         v->base = g->values[v->base].renamed;
-    if (g->values[v->base].store != VKA_STORE_TEMP || !covers_base(g, t)) {
+    if (g->values[v->base].store != VKA_STORE_TEMP || !covers_base(g, c.t)) {
         l->run_known = true;
-        bool ok = lower_written(l, write_copy, &t);
+        bool ok = lower_written(l, write_copy, &c);
         l->run_known = false;
         if (!ok)
             return false;
     }
-    vka_tensor base = g->values[t].base;
+    vka_tensor base = g->values[c.t].base;
     while (g->values[base].renamed)
         base = g->values[base].renamed;
     g->values[base].store = VKA_STORE_OUTPUT;
