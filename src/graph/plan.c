@@ -55,6 +55,9 @@ vka_result vka_plan_create(vka_device *device, vka_graph *graph, const vka_plan_
     vka_result result = vka_graph_status(graph);
     if (result != VKA_OK)
         return result;
+    if (graph->context != device->context)
+        return vka_error(device->context, VKA_ERROR_INVALID,
+                         "the graph and the device are of different contexts");
     if (graph->output_count == 0)
         return vka_error(graph->context, VKA_ERROR_INVALID, "the graph has no output");
     vka_plan *p = vka_calloc(device->context, 1, sizeof *p);
@@ -108,15 +111,19 @@ static vka_result check_io(const vka_plan *plan, const vka_io *io, vka_tensor t,
         return vka_error(plan->context, VKA_ERROR_INVALID, "%s '%s' is %s, but %s was given", kind,
                          io->name, vka_dtype_name(dtype), vka_dtype_name(io->dtype));
     uint64_t bytes = (uint64_t)vka_elements(g, t) * vka_dtype_size(io->dtype);
-    if (!io->data || io->bytes != bytes)
+    if (!io->data)
+        return vka_error(plan->context, VKA_ERROR_INVALID, "%s '%s' was given no data", kind,
+                         io->name);
+    if (io->bytes != bytes)
         return vka_error(plan->context, VKA_ERROR_INVALID,
                          "%s '%s' of shape %s takes %llu bytes as %s, but %llu were given", kind,
                          io->name, vka_shape_text(&shape, text), (unsigned long long)bytes,
-                         vka_dtype_name(io->dtype), (unsigned long long)(io->data ? io->bytes : 0));
+                         vka_dtype_name(io->dtype), (unsigned long long)io->bytes);
     return VKA_OK;
 }
 
-static vka_result check_values(const vka_plan *plan, vka_tensor base, const int32_t *values)
+static vka_result check_values(const vka_plan *plan, const vka_io *io, vka_tensor base,
+                               const int32_t *values)
 {
     const vka_graph *g = plan->program->g;
     for (size_t c = 0; c < g->check_count; c++) {
@@ -126,9 +133,9 @@ static vka_result check_values(const vka_plan *plan, vka_tensor base, const int3
         for (int64_t i = 0; i < vka_elements(g, base); i++) {
             if (values[i] < check->lo || values[i] > check->hi)
                 return vka_error(plan->context, VKA_ERROR_DATA,
-                                 "%s: element %lld is %d; it must lie in %lld..%lld", check->what,
-                                 (long long)i, values[i], (long long)check->lo,
-                                 (long long)check->hi);
+                                 "%s: input '%s': element %lld is %d; it must lie in %lld..%lld",
+                                 check->what, io->name, (long long)i, values[i],
+                                 (long long)check->lo, (long long)check->hi);
         }
     }
     return VKA_OK;
@@ -164,7 +171,7 @@ static vka_result take_input(vka_plan *plan, const vka_io *io, size_t i)
                              (unsigned long long)bad);
         data = into;
     }
-    return dtype == VKA_I32 ? check_values(plan, t, data) : VKA_OK;
+    return dtype == VKA_I32 ? check_values(plan, io, t, data) : VKA_OK;
 }
 
 static vka_result take_inputs(vka_plan *plan, const vka_io *inputs)
@@ -175,6 +182,9 @@ static vka_result take_inputs(vka_plan *plan, const vka_io *inputs)
         int i = find_end(g->inputs, g->input_count, io->name);
         if (i < 0)
             return vka_error(plan->context, VKA_ERROR_INVALID, "the graph has no input '%s'",
+                             io->name);
+        if (plan->given[i])
+            return vka_error(plan->context, VKA_ERROR_INVALID, "input '%s' is given twice",
                              io->name);
         vka_result result = take_input(plan, io, (size_t)i);
         if (result != VKA_OK)
@@ -206,7 +216,20 @@ static vka_result check_outputs(const vka_plan *plan, const vka_io *outputs)
     return VKA_OK;
 }
 
-static void bind_outputs(vka_plan *plan, const vka_io *outputs)
+static bool overlaps(const vka_io *io, const vka_io *list)
+{
+    uintptr_t begin = (uintptr_t)io->data, end = begin + (uintptr_t)io->bytes;
+    for (; list && list->name; list++) {
+        uintptr_t other = (uintptr_t)list->data;
+        if (list != io && begin < other + (uintptr_t)list->bytes && other < end)
+            return true;
+    }
+    return false;
+}
+
+// Where the caller's memory serves twice, an output written too soon would be read again: such
+// outputs are copied out at the end.
+static void bind_outputs(vka_plan *plan, const vka_io *inputs, const vka_io *outputs)
 {
     const vka_graph *g = plan->program->g;
     const struct vka_executor *ex = plan->device->executor;
@@ -219,7 +242,8 @@ static void bind_outputs(vka_plan *plan, const vka_io *outputs)
     }
     for (const vka_io *io = outputs; io && io->name; io++) {
         int i = find_end(g->outputs, plan->program->public_outputs, io->name);
-        if (!usable_in_place(plan, io, vka_type(g, g->outputs[i].tensor)))
+        if (!usable_in_place(plan, io, vka_type(g, g->outputs[i].tensor)) || overlaps(io, inputs) ||
+            overlaps(io, outputs))
             continue;
         ex->bind_output(plan->impl, (size_t)i, io->data);
         plan->bound_out[i] = true;
@@ -266,7 +290,7 @@ static vka_result submit(vka_plan *plan, const vka_io *inputs, const vka_io *bin
     vka_result result = take_inputs(plan, inputs);
     if (result != VKA_OK)
         return result;
-    bind_outputs(plan, bind);
+    bind_outputs(plan, inputs, bind);
     result = plan->device->executor->submit(plan->impl);
     plan->in_flight = result == VKA_OK;
     return result;

@@ -5,15 +5,22 @@
 
 #include <string.h>
 
-void rig_start(struct rig *rig)
+void rig_start_on(struct rig *rig, const char *select)
 {
     memset(rig, 0, sizeof *rig);
-    vka_context_params params = {
-        .allocator = unit_allocator(&rig->memory), .threads = 1, .no_vulkan = true};
+    vka_context_params params = {.allocator = unit_allocator(&rig->memory),
+                                 .threads = 1,
+                                 .no_vulkan = strcmp(select, "cpu") == 0,
+                                 .validation = true};
     rig_assert_ok(vka_context_create(&params, &rig->context));
-    rig_assert_ok(vka_device_open(rig->context, "cpu", &rig->device));
+    rig_assert_ok(vka_device_open(rig->context, select, &rig->device));
     rig_assert_ok(vka_weights_create(rig->context, &rig->weights));
     rig_new_graph(rig);
+}
+
+void rig_start(struct rig *rig)
+{
+    rig_start_on(rig, "cpu");
 }
 
 void rig_end(struct rig *rig)
@@ -21,6 +28,7 @@ void rig_end(struct rig *rig)
     vka_graph_destroy(rig->graph);
     vka_weights_destroy(rig->weights);
     vka_device_close(rig->device);
+    assert_true(vka_context_validation_count(rig->context) <= 0);
     vka_context_destroy(rig->context);
     assert_int_equal(rig->memory.blocks, 0);
 }

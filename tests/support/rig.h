@@ -20,6 +20,8 @@ struct rig {
 
 // One thread and the CPU path alone; asserts that it works.
 void rig_start(struct rig *rig);
+// On a device of any kind, with validation.
+void rig_start_on(struct rig *rig, const char *select);
 // Takes what there is, and asserts that no memory was lost.
 void rig_end(struct rig *rig);
 // A new graph in place of the old one, over the same weights.
