@@ -23,7 +23,7 @@ function(vka_compile name source env)
     set(spv ${vka_spirv_out}/${name}.spv)
     add_custom_command(
       OUTPUT ${spv}
-      COMMAND ${GLSLANG} --quiet -V --target-env ${env} -DVKA_GLSL=1 ${ARGN}
+      COMMAND ${GLSLANG} --quiet -g0 -V --target-env ${env} -DVKA_GLSL=1 ${ARGN}
               -I${vka_shader_dir}/common -I${vka_shader_dir}/push --depfile ${spv}.d -o ${spv}
               ${vka_shader_dir}/ops/${source}
       COMMAND ${SPIRV_VAL} --target-env ${env} ${spv}
