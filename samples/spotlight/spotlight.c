@@ -197,8 +197,9 @@ static int show(struct spotlight *s, const char *path, const char *overlay, bool
     if (code == 0)
         print_finding(s, path, &found, json);
     if (code == 0 && overlay) {
-        image_overlay(&image, s->map, s->map_width, s->map_height);
-        if (!image_save(overlay, &image, error)) {
+        snprintf(error, sizeof error, "out of memory");
+        if (!image_overlay(&image, s->map, s->map_width, s->map_height) ||
+            !image_save(overlay, &image, error)) {
             fprintf(stderr, "spotlight: %s\n", error);
             code = 1;
         }

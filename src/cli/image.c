@@ -312,29 +312,52 @@ static void heat(float t, float rgb[3])
     }
 }
 
-void image_overlay(struct image *image, const float *map, int map_width, int map_height)
+// The mean of the map over 3 x 3 places, cut off at the edges, scaled to 0..1 by its ends.
+static float *smooth(const float *map, int width, int height)
 {
+    size_t places = (size_t)width * (size_t)height;
+    float *out = malloc(places * sizeof *out);
     float low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < (size_t)map_width * (size_t)map_height; i++) {
-        low = fminf(low, map[i]); // fminf passes over NaN
-        high = fmaxf(high, map[i]);
+    for (size_t i = 0; out && i < places; i++) {
+        float sum = 0, count = 0;
+        for (int k = 0; k < 9; k++) {
+            int y = (int)(i / (size_t)width) + k / 3 - 1, x = (int)(i % (size_t)width) + k % 3 - 1;
+            if (y < 0 || x < 0 || y >= height || x >= width)
+                continue;
+            float weight = (float)((2 - abs(k / 3 - 1)) * (2 - abs(k % 3 - 1)));
+            sum += weight * map[(size_t)y * (size_t)width + (size_t)x];
+            count += weight;
+        }
+        out[i] = sum / count;
+        low = fminf(low, out[i]); // fminf passes over NaN
+        high = fmaxf(high, out[i]);
     }
     float range = high > low && isfinite(high - low) ? high - low : 1;
+    for (size_t i = 0; out && i < places; i++)
+        out[i] = (out[i] - low) / range;
+    return out;
+}
+
+bool image_overlay(struct image *image, const float *map, int map_width, int map_height)
+{
+    float *plane = smooth(map, map_width, map_height);
+    if (!plane)
+        return false;
     size_t pixels = (size_t)image->width * (size_t)image->height;
-    for (int y = 0; y < image->height; y++) {
-        for (int x = 0; x < image->width; x++) {
-            float v = sample(map, map_width, map_height, y, x, image->width, image->height);
-            float t = (v - low) / range, colour[3];
-            t = t > 0 ? t < 1 ? t : 1 : 0;
-            heat(t, colour);
-            float opacity = 0.15f + 0.5f * sqrtf(t);
-            size_t at = (size_t)y * (size_t)image->width + (size_t)x;
-            for (size_t c = 0; c < 3; c++) {
-                float *p = &image->rgb[c * pixels + at];
-                *p += (colour[c] - *p) * opacity;
-            }
+    for (size_t at = 0; at < pixels; at++) {
+        int y = (int)(at / (size_t)image->width), x = (int)(at % (size_t)image->width);
+        float t = sample(plane, map_width, map_height, y, x, image->width, image->height),
+              colour[3];
+        t = sqrtf(t > 0 ? t < 1 ? t : 1 : 0); // maps that sum to 1 are mostly near their least
+        heat(t, colour);
+        for (size_t c = 0; c < 3; c++) {
+            float *p = &image->rgb[c * pixels + at];
+            *p *= 0.5f + 0.5f * t;
+            *p += (colour[c] - *p) * 0.45f * t;
         }
     }
+    free(plane);
+    return true;
 }
 
 void image_peak(const float *map, int map_width, int map_height, int width, int height, int *y,

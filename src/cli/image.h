@@ -27,9 +27,10 @@ bool image_save(const char *path, const struct image *image, char error[IMAGE_ER
 // Bilinear, centres aligned; false: out of memory.
 bool image_resize(const struct image *from, int width, int height, struct image *to);
 
-// Lays a map [height, width] of any size over the picture: scaled from its least to its largest
-// value, from blue over yellow to red, the more opaque the larger.
-void image_overlay(struct image *image, const float *map, int map_width, int map_height);
+// Lays a map [height, width] of any size over the picture: smoothed a little, scaled from its least
+// to its largest value. Where it is small the picture is dimmed; where it is large it glows, from
+// blue over yellow to red. False: out of memory.
+bool image_overlay(struct image *image, const float *map, int map_width, int map_height);
 
 // The place of the map's largest value, in pixels of a picture of this size.
 void image_peak(const float *map, int map_width, int map_height, int width, int height, int *y,

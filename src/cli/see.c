@@ -108,10 +108,11 @@ static bool save(struct session *s, const struct call *call, const struct cli_te
     char *dot = strrchr(raw, '.');
     snprintf(dot, 8, ".npy");
     vka_shape shape = {2, {plane->height, plane->width}};
-    image_overlay(image, plane->data, plane->width, plane->height);
     s->code = EXIT_WRONG;
-    bool ok = image_save(call->out, image, error);
+    bool ok = image_overlay(image, plane->data, plane->width, plane->height);
     if (!ok)
+        fprintf(stderr, "vkattn see: out of memory\n");
+    else if (!(ok = image_save(call->out, image, error)))
         fprintf(stderr, "vkattn see: %s\n", error);
     else if (vka_npy_write(s->context, raw, VKA_F32, &shape, plane->data) != VKA_OK)
         ok = (cli_failed(VKA_ERROR_IO), false);
