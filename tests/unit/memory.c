@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+//
+// Memory runs out: a context whose n-th allocation fails (that one, or all from there on), for
+// every n until there are no more. Each time it is a clean error, nothing is lost, and what was
+// there before still works.
+#include "unit.h"
+
+#include "blocks/block.h"
+#include "io/case.h"
+#include "io/weights.h"
+#include "rig.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_IO = 32 };
+
+struct result {
+    vka_io io[MAX_IO + 1]; // memory that isn't the context's
+};
+
+static void free_result(struct result *r)
+{
+    for (int i = 0; i < MAX_IO; i++)
+        free(r->io[i].data);
+    memset(r, 0, sizeof *r);
+}
+
+static void make_outputs(const struct vka_case *c, struct result *r)
+{
+    memset(r, 0, sizeof *r);
+    assert_true(c->out_count <= MAX_IO);
+    for (size_t i = 0; i < c->out_count; i++) {
+        vka_dtype dtype = vka_case_dtype((vka_dtype)c->out[i].dtype);
+        uint64_t count = 1;
+        vka_shape_count(&c->out[i].shape, &count);
+        size_t bytes = (size_t)count * vka_dtype_size(dtype);
+        r->io[i] = (vka_io){strdup(c->out[i].name), dtype, calloc(1, bytes), bytes};
+    }
+}
+
+static void free_names(struct result *r)
+{
+    for (int i = 0; i < MAX_IO; i++)
+        free((void *)(uintptr_t)r->io[i].name);
+    free_result(r);
+}
+
+static vka_result run_plan(vka_device *device, const struct vka_case *c, vka_graph *graph,
+                           const vka_plan_params *params, struct result *r)
+{
+    vka_plan *plan;
+    vka_io in[MAX_IO + 1] = {0};
+    assert_true(c->in_count <= MAX_IO);
+    vka_case_inputs(c, in);
+    vka_result result = vka_plan_create(device, graph, params, &plan);
+    if (result == VKA_OK)
+        result = vka_plan_run(plan, in, r->io);
+    vka_plan_destroy(plan);
+    return result;
+}
+
+// --- everything, from the context on ---
+
+static vka_result run_case(vka_context *context, const char *path, struct result *r)
+{
+    struct vka_case *c = NULL;
+    vka_graph *graph = NULL;
+    vka_device *device = NULL;
+    vka_result result = vka_device_open(context, "cpu", &device);
+    if (result == VKA_OK)
+        result = vka_case_open(context, path, &c);
+    if (result == VKA_OK) {
+        make_outputs(c, r);
+        result = vka_case_build(c, &graph);
+    }
+    if (result == VKA_OK)
+        result = run_plan(device, c, graph, NULL, r);
+    vka_graph_destroy(graph);
+    vka_case_close(c);
+    vka_device_close(device);
+    return result;
+}
+
+static vka_result run_all(struct unit_memory *memory, size_t fail_at, bool on, const char *path,
+                          struct result *r)
+{
+    vka_context *context = NULL;
+    vka_context_params params = {
+        .allocator = unit_allocator(memory), .threads = 2, .no_vulkan = true};
+    memory->fail_at = fail_at;
+    memory->fail_on = on;
+    memset(r, 0, sizeof *r);
+    vka_result result = vka_context_create(&params, &context);
+    if (result == VKA_OK)
+        result = run_case(context, path, r);
+    vka_context_destroy(context);
+    return result;
+}
+
+static void check_failure(const char *path, size_t n, vka_result result,
+                          const struct unit_memory *memory)
+{
+    if (result != VKA_ERROR_OUT_OF_MEMORY || memory->blocks != 0)
+        fail_msg("%s: allocation %zu gave '%s' (%s), %zu blocks left", path, n,
+                 vka_result_string(result), vka_last_error(), memory->blocks);
+    unit_assert_error_has("out of host memory");
+}
+
+// Returns the number of allocations.
+static size_t sweep(const char *path, bool on)
+{
+    struct unit_memory memory;
+    struct result r;
+    for (size_t n = 1;; n++) {
+        vka_result result = run_all(&memory, n, on, path, &r);
+        free_names(&r);
+        if (memory.asked < n) {
+            rig_assert_ok(result);
+            assert_int_equal(memory.blocks, 0);
+            return memory.asked;
+        }
+        check_failure(path, n, result, &memory);
+    }
+}
+
+// The smallest case of a block; false where there is none.
+static bool smallest_case(const char *id, char *path, size_t size)
+{
+    char folder[512];
+    uint64_t least = UINT64_MAX;
+    snprintf(folder, sizeof folder, VKA_CASES "/%s", id);
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        char name[1024];
+        size_t bytes;
+        if (!strstr(entry->d_name, ".safetensors"))
+            continue;
+        snprintf(name, sizeof name, "%s/%s", folder, entry->d_name);
+        free(unit_read_file(name, &bytes));
+        if (bytes >= least)
+            continue;
+        least = bytes;
+        snprintf(path, size, "%s", name);
+    }
+    if (dir)
+        closedir(dir);
+    return least != UINT64_MAX;
+}
+
+static void test_blocks(void **state)
+{
+    (void)state;
+    size_t swept = 0, failures = 0;
+    for (int i = 0; i < vka_block_count(); i++) {
+        char path[1024];
+        if (!smallest_case(vka_block_get(i)->id, path, sizeof path))
+            continue;
+        failures += sweep(path, false) + sweep(path, true);
+        swept++;
+    }
+    print_message("(%zu of %d blocks, %zu failures)\n", swept, vka_block_count(), failures);
+    assert_true(swept > 10);
+}
+
+// --- what was there before still works ---
+
+static void test_plans(void **state)
+{
+    (void)state;
+    static const vka_plan_params params[] = {{.profile = true}, {.expand = true}};
+    struct rig rig;
+    struct vka_case *c;
+    vka_graph *graph;
+    struct result r;
+    rig_start(&rig);
+    rig_assert_ok(vka_case_open(rig.context, VKA_CASES "/mha/f16_bf16.safetensors", &c));
+    rig_assert_ok(vka_case_build(c, &graph));
+    make_outputs(c, &r);
+    for (size_t n = 1, p = 0; p < VKA_COUNT(params); n++) {
+        size_t before = rig.memory.blocks;
+        rig.memory.asked = 0;
+        rig.memory.fail_at = n;
+        vka_result result = run_plan(rig.device, c, graph, &params[p], &r);
+        rig.memory.fail_at = 0;
+        if (rig.memory.asked < n) {
+            rig_assert_ok(result);
+            n = 0;
+            p++;
+            continue;
+        }
+        assert_int_equal(result, VKA_ERROR_OUT_OF_MEMORY);
+        // A converted weight may stay: it belongs to the set, for the next plan.
+        assert_true(rig.memory.blocks - before <= c->weights->count);
+        rig_assert_ok(run_plan(rig.device, c, graph, &params[p], &r));
+        for (size_t i = 0; i < c->out_count; i++)
+            assert_true(vka_case_compare(&c->out[i], r.io[i].data, 1e-5).same);
+    }
+    free_names(&r);
+    vka_graph_destroy(graph);
+    vka_case_close(c);
+    rig_end(&rig);
+}
+
+// A run that fails for want of memory leaves the plan as it was.
+static void test_runs(void **state)
+{
+    (void)state;
+    struct rig rig;
+    uint16_t x[8] = {0x3c00}, y[8];
+    vka_io in[] = {{"x", VKA_F16, x, sizeof x}, {0}}, out[] = {{"y", VKA_F16, y, sizeof y}, {0}};
+    rig_start(&rig);
+    vka_output(rig.graph, "y",
+               vka_affine(rig.graph, rig_input(&rig, "x", VKA_F32, VKA_SHAPE(8)), 2, 0));
+    vka_plan *plan = rig_plan(&rig, NULL);
+    for (size_t n = 1; n <= 2; n++) {
+        rig.memory.asked = 0;
+        rig.memory.fail_at = 1;
+        assert_int_equal(vka_plan_run(plan, in, out), VKA_ERROR_OUT_OF_MEMORY);
+        unit_assert_error_has("out of host memory");
+        assert_int_equal(vka_plan_wait(plan, out), VKA_ERROR_BUSY);
+    }
+    rig.memory.fail_at = 0;
+    rig_assert_ok(vka_plan_run(plan, in, out));
+    assert_int_equal(y[0], 0x4000);
+    vka_plan_destroy(plan);
+    rig_end(&rig);
+}
+
+// --- the graph's own arrays ---
+
+static vka_result build_long(struct rig *rig)
+{
+    vka_result result = vka_graph_create(rig->context, rig->weights, &rig->graph);
+    if (result != VKA_OK)
+        return result;
+    vka_graph *g = rig->graph;
+    vka_tensor x = vka_input(g, "x", VKA_F32, &(vka_shape){2, {4, 4}});
+    vka_tensor k = vka_input(g, "k", VKA_I32, &(vka_shape){1, {4}}), parts[30];
+    for (int i = 0; i < 30; i++) {
+        char name[16];
+        parts[i] = vka_affine(g, vka_transpose(g, x, 0, 1), i, 1);
+        vka_gather(g, parts[i], k);
+        snprintf(name, sizeof name, "y%d", i);
+        vka_output(g, name, parts[i]);
+    }
+    vka_output(g, "all", vka_concat(g, 0, 30, parts));
+    vka_constant_scalar(g, 1);
+    vka_reshape(g, vka_transpose(g, x, 0, 1), VKA_SHAPE(16));
+    return vka_graph_status(g);
+}
+
+static void test_graphs(void **state)
+{
+    (void)state;
+    for (int on = 0; on < 2; on++) {
+        struct rig rig;
+        rig_start(&rig);
+        for (size_t n = 1;; n++) {
+            vka_graph_destroy(rig.graph);
+            rig.graph = NULL;
+            size_t before = rig.memory.blocks;
+            rig.memory.asked = 0;
+            rig.memory.fail_at = n;
+            rig.memory.fail_on = on;
+            vka_result result = build_long(&rig);
+            bool reached = rig.memory.asked >= n;
+            rig.memory.fail_at = 0;
+            assert_int_equal(result, reached ? VKA_ERROR_OUT_OF_MEMORY : VKA_OK);
+            if (!reached)
+                break;
+            vka_graph_destroy(rig.graph);
+            rig.graph = NULL;
+            assert_int_equal(rig.memory.blocks, before);
+        }
+        rig_end(&rig);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_plans),
+        cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_graphs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
