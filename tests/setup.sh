@@ -17,7 +17,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/lib.sh"
 
 build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libvulkan-dev
-    libvulkan-volk-dev libopenblas-dev libspng-dev libturbojpeg0-dev"
+    libvulkan-volk-dev libspng-dev libturbojpeg0-dev"
 test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev"
 drivers="debootstrap debian-archive-keyring"
 check="clang-14 clang-format-14"
