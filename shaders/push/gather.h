@@ -6,9 +6,9 @@
 
 PUSH(gather)
 {
-    uint count;     // elements of the output
-    uint width;     // of a row
-    uint rows;      // of the table
+    uint count; // elements of the output
+    uint width; // of a row
+    uint rows;  // of the table
     uint table, ids, y;
 }
 PUSH_END;

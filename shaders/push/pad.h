@@ -11,8 +11,8 @@ PUSH(pad)
     uint count; // elements of y
     uint size, padded, inner;
     uint before;
-    uint x, y;   // offsets
-    uint value;  // bits
+    uint x, y;  // offsets
+    uint value; // bits
 }
 PUSH_END;
 

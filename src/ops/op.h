@@ -112,7 +112,8 @@ void vka_constant_u32(struct vka_dispatch *d, uint32_t value);
 void vka_constant_f32(struct vka_dispatch *d, float value);
 // Binds the bytes that the array touches, as the next binding, and returns the index of the array's
 // first element inside the binding (for the push constants). An absent array binds nothing useful
-// (the first buffer again; for a written one, the last written), so that binding numbers stay fixed.
+// (the first buffer again; for a written one, the last written), so that binding numbers stay
+// fixed.
 uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka_array *a,
                   enum vka_access access);
 void vka_push(struct vka_dispatch *d, const void *push, uint32_t size);

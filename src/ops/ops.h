@@ -10,9 +10,9 @@
 
 // --- elementwise -------------------------------------------------------------------------------
 
-// Functions of one float; a and b are parameters of some. Also the epilogue of matmul, conv, binary.
-// The numbers are the shaders' (shaders/common/activation.glsl includes shaders/push/activation.h,
-// where they are defined for both).
+// Functions of one float; a and b are parameters of some. Also the epilogue of matmul, conv,
+// binary. The numbers are the shaders' (shaders/common/activation.glsl includes
+// shaders/push/activation.h, where they are defined for both).
 #include "../../shaders/push/activation.h"
 
 struct vka_activation {
@@ -79,7 +79,13 @@ vka_tensor vka_concat(vka_graph *g, int axis, int count, const vka_tensor *x);
 #define VKA_CONCAT(g, axis, ...)                                                                   \
     vka_concat(g, axis, (int)(sizeof((vka_tensor[]){__VA_ARGS__}) / sizeof(vka_tensor)),           \
                (const vka_tensor[]){__VA_ARGS__})
-enum vka_pad_mode { VKA_PAD_ZEROS, VKA_PAD_CONSTANT, VKA_PAD_REFLECT, VKA_PAD_REPLICATE, VKA_PAD_CIRCULAR };
+enum vka_pad_mode {
+    VKA_PAD_ZEROS,
+    VKA_PAD_CONSTANT,
+    VKA_PAD_REFLECT,
+    VKA_PAD_REPLICATE,
+    VKA_PAD_CIRCULAR
+};
 // Per axis; negative sizes crop (zeros and constant only). reflect needs less than the axis' size,
 // circular at most it.
 vka_tensor vka_pad(vka_graph *g, vka_tensor x, enum vka_pad_mode mode, const int64_t *before,
@@ -108,17 +114,18 @@ enum vka_reduce_kind {
 };
 // Along the axes whose bit is set in `axes` (bit i = axis i); they stay with size 1 if keep.
 // SUM, MAX, MIN also take I32. Sums run in several partial sums.
-vka_tensor vka_reduce(vka_graph *g, enum vka_reduce_kind kind, vka_tensor x, unsigned axes, bool keep);
+vka_tensor vka_reduce(vka_graph *g, enum vka_reduce_kind kind, vka_tensor x, unsigned axes,
+                      bool keep);
 // The index (I32) of the largest value along an axis, the first of equals; NaN counts as largest.
 vka_tensor vka_argmax(vka_graph *g, vka_tensor x, int axis, bool keep);
 
 struct vka_softmax {
-    int axis;         // negative: from the end
-    float scale;      // of the logits; 0 means 1
-    vka_tensor bias;  // F32, added to the scaled logits; broadcasts to x; may hold -inf
-    vka_tensor mask;  // BOOL, broadcasts to x
+    int axis;          // negative: from the end
+    float scale;       // of the logits; 0 means 1
+    vka_tensor bias;   // F32, added to the scaled logits; broadcasts to x; may hold -inf
+    vka_tensor mask;   // BOOL, broadcasts to x
     bool mask_removes; // true in the mask takes the place out (else: keeps it)
-    bool log;         // log-softmax
+    bool log;          // log-softmax
 };
 // A row whose places are all masked (or -inf) gives zeros, never NaN. `p` NULL: axis -1.
 vka_tensor vka_softmax(vka_graph *g, vka_tensor x, const struct vka_softmax *p);
@@ -131,9 +138,9 @@ vka_tensor vka_norm(vka_graph *g, vka_tensor x, unsigned axes, double eps, vka_t
 // --- products ----------------------------------------------------------------------------------
 
 struct vka_matmul {
-    float alpha;          // 0 means 1
-    vka_tensor bias;      // broadcasts to the output
-    vka_tensor residual;  // broadcasts to the output
+    float alpha;         // 0 means 1
+    vka_tensor bias;     // broadcasts to the output
+    vka_tensor residual; // broadcasts to the output
     struct vka_activation act;
 };
 // act(alpha * a b + bias + residual): a [..., M, K], b [..., K, N] -> [..., M, N]; the leading axes
@@ -159,8 +166,8 @@ struct vka_pool {
     int64_t before[3], after[3];    // padding (torch's is the same on both sides)
     bool ceil_mode;                 // torch's rule: a window may start in the padding on the left
                                     // or inside, never past
-    bool exclude_padding;           // average over the places inside only (count_include_pad = false)
-    int64_t divisor;                // 0: the window's size
+    bool exclude_padding; // average over the places inside only (count_include_pad = false)
+    int64_t divisor;      // 0: the window's size
 };
 vka_tensor vka_pool(vka_graph *g, vka_tensor x, const struct vka_pool *p);
 
@@ -184,11 +191,13 @@ struct vka_attention {
     int64_t causal_offset;
 };
 // y[B, H, Tq, Dv] of q [B, H, Tq, D], k [B, Hkv, Tk, D], v [B, Hkv, Tk, Dv]; query head h uses head
-// floor(h / (H / Hkv)). Never stores [Tq, Tk]. Rows with every key masked are 0. `lse` (may be NULL)
-// gets [B, H, Tq], the log of the sum of exp of the logits (-inf for an empty row).
+// floor(h / (H / Hkv)). Never stores [Tq, Tk]. Rows with every key masked are 0. `lse` (may be
+// NULL) gets [B, H, Tq], the log of the sum of exp of the logits (-inf for an empty row).
 vka_tensor vka_attention(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v,
                          const struct vka_attention *p, vka_tensor *lse);
-// The probabilities [B, H, Tq, Tk] of the same arguments, in primitives: for maps that are asked for.
-vka_tensor vka_attention_map(vka_graph *g, vka_tensor q, vka_tensor k, const struct vka_attention *p);
+// The probabilities [B, H, Tq, Tk] of the same arguments, in primitives: for maps that are asked
+// for.
+vka_tensor vka_attention_map(vka_graph *g, vka_tensor q, vka_tensor k,
+                             const struct vka_attention *p);
 
 #endif
