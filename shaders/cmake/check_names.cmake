@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Every name in ops/list.h and blocks/list.h has its files: the configure step fails where one lacks.
+# Every name in ops/list.h and blocks/list.h has its files: configuring fails where one lacks.
 function(vka_check_list list macro)
   file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/${list} lines REGEX "^${macro}\\([a-z0-9_]+\\)")
   foreach(line IN LISTS lines)

@@ -2,7 +2,7 @@
 #
 # cmake -DOUT=modules.c "-DFILES=a.spv;b.spv" -P embed.cmake
 # Writes the modules as C arrays of words, and the table of them, sorted as given.
-set(text "// Generated from the shaders; vk/modules.h tells the types.\n#include \"vk/modules.h\"\n\n")
+set(text "// Generated from the shaders.\n#include \"vk/modules.h\"\n\n")
 set(table "")
 set(count 0)
 foreach(file IN LISTS FILES)

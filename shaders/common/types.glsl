@@ -31,7 +31,8 @@ layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 // Linear group index where the counts were folded (vka_emit): x into y into z.
 uint group_index()
 {
-    return gl_WorkGroupID.x + gl_NumWorkGroups.x * (gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z);
+    uint row = gl_WorkGroupID.y + gl_NumWorkGroups.y * gl_WorkGroupID.z;
+    return gl_WorkGroupID.x + gl_NumWorkGroups.x * row;
 }
 uint group_size()
 {

@@ -38,10 +38,12 @@ void main()
         return;
     }
     float sum = 0.0;
-    float ta = LOAD(parts, p.parts + a), tb = LOAD(parts, p.parts + b), tc = LOAD(parts, p.parts + c);
+    float ta = LOAD(parts, p.parts + a), tb = LOAD(parts, p.parts + b);
+    float tc = LOAD(parts, p.parts + c);
     for (uint k = 0; k < 8; k++) {
         uint ka = k >> 2, kb = (k >> 1) & 1, kc = k & 1;
-        float weight = (ka == 1 ? ta : 1.0 - ta) * (kb == 1 ? tb : 1.0 - tb) * (kc == 1 ? tc : 1.0 - tc);
+        float weight = (ka == 1 ? ta : 1.0 - ta) * (kb == 1 ? tb : 1.0 - tb);
+        weight *= kc == 1 ? tc : 1.0 - tc;
         if (weight != 0.0)
             sum += weight * x_at(start, place(a, ka), place(b, kb), place(c, kc));
     }

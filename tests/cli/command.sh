@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The command from outside: exit codes, messages, files. Called by ctest with the build folder; closes
-# with counts as cmocka does.
+# The command from outside: exit codes, messages, files. Called by ctest with the build folder;
+# closes with counts as cmocka does.
 #
 #   sh tests/cli/command.sh BUILD
 set -u
@@ -13,8 +13,7 @@ passed=0 failed=0
 net=$top/samples/spotlight/spotlight.json
 weights=$top/samples/spotlight/spotlight.safetensors
 picture=$top/tests/samples/spotlight/scene0.png
-case_file=$top/tests/cases/se/official_se__hardsigmoid.safetensors
-[ -f "$case_file" ] || case_file=$(find "$top/tests/cases/se" -name '*.safetensors' | sort | head -n 1)
+case_file=$top/tests/cases/se/official_hardsigmoid.safetensors
 
 # check NAME CODE SAYS COMMAND...: the exit code, and a text on stdout or stderr ("" for any).
 check() {
@@ -22,12 +21,13 @@ check() {
     shift 3
     "$@" >"$out/stdout" 2>"$out/stderr" </dev/null
     got=$?
-    if [ $got -eq "$code" ] && { [ -z "$says" ] || grep -qF -- "$says" "$out/stdout" "$out/stderr"; }; then
+    cat "$out/stdout" "$out/stderr" >"$out/said"
+    if [ $got -eq "$code" ] && { [ -z "$says" ] || grep -qF -- "$says" "$out/said"; }; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
         echo "FAIL $name: exit $got (want $code), wanted to read '$says'"
-        sed 's/^/    /' "$out/stdout" "$out/stderr"
+        sed 's/^/    /' "$out/said"
     fi
 }
 # true_that NAME COMMAND...
@@ -57,11 +57,13 @@ check "unknown block" 2 "no block 'cbamm'" "$vkattn" blocks cbamm
 check "verify" 0 "0 failed" "$vkattn" verify --device cpu "$case_file"
 check "verify, a bound that nothing meets" 1 "failed" "$vkattn" verify --device cpu --rtol 0 \
     "$top"/tests/cases/se/*.safetensors
-check "verify goes on after a bad file" 1 "ERROR" "$vkattn" verify --device cpu "$picture" "$case_file"
+check "verify goes on after a bad file" 1 "ERROR" "$vkattn" verify --device cpu "$picture" \
+    "$case_file"
 check "verify without a file" 2 "no case file" "$vkattn" verify
 check "verify, a bound that is no number" 2 "--rtol" "$vkattn" verify --rtol abc "$case_file"
 check "verify, unknown dtype" 2 "--dtype" "$vkattn" verify --dtype f8 "$case_file"
-check "verify in f16 on a device without it" 0 "SKIP" "$vkattn" verify --device cpu --dtype f16 "$case_file"
+check "verify in f16 on a device without it" 0 "SKIP" "$vkattn" verify --device cpu --dtype f16 \
+    "$case_file"
 check "unknown device" 2 "no such device" "$vkattn" verify --device nonesuch "$case_file"
 check "no such index" 2 "vulkan:77" "$vkattn" verify --device vulkan:77 "$case_file"
 check "a device by variable" 2 "nonesuch" env VKATTN_DEVICE=nonesuch "$vkattn" verify "$case_file"
@@ -78,8 +80,8 @@ check "a broken driver file: vulkan:0" 2 "vulkan:0" env VK_DRIVER_FILES="$out/br
     VK_ICD_FILENAMES="$out/broken.json" "$vkattn" verify --device vulkan:0 "$case_file"
 
 check "run" 0 "" "$vkattn" run "$net" --weights "$weights" --input image="$picture" \
-    --output y="$out/y.npy" --output map="$out/map.safetensors" --output logits="$out/map.safetensors" \
-    --device cpu
+    --output y="$out/y.npy" --output map="$out/map.safetensors" \
+    --output logits="$out/map.safetensors" --device cpu
 true_that "run wrote the array" test -s "$out/y.npy"
 check "run, two tensors in one file" 0 "" grep -aq '"logits"' "$out/map.safetensors"
 check "run, a map as a picture" 0 "" "$vkattn" run "$net" --weights "$weights" \
