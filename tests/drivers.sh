@@ -16,7 +16,7 @@
 #                offsets aligned to 256, an inexact sin and tanh: a small phone GPU. The layer that
 #                comes with it sees missing barriers after writes, too
 #   lavapipe26   Mesa 26 in a Debian 13 tree: Vulkan 1.4 and cooperative matrices: a new GPU. It is
-#                built in the tree, in build-lavapipe26/ (seen inside as build/), before COMMAND runs
+#                built in the tree, in build-lavapipe26/ (inside: build/), before COMMAND runs
 #   sanitize     debian12 with AddressSanitizer and UBSan, in build-sanitize/; no validation layer,
 #                because Debian 12's leaks by itself
 #   mock         for COMMAND alone: a driver that takes every call and runs no shader
@@ -119,7 +119,8 @@ run_under() {
 suite_under() {
     case $1 in
     sanitize)
-        VKATTN_BUILD_DIR=build-sanitize VKATTN_CMAKE_FLAGS="${VKATTN_CMAKE_FLAGS:-} -DVKATTN_SANITIZE=ON" \
+        VKATTN_BUILD_DIR=build-sanitize \
+            VKATTN_CMAKE_FLAGS="${VKATTN_CMAKE_FLAGS:-} -DVKATTN_SANITIZE=ON" \
             run_under sanitize sh tests/run.sh
         ;;
     *) run_under "$1" sh tests/run.sh ;;
@@ -159,7 +160,8 @@ for driver in "$@"; do
         echo $status >"$log.status"
     } 2>&1 | tee "$log"
     # A suite that ends red without a failed test, or with no counts, is one failure.
-    counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$log" |
+    number='\([0-9]*\)'
+    counts=$(sed -n "s/^$number passed, $number failed, $number skipped\$/\1 \2 \3/p" "$log" |
         tail -n 1)
     # shellcheck disable=SC2086
     set -- ${counts:-0 1 0}

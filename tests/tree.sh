@@ -7,7 +7,7 @@
 #   fresh-bookworm, fresh-trixie the base system and git, nothing else: a copy that is thrown away
 #                                afterwards; COMMAND runs in /root, without the source tree
 #   debian12                     Debian 12 with all that the tests need
-#   lavapipe26                   Debian 13 with Mesa 26 of trixie-backports, newer glslang and headers
+#   lavapipe26                   Debian 13 with Mesa 26 of trixie-backports, newer glslang, headers
 #
 # COMMAND runs in the source tree's root, at the same path as outside, with a build folder of the
 # tree's own in the place of build/ (outside it is build-NAME/). Where the machine doesn't allow
@@ -183,7 +183,7 @@ case $name in
 fresh-bookworm | fresh-trixie) suite=${name#fresh-} ;;
 debian12) suite=bookworm ;;
 lavapipe26) suite=trixie extra=trixie-backports ;;
-*) die "no tree is called '$name' (there are: fresh-bookworm, fresh-trixie, debian12, lavapipe26)" ;;
+*) die "no tree is called '$name' (fresh-bookworm, fresh-trixie, debian12 or lavapipe26)" ;;
 esac
 shift
 [ "${1:-}" != -- ] || shift

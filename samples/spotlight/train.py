@@ -5,7 +5,8 @@
 
 One thread and a fixed seed: the same machine and the same PyTorch give the same weights. The loss is
 that of the classes plus, for each level of attention, the negative logarithm of the share of
-attention that falls into the target's box: without it, nothing tells attention to lie on the target.
+attention that falls into the target's box: without it, nothing tells attention to lie on the
+target.
 """
 import argparse
 import math
@@ -61,7 +62,8 @@ def covered(boxes, size, cells):
     edges = torch.arange(cells + 1) * (size / cells)
 
     def along(first, last):
-        inside = (torch.minimum(edges[1:], last[:, None]) - torch.maximum(edges[:-1], first[:, None]))
+        inside = (torch.minimum(edges[1:], last[:, None])
+                  - torch.maximum(edges[:-1], first[:, None]))
         return inside.clamp(min=0) * (cells / size)
     return (along(boxes[:, 0], boxes[:, 2])[:, :, None]
             * along(boxes[:, 1], boxes[:, 3])[:, None, :]).unsqueeze(1)
@@ -110,7 +112,8 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     net = train(args.steps)
-    network.files.write_safetensors(os.path.join(args.folder, "spotlight.safetensors"), net.weights())
+    network.files.write_safetensors(os.path.join(args.folder, "spotlight.safetensors"),
+                                    net.weights())
     network.write_model(os.path.join(args.folder, "spotlight.json"))
 
 

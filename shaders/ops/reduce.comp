@@ -99,8 +99,10 @@ GROUP_TYPE lane_total(uint base, GROUP_TYPE shift)
     GROUP_TYPE total = identity(), lost = GROUP_TYPE(0);
     for (uint first = gl_LocalInvocationID.y; first < p.columns; first += lanes * BLOCK) {
         GROUP_TYPE part = identity();
-        for (uint k = 0; k < BLOCK && first + k * lanes < p.columns; k++)
-            part = combine(part, load(base + offset_along(KEPT, REDUCED, first + k * lanes), shift));
+        for (uint k = 0; k < BLOCK && first + k * lanes < p.columns; k++) {
+            uint at = offset_along(KEPT, REDUCED, first + k * lanes);
+            part = combine(part, load(base + at, shift));
+        }
 #ifndef VKA_INT
         if (SUMS) {
             add_to_sum(total, lost, part);
