@@ -155,17 +155,29 @@ static bool has_part(const char *name, const char *part)
     return false;
 }
 
+static const char *name_at(const struct choice *c, int position)
+{
+    return position == c->count ? "cpu" : vka_vk_info(c->context->vk, position)->name;
+}
+
+// A whole name beats a part, so that a name which another one begins with can be chosen.
 static int choose_name(struct choice *c)
 {
-    int found = NONE;
-    for (int i = 0; i < c->count; i++) {
-        if (!has_part(vka_vk_info(c->context->vk, i)->name, c->select))
+    size_t length = strlen(c->select);
+    int fits[2] = {0, 0}, found[2] = {NONE, NONE};
+    for (int i = 0; i <= c->count; i++) {
+        const char *name = name_at(c, i);
+        if (!has_part(name, c->select))
             continue;
-        if (found != NONE)
-            return refuse(c, VKA_ERROR_AMBIGUOUS, "the name fits several devices");
-        found = i;
+        int part = strlen(name) != length;
+        fits[part]++;
+        found[part] = i;
     }
-    return found == NONE ? refuse(c, VKA_ERROR_NOT_FOUND, "no such device") : found;
+    int kind = fits[0] == 0;
+    if (fits[kind] == 0)
+        return refuse(c, VKA_ERROR_NOT_FOUND, "no such device");
+    return fits[kind] == 1 ? found[kind]
+                           : refuse(c, VKA_ERROR_AMBIGUOUS, "the name fits several devices");
 }
 
 static int choose(struct choice *c)
