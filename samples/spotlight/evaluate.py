@@ -58,7 +58,7 @@ def hit(box, peak):
 
 
 def report(truth, results, args):
-    """Prints accuracy and hit rate, and which classes were told wrongly. Returns the exit status."""
+    """Prints accuracy and hit rate, which classes were told wrongly; returns the exit code."""
     right = hits = absent = 0
     wrong = {}
     for name, wanted in truth.items():
@@ -126,8 +126,10 @@ def main():
         commands[name].add_argument("--count", type=int, default=1000)
         commands[name].add_argument("--size", type=int, default=128)
     for name in ("score", "torch"):
-        commands[name].add_argument("--accuracy", type=float, default=0.0, help="least share wanted")
-        commands[name].add_argument("--hits", type=float, default=0.0, help="least share wanted")
+        commands[name].add_argument("--accuracy", type=float, default=0.0,
+                                    help="least share wanted")
+        commands[name].add_argument("--hits", type=float, default=0.0,
+                                    help="least share wanted")
     args = parser.parse_args()
     try:
         return parts[args.mode](args)

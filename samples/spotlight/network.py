@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The network: its graph, in the form of a vkattn model file, and the same graph in PyTorch.
 
-The graph is written down once, in `model()`; `Network` builds PyTorch modules from that description,
+The graph is written down once, in `model()`; `Network` builds PyTorch modules from that,
 so that what is trained and what the model file says cannot differ. Module names are node names:
 the weights are therefore called `<node>.<weight>`, as the model file wants them.
 """

@@ -47,7 +47,8 @@ def _warm(rng):
     hue = rng.uniform(-10, 50)
     other = np.clip(hue + rng.uniform(-14, 14), -12, 52)
     saturation = rng.uniform(0.74, 1.0)
-    return _rgb(hue, saturation, rng.uniform(0.86, 1)), _rgb(other, saturation, rng.uniform(0.72, 1))
+    return (_rgb(hue, saturation, rng.uniform(0.86, 1)),
+            _rgb(other, saturation, rng.uniform(0.72, 1)))
 
 
 def _cold(rng):
@@ -108,7 +109,8 @@ def _ground(rng, height, width):
     texture = _pattern(rng, y, x, rng.uniform(0, 26) * (_noise(rng, height, width, 40) - 0.5))
     picture = np.broadcast_to(colours[0], (height, width, 3))
     for amount, colour in ((np.clip(ramp, 0, 1), colours[1]),
-                           (np.clip(2.4 * blotches - 0.9, 0, 1) * rng.uniform(0.2, 0.8), colours[2]),
+                           (np.clip(2.4 * blotches - 0.9, 0, 1) * rng.uniform(0.2, 0.8),
+                             colours[2]),
                            (texture * rng.uniform(0.05, 0.5), colours[3])):
         picture = picture + amount[..., None] * (colour - picture)
     grain = _noise(rng, height, width, 2.5) - 0.5

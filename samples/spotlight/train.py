@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Trains the network on scenes made as it goes, and writes spotlight.safetensors and spotlight.json.
+"""Trains the network on scenes made as it goes; writes spotlight.safetensors and spotlight.json.
 
     nice python3 samples/spotlight/train.py [--steps N] [--folder DIR]
 
-One thread and a fixed seed: the same machine and the same PyTorch give the same weights. The loss is
+One thread and a fixed seed: the same machine and PyTorch give the same weights. The loss is
 that of the classes plus, for each level of attention, the negative logarithm of the share of
 attention that falls into the target's box: without it, nothing tells attention to lie on the
 target.

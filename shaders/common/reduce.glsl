@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Reductions over the lanes of a workgroup of any size: gl_LocalInvocationID.x is the row within
-// the group, .y the lane along the row. Every invocation of the group must call them; every one gets
+// the group, .y the lane along the row. All invocations of the group must call them; each gets
 // its row's result. The order of combining hangs on the number of lanes alone.
 #ifndef GROUP_TYPE
 #define GROUP_TYPE float
