@@ -286,6 +286,7 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
     const struct params *p = node->params;
     vka_tensor x = node->in[X];
     vka_tensor d = vka_sub(g, x, vka_reduce(g, VKA_REDUCE_MEAN, x, p->axes, true));
+    d = vka_sub(g, d, vka_reduce(g, VKA_REDUCE_MEAN, d, p->axes, true)); // what rounding left
     vka_tensor squares = vka_act(g, d, VKA_ACT_SQUARE);
     vka_tensor variance = vka_reduce(g, VKA_REDUCE_MEAN, squares, p->axes, true);
     vka_tensor factor = vka_act(g, vka_affine(g, variance, 1, p->eps), VKA_ACT_RSQRT);

@@ -3,6 +3,7 @@
 // The harness behind tests/ops: fills, forms, runs and comparisons.
 #include "op_test.h"
 
+#include "ops/op.h"
 #include "util/half.h"
 
 #include <math.h>
@@ -15,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { REPLAYS = 25, FEW_REPLAYS = 3, GUARD = 64, MOST_DEVICES = 8 };
+enum { REPLAYS = 25, FEW_REPLAYS = 3, GUARD = 64, MARGIN = 64, MOST_DEVICES = 8 };
 
 // How the operands lie in memory.
 enum form { DENSE, IN_PLACE, TRANSPOSED, STEPPED, REVERSED, REPEATED, FORMS };
@@ -230,6 +231,7 @@ struct experiment {
     const struct op_case *c;
     enum form form;
     bool real16;
+    bool expand;                      // a fused op as its definition in others
     struct op_tensor in[OP_OPERANDS]; // as the op sees them
     void *stored[OP_OPERANDS];        // as they are passed to a run
     uint64_t stored_bytes[OP_OPERANDS];
@@ -367,6 +369,8 @@ static void compare(const struct experiment *e, const struct target *t, int k, c
     double most = 0, worst = 0, bound = e->c->bound;
     if (e->real16)
         bound += e->c->bound16 > 0 ? e->c->bound16 : 6e-4;
+    if (e->expand)
+        bound *= 8; // each of the primitives rounds
     int64_t at = 0;
     for (int64_t i = 0; i < want->count; i++) {
         double w = e->real16 && want->dtype == VKA_F32 ? rounded(want->v[i], true) : want->v[i];
@@ -385,18 +389,27 @@ static void compare(const struct experiment *e, const struct target *t, int k, c
         return;
     fail_msg("%s, %s, %s: result %d is %.9g at %lld, should be %.9g; max|diff|/max|ref| %.3g, "
              "bound %.3g; VKATTN_SEED=%llu",
-             vka_device_of(t->device)->name, form_names[e->form], e->real16 ? "f16" : "f32", k,
-             value_of(want, data, at), (long long)at, want->v[at], worst / most, bound,
-             (unsigned long long)h.seed);
+             vka_device_of(t->device)->name, e->expand ? "expanded" : form_names[e->form],
+             e->real16 ? "f16" : "f32", k, value_of(want, data, at), (long long)at, want->v[at],
+             worst / most, bound, (unsigned long long)h.seed);
 }
 
 // --- running ---
 
 struct results {
+    unsigned char *room[OP_RESULTS]; // MARGIN bytes, the result, MARGIN bytes
     void *data[OP_RESULTS];
     uint64_t bytes[OP_RESULTS];
     float before[GUARD], after[GUARD];
 };
+
+static void check_margins(const struct results *r, int k)
+{
+    for (int i = 0; i < MARGIN; i++) {
+        assert_int_equal(r->room[k][i], 0xa5);
+        assert_int_equal(r->room[k][MARGIN + r->bytes[k] + (uint64_t)i], 0xa5);
+    }
+}
 
 static void run_once(struct experiment *e, vka_plan *plan, struct results *r)
 {
@@ -409,13 +422,15 @@ static void run_once(struct experiment *e, vka_plan *plan, struct results *r)
             in[n++] = (vka_io){input_names[k], e->in[k].dtype, e->stored[k], e->stored_bytes[k]};
     }
     for (int k = 0; k < e->n_out; k++) {
-        memset(r->data[k], 0xa5, r->bytes[k]);
+        memset(r->room[k], 0xa5, r->bytes[k] + 2 * MARGIN);
         out[2 + k] = (vka_io){output_names[k], e->out[k].dtype, r->data[k], r->bytes[k]};
     }
     if (vka_plan_run(plan, in, out) != VKA_OK)
         fail_msg("%s", vka_last_error());
     assert_memory_equal(r->before, e->guard, sizeof e->guard);
     assert_memory_equal(r->after, e->guard, sizeof e->guard);
+    for (int k = 0; k < e->n_out; k++)
+        check_margins(r, k); // the CPU path writes into this memory itself
 }
 
 static struct results room_for(const struct experiment *e)
@@ -423,7 +438,8 @@ static struct results room_for(const struct experiment *e)
     struct results r = {0};
     for (int k = 0; k < e->n_out; k++) {
         r.bytes[k] = (uint64_t)e->out[k].count * vka_dtype_size(e->out[k].dtype);
-        r.data[k] = test_malloc((size_t)r.bytes[k]);
+        r.room[k] = test_malloc((size_t)r.bytes[k] + 2 * MARGIN);
+        r.data[k] = r.room[k] + MARGIN;
     }
     return r;
 }
@@ -431,7 +447,7 @@ static struct results room_for(const struct experiment *e)
 static void free_results(const struct experiment *e, struct results *r)
 {
     for (int k = 0; k < e->n_out; k++)
-        test_free(r->data[k]);
+        test_free(r->room[k]);
 }
 
 // Runs the experiment on a device again and again; the first run's results are left in `first`.
@@ -442,7 +458,7 @@ static void run_on(struct experiment *e, const struct target *t, int replays, st
         define(e, g);
     if (!first->data[0])
         *first = room_for(e);
-    vka_plan_params params = {.dtype = e->real16 ? VKA_F16 : VKA_F32};
+    vka_plan_params params = {.dtype = e->real16 ? VKA_F16 : VKA_F32, .expand = e->expand};
     vka_plan *plan;
     if (vka_plan_create(t->device, g, &params, &plan) != VKA_OK)
         fail_msg("%s, %s: %s", vka_device_of(t->device)->name, form_names[e->form],
@@ -486,10 +502,26 @@ static void run_form_gpu(const struct op_case *c, enum form form, const struct t
     finish(&e);
 }
 
+// A fused op against the same definition, run as its expansion.
+static void run_expanded(const struct op_case *c, const struct target *t)
+{
+    const struct vka_op *op = vka_op_find(h.op);
+    if (!op || !(op->flags & VKA_OP_FUSED))
+        return;
+    struct experiment e;
+    struct results first = {0};
+    start(&e, c, DENSE, false);
+    e.expand = true;
+    run_on(&e, t, FEW_REPLAYS, &first);
+    free_results(&e, &first);
+    finish(&e);
+}
+
 static void test_case(void **state)
 {
     const struct job *job = *state;
     int forms = job->c->dense_only ? IN_PLACE + 1 : FORMS;
+    run_expanded(job->c, job->gpu < 0 ? &h.cpu : &h.gpu[job->gpu]);
     for (int form = DENSE; form < forms; form++) {
         if (job->gpu < 0) {
             run_form_cpu(job->c, (enum form)form);

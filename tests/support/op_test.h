@@ -4,8 +4,8 @@
 // definition in double precision. The harness fills the operands with seeded random numbers and
 // compares the CPU path with the definition, and each Vulkan device that the machine has with it,
 // too: operands dense, in place, transposed, with steps, backwards and repeated; in f32 and f16;
-// with guards around the results; run after run with the same bits; without a word from the
-// validation layer.
+// fused ops as their expansion as well; with guards around the results; run after run with the same
+// bits; without a word from the validation layer.
 #ifndef VKA_TESTS_OP_TEST_H
 #define VKA_TESTS_OP_TEST_H
 
