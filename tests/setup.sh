@@ -20,7 +20,7 @@ build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libv
     libvulkan-volk-dev libspng-dev libturbojpeg0-dev"
 test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev"
 drivers="debootstrap debian-archive-keyring"
-check="clang-14 clang-format-14"
+check="clang-14 libclang-rt-14-dev clang-format-14"
 
 packages_of() {
     for set in "$@"; do
