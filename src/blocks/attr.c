@@ -287,6 +287,14 @@ bool vka_is_null(struct vka_scope *s, const char *name)
     return value_of(s, name, 0).type == VKA_ATTR_NULL;
 }
 
+int64_t vka_get_int_needed(struct vka_scope *s, const char *name)
+{
+    vka_attr a = value_of(s, name, 0);
+    if (a.type == VKA_ATTR_NULL)
+        vka_fail(s->g, "attribute '%s' (int) is missing", name);
+    return a.i;
+}
+
 int vka_get_count(struct vka_scope *s, const char *name)
 {
     vka_attr a;

@@ -135,6 +135,12 @@ vka_tensor vka_in(struct vka_scope *s, const char *name)
     return port_optional(port) ? 0 : vka_fail(s->g, "input '%s' is missing", name);
 }
 
+vka_tensor vka_in_needed(struct vka_scope *s, const char *name)
+{
+    vka_tensor t = vka_in(s, name);
+    return t ? t : vka_fail(s->g, "input '%s' is missing", name);
+}
+
 vka_tensor vka_in_i(struct vka_scope *s, const char *format, int i)
 {
     const char *mark = strstr(format, "%d");

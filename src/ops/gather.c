@@ -12,10 +12,14 @@ enum { TABLE, IDS };
 
 vka_tensor vka_gather(vka_graph *g, vka_tensor table, vka_tensor ids)
 {
-    vka_tensor in[] = {table, ids};
-    vka_tensor y = vka_add_node(g, &vka_op_gather, NULL, 2, in, NULL);
+    vka_tensor y = vka_gather_known(g, table, ids);
     vka_check_range(g, ids, 0, vka_dim(g, table, 0) - 1, "ids");
     return y;
+}
+
+vka_tensor vka_gather_known(vka_graph *g, vka_tensor table, vka_tensor ids)
+{
+    return vka_add_node(g, &vka_op_gather, NULL, 2, (const vka_tensor[]){table, ids}, NULL);
 }
 
 static bool infer(struct vka_infer *n)

@@ -93,6 +93,8 @@ vka_tensor vka_pad(vka_graph *g, vka_tensor x, enum vka_pad_mode mode, const int
 // out[..., :] = table[ids[...], :]; table [V, E], ids I32 of any shape. Ids outside 0..V-1 are an
 // error of the run (vka_check_range is called by this constructor) and are clamped on the device.
 vka_tensor vka_gather(vka_graph *g, vka_tensor table, vka_tensor ids);
+// The same without a check, for ids that an argmax found or that the caller has checked.
+vka_tensor vka_gather_known(vka_graph *g, vka_tensor table, vka_tensor ids);
 // Values of an I32 tensor must lie in lo..hi: a graph input is checked when its data comes in, any
 // other by a step on the device whose result is read after the run. The error names `what`, the
 // index and the value.
