@@ -108,6 +108,12 @@ vka_tensor vka_zeros(vka_graph *g, vka_shape shape)
     return vka_broadcast_to(g, vka_constant_scalar(g, 0), shape);
 }
 
+vka_tensor vka_int(vka_graph *g, int64_t value)
+{
+    vka_shape shape = {0};
+    return vka_constant(g, VKA_I32, &shape, &(int32_t){(int32_t)value});
+}
+
 vka_tensor vka_valid_steps(struct vka_scope *s, const char *name, vka_tensor lengths, int64_t n,
                            int64_t steps)
 {

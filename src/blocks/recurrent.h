@@ -66,6 +66,7 @@ vka_tensor vka_valid_steps(struct vka_scope *s, const char *name, vka_tensor len
 // Fails for more steps than can be.
 bool vka_steps_fit(struct vka_scope *s, int64_t steps);
 vka_tensor vka_zeros(vka_graph *g, vka_shape shape); // a view of one zero
+vka_tensor vka_int(vka_graph *g, int64_t value);     // a constant I32
 // Each step's tensor [N, ...] as [N, T, ...].
 vka_tensor vka_join_steps(struct vka_scope *s, const vka_tensor *step, int64_t steps);
 
