@@ -37,7 +37,7 @@ double vka_get_double(struct vka_scope *s, const char *name);          // ints c
 const char *vka_get_string(struct vka_scope *s, const char *name);     // NULL for null
 bool vka_is(struct vka_scope *s, const char *name, const char *value); // a string attribute
 bool vka_is_null(struct vka_scope *s, const char *name);
-int64_t vka_get_int_needed(struct vka_scope *s, const char *name); // fails for null: for modes
+int64_t vka_get_int_needed(struct vka_scope *s, const char *name);   // fails for null: for modes
 const vka_attr *vka_get_attr(struct vka_scope *s, const char *name); // the value itself
 // A list of ints into `out`: exactly `count`; a single int stands for all of them ("int or 2
 // ints").
@@ -51,7 +51,7 @@ bool vka_list_has(struct vka_scope *s, const char *name, const char *value);
 
 // --- inputs: 0 where an optional one is absent; a missing required one fails the graph ---
 vka_tensor vka_in(struct vka_scope *s, const char *name);
-vka_tensor vka_in_needed(struct vka_scope *s, const char *name); // fails without: for modes
+vka_tensor vka_in_needed(struct vka_scope *s, const char *name);     // fails without: for modes
 vka_tensor vka_in_i(struct vka_scope *s, const char *format, int i); // VKA_IN_I: "x_%d"
 // Fails unless the tensor has the rank (and dtype of the table); gives sizes for convenience.
 // A 0 in `dims` is a free size.
