@@ -205,7 +205,8 @@ VKA_API vka_result vka_weights_create(vka_context *context, vka_weights **weight
 VKA_API vka_result vka_weights_load(vka_context *context, const char *path, vka_weights **weights);
 
 // Adds a tensor. `data` is NOT copied: it must stay until the weights are destroyed. Floats may be
-// F32, F16 or BF16 at any alignment. A name may be added once.
+// F32, F16 or BF16 at any alignment. A name may be added once, and none once a graph was made with
+// the weights.
 VKA_API vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,
                                    const vka_shape *shape, const void *data);
 VKA_API size_t vka_weights_count(const vka_weights *weights);

@@ -133,13 +133,31 @@ static void value_text(const vka_attr *a, char *text, size_t size)
         snprintf(text, size, "%s", type_word(a->type));
 }
 
+// Whether what the value points to is there.
+static bool is_whole(const vka_attr *a)
+{
+    if (a->type == VKA_ATTR_STRING)
+        return a->s != NULL;
+    if ((a->type != VKA_ATTR_LIST && a->type != VKA_ATTR_OBJECT) || a->count == 0)
+        return true;
+    bool whole = a->items != NULL;
+    for (size_t i = 0; whole && i < a->count; i++)
+        whole = is_whole(&a->items[i]);
+    return whole;
+}
+
 static void check_attr(struct vka_scope *s, const vka_attr *a)
 {
-    char text[128];
-    value_text(a, text, sizeof text);
+    char text[128] = "";
+    bool whole = is_whole(a);
+    if (whole)
+        value_text(a, text, sizeof text);
     const vka_attr_info *info = a->name ? find_info(s, a->name) : NULL;
     if (!info)
         vka_fail(s->g, "there is no attribute '%s'", a->name ? a->name : "");
+    else if (!whole)
+        vka_fail(s->g, "attribute '%s' is a %s without its text or items", a->name,
+                 type_word(a->type));
     else if (!type_fits(info->type, a))
         vka_fail(s->g, "attribute '%s' is %s, but must be %s", a->name, text, info->type);
     else if (!value_in_range(info->range, a))

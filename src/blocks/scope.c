@@ -41,12 +41,15 @@ void vka_table_lacks(struct vka_scope *s, const char *kind, const char *name)
 
 const char *vka_name(struct vka_scope *s, const char *format, ...)
 {
-    char text[512];
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    char *name = length < 0 ? NULL : vka_pool_alloc(s->g, (size_t)length + 1);
+    if (name)
+        vsnprintf(name, (size_t)length + 1, format, again);
+    va_end(again);
     va_end(args);
-    const char *name = vka_pool_format(s->g, "%s", text);
     return name ? name : "";
 }
 
@@ -152,8 +155,8 @@ static bool shape_fits(const vka_shape *shape, const vka_shape *wanted)
 {
     if (shape->rank != wanted->rank)
         return false;
-    for (int i = 0; i < shape->rank; i++) {
-        if (wanted->dim[i] != 0 && wanted->dim[i] != shape->dim[i])
+    for (int i = 0; i < shape->rank; i++) { // a free size is at least 1
+        if (shape->dim[i] < 1 || (wanted->dim[i] != 0 && wanted->dim[i] != shape->dim[i]))
             return false;
     }
     return true;
@@ -385,7 +388,7 @@ vka_node vka_block_prefixed(vka_graph *g, const char *id, const char *name, cons
         return 0;
     struct vka_scope s = {.g = g, .row = row, .attrs = attrs, .inputs = inputs};
     s.path = vka_pool_format(g, "%s", name);
-    s.weights = vka_pool_format(g, *prefix ? "%s." : "%s", prefix);
+    s.weights = prefix && *prefix ? vka_pool_format(g, "%s.", prefix) : "";
     if (vka_failed(g))
         return 0;
     build(&s);
@@ -422,6 +425,7 @@ vka_tensor vka_out(vka_graph *g, vka_node node, const char *output)
     const struct vka_placed *placed = placed_of(g, node);
     if (vka_failed(g))
         return 0;
+    output = output ? output : "";
     if (!placed)
         return vka_fail(g, "output '%s' of a node that isn't of this graph", output);
     vka_tensor t = given(placed->out, placed->out_count, output);
@@ -439,8 +443,15 @@ vka_tensor vka_out(vka_graph *g, vka_node node, const char *output)
 const char *vka_out_name(const vka_graph *g, vka_node node, int index)
 {
     const struct vka_placed *placed = placed_of(g, node);
-    return placed && index >= 0 && (size_t)index < placed->out_count ? placed->out[index].name
-                                                                     : NULL;
+    const vka_port_info *ports = placed ? placed->row->info.outputs : NULL;
+    for (const vka_port_info *port = ports; port && port->name && index >= 0; port++) {
+        for (size_t i = 0; i < placed->out_count; i++) { // several where the port is numbered
+            const char *name = placed->out[i].name;
+            if (vka_port_find(ports, name) == port && index-- == 0)
+                return name;
+        }
+    }
+    return NULL;
 }
 
 // --- surplus weights ---

@@ -27,6 +27,8 @@ vka_result vka_graph_create(vka_context *context, vka_weights *weights, vka_grap
     g->context = context;
     g->weights = weights;
     size_t weight_count = weights ? weights->count : 0;
+    if (weights)
+        vka_weights_seal(weights);
     g->weight_value = vka_calloc(context, weight_count + 1, sizeof *g->weight_value);
     bool ok = g->weight_value &&
               vka_grow(context, (void **)&g->values, &g->value_capacity, 0, sizeof *g->values) &&
@@ -331,6 +333,8 @@ vka_tensor vka_input(vka_graph *g, const char *name, vka_dtype dtype, const vka_
         return vka_fail(g, "an input without a name");
     if (name_taken(g->inputs, g->input_count, name))
         return vka_fail(g, "two inputs are named '%s'", name);
+    if (!shape)
+        return vka_fail(g, "input '%s' has no shape", name);
     if (dtype != VKA_F32 && dtype != VKA_I32 && dtype != VKA_BOOL)
         return vka_fail(g, "input '%s' is %s: an input is F32, I32 or BOOL", name,
                         vka_dtype_name(dtype));

@@ -273,9 +273,22 @@ static bool lower_for_device(struct lowering *l, const struct vka_op_node *node)
     return refuse(l, node, text);
 }
 
+// A weight may be declared, for graphs alone, without data.
+static bool have_data(vka_graph *g, const struct vka_op_node *node)
+{
+    for (int i = 0; i < node->n_in; i++) {
+        const struct vka_value *base = &g->values[g->values[node->in[i]].base];
+        if (base->store == VKA_STORE_WEIGHT && !g->weights->entries[base->source].data)
+            vka_fail(g, "weight '%s' has no data", g->weights->entries[base->source].name);
+    }
+    return !vka_failed(g);
+}
+
 static bool lower_node(struct lowering *l, const struct vka_op_node *node)
 {
     follow_renames(l->g, node);
+    if (!have_data(l->g, node))
+        return false;
     if (all_known(l->g, node) && !l->run_known)
         return lower_known(l, node);
     return l->p->device ? lower_for_device(l, node) : lower_for_cpu(l, node);

@@ -81,6 +81,10 @@ vka_result vka_weights_put(vka_weights *weights, const char *name, vka_dtype dty
     uint64_t bytes = 0;
     bool found;
     size_t at = position(weights, name, &found), size = vka_dtype_size(dtype);
+    if (weights->sealed)
+        return vka_error(context, VKA_ERROR_INVALID,
+                         "weight %s comes too late: a graph was made with this set",
+                         vka_json_quote(name, quoted));
     if (found)
         return vka_error(context, VKA_ERROR_INVALID, "weight %s is there already",
                          vka_json_quote(name, quoted));
@@ -100,6 +104,13 @@ vka_result vka_weights_put(vka_weights *weights, const char *name, vka_dtype dty
         .name = name, .dtype = dtype, .shape = *shape, .data = data, .bytes = bytes};
     weights->count++;
     return VKA_OK;
+}
+
+void vka_weights_seal(vka_weights *weights)
+{
+    pthread_mutex_lock(weights->lock);
+    weights->sealed = true;
+    pthread_mutex_unlock(weights->lock);
 }
 
 vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,

@@ -21,12 +21,15 @@ struct vka_weights {
     struct vka_weight_entry *entries; // sorted by name once complete
     size_t count, capacity;
     struct vka_safetensors *file; // NULL where not loaded from one
-    void *lock;                   // a pthread_mutex_t, over `converted`
+    void *lock;                   // a pthread_mutex_t, over `converted` and `sealed`
+    bool sealed;                  // a graph knows the entries by their index
 };
 
 // As vka_weights_add, but `name` isn't copied either.
 vka_result vka_weights_put(vka_weights *weights, const char *name, vka_dtype dtype,
                            const vka_shape *shape, const void *data);
+// From now on nothing can be added. Any thread.
+void vka_weights_seal(vka_weights *weights);
 int vka_weights_index(const vka_weights *weights, const char *name); // -1: none
 // The tensor as floats (F32) that the CPU can use: in place where the data is F32 and aligned, else
 // converted once. NULL: out of memory, or no data (the error is set). Any thread.

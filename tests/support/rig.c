@@ -15,7 +15,7 @@ void rig_start_on(struct rig *rig, const char *select)
     rig_assert_ok(vka_context_create(&params, &rig->context));
     rig_assert_ok(vka_device_open(rig->context, select, &rig->device));
     rig_assert_ok(vka_weights_create(rig->context, &rig->weights));
-    rig_new_graph(rig);
+    rig_assert_ok(vka_graph_create(rig->context, NULL, &rig->graph));
 }
 
 void rig_start(struct rig *rig)

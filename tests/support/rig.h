@@ -18,7 +18,8 @@ struct rig {
     vka_graph *graph;
 };
 
-// One thread and the CPU path alone; asserts that it works.
+// One thread and the CPU path alone; asserts that it works. The first graph is without weights,
+// so that some can be added.
 void rig_start(struct rig *rig);
 // On a device of any kind, with validation.
 void rig_start_on(struct rig *rig, const char *select);
@@ -40,7 +41,7 @@ void rig_ok(vka_result result, const char *file, int line);
 #define rig_assert_failed(g, a, b) rig_failed(g, a, b, __FILE__, __LINE__)
 void rig_failed(const vka_graph *g, const char *a, const char *b, const char *file, int line);
 
-// A weight of F32 in the set (the data must stay), and its value in the graph.
+// A weight of F32 in the set (the data must stay), for graphs to come; and its value in the graph.
 void rig_add_weight(struct rig *rig, const char *name, vka_shape shape, const float *data);
 vka_tensor rig_weight(struct rig *rig, const char *name);
 

@@ -346,6 +346,8 @@ static void test_prefixes(void **state)
             fail_msg("%s", vka_last_error());
         vka_graph_destroy(g);
         vka_model_destroy(m);
+        vka_weights_destroy(w); // a set that was used takes no more
+        w = weights_of(f, rows[i].weight, rows[i].bias);
         vka_shape shape = {1, {4}};
         assert_int_equal(vka_weights_add(w, "bn.num_batches_tracked", VKA_I64, &shape, numbers),
                          VKA_OK);
