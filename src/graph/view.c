@@ -72,6 +72,7 @@ vka_tensor vka_slice_step(vka_graph *g, vka_tensor t, int axis, int64_t begin, i
         return 0;
     struct vka_value v = view_of(g, t);
     int64_t size = v.shape.dim[at];
+    step = count == 1 ? 1 : step; // however long: one element takes no step
     bool inside =
         begin >= 0 && begin < size && count >= 1 && count <= size && step >= -size && step <= size;
     if (inside && count > 1) { // as divisions, which can't overflow
