@@ -357,8 +357,8 @@ static void test_dtypes(void **state)
         "BF32",
         "F8",
         "COMPLEX64",
-        "F32F32F32F32F32F32F32F32F32F32F32F32F32"
-        "F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32"};
+        ("F32F32F32F32F32F32F32F32F32F32F32F32F32"
+         "F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32F32")};
     for (size_t i = 0; i < VKA_COUNT(unknown); i++) {
         char dtype[256];
         snprintf(dtype, sizeof dtype, "\"%s\"", unknown[i]);
