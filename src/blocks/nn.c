@@ -191,6 +191,8 @@ vka_tensor vka_layer_norm(struct vka_scope *s, vka_tensor x, const char *name, d
     vka_shape size = VKA_SHAPE(vka_dim(g, x, -1));
     vka_tensor weight = vka_weight_if(s, part(s, name, "weight"), size);
     vka_tensor bias = vka_weight_if(s, part(s, name, "bias"), size);
+    if (vka_failed(g)) // x may have no axis at all
+        return 0;
     return vka_norm(g, x, 1u << (vka_rank(g, x) - 1), eps, weight, bias);
 }
 
