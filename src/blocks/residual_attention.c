@@ -159,9 +159,6 @@ static const vka_attr_info attrs[] = {
         name ".conv3.weight", "[C, Cm, 1, 1]", "f32", when, ""                                     \
     }
 
-// A unit's width is read from its weight.
-#define UNIT_EXAMPLE(name) "\"w." name ".conv1.weight\": [128, 512, 1, 1]"
-
 static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
@@ -186,25 +183,20 @@ static const vka_port_info outputs[] = {
     {0},
 };
 
+static const char example[] = // a unit's width is read from its weight
+    "{\"attrs\": {\"levels\": 1}, \"shapes\": {\"x\": [1, 512, 14, 14], "
+    "\"w.first.0.conv1.weight\": [128, 512, 1, 1], "
+    "\"w.trunk.0.conv1.weight\": [128, 512, 1, 1], "
+    "\"w.trunk.1.conv1.weight\": [128, 512, 1, 1], "
+    "\"w.bottom.0.conv1.weight\": [128, 512, 1, 1], "
+    "\"w.bottom.1.conv1.weight\": [128, 512, 1, 1], "
+    "\"w.last.0.conv1.weight\": [128, 512, 1, 1]}}";
+
 const struct vka_block_row vka_block_rows_residual_attention[] = {
     {{"residual_attention", "Attention module of the Residual Attention Network: trunk times mask",
-      "Wang et al.: Residual Attention Network for Image Classification, CVPR 2017, "
-      "arXiv "
+      "Wang et al.: Residual Attention Network for Image Classification, CVPR 2017, arXiv "
       "1704.06904",
-      attrs, inputs, weights, outputs,
-      "{\"attrs\": {\"levels\": 2}, \"shapes\": {\"x\": [1, 512, 28, "
-      "28], " UNIT_EXAMPLE("first.0") ", " UNIT_EXAMPLE("trunk.0") ", " UNIT_EXAMPLE(
-          "t"
-          "r"
-          "u"
-          "n"
-          "k"
-          "."
-          "1") ", " UNIT_EXAMPLE("down.1.0") ", " UNIT_EXAMPLE("skip.1") ", " UNIT_EXAMPLE("bottom."
-                                                                                           "0") ","
-                                                                                                " " UNIT_EXAMPLE("bottom.1") ","
-                                                                                                                             " " UNIT_EXAMPLE("up.1.0") ", " UNIT_EXAMPLE(
-                                                                                                                                 "last.0") "}}"},
+      attrs, inputs, weights, outputs, example},
      build},
     {.build = NULL},
 };
