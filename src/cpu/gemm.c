@@ -6,6 +6,7 @@
 enum {
     DEPTH = 256,      // of a block along k: a panel of b fills most of the first cache
     BLOCK_COLS = 512, // of a piece
+    GROUP = 4,        // panels of b packed at once
     BLOCK_ROWS = 1024,
     FEW = 8,               // rows or columns that are worth a way of their own
     SHARED_MOST = 8 << 20, // bytes of a packed once for all pieces
@@ -139,7 +140,7 @@ static void make_plan(struct plan *t, const struct vka_product *p, int threads)
     t->shared_size = t->share_a ? round_up(a_size * t->a_count, ALIGNED) : 0;
     t->direct_b = packs && p->side[VKA_PRODUCT_B].col == 1 && t->panels <= 2;
     int64_t own_a = packs ? (t->share_a ? 0 : t->rows * t->depth) : p->m * p->k;
-    t->b_size = packs ? t->kernels->tile_cols * t->depth : 0;
+    t->b_size = packs ? GROUP * t->kernels->tile_cols * t->depth : 0;
     t->thread_size = t->b_size + round_up(own_a, ALIGNED);
 }
 
@@ -290,15 +291,14 @@ static void tile_piece(void *arg, int64_t number, int thread)
         for (int64_t i = 0; !t->share_a && i * t->panel < x.m; i++)
             pack_panel(t, x.a, own_a + i * t->panel * k, x.m, block, i);
         for (int64_t j = 0; j < x.n; j += width) {
-            tile.b = own_b;
-            tile.b_step = width;
-            if (t->direct_b && x.n - j >= width) {
-                tile.b_step = side->row;
-                tile.b = x.b + k0 * side->row + j;
-            } else {
-                t->kernels->pack(own_b, (int)width, x.b + k0 * side->row + j * side->col, side->col,
-                                 side->row, (int)smaller(width, x.n - j), k);
-            }
+            const float *b = x.b + k0 * side->row + j * side->col;
+            bool direct = t->direct_b && x.n - j >= width;
+            int64_t ahead = t->direct_b ? 0 : j / width % GROUP;
+            if (!direct && ahead == 0)
+                t->kernels->pack(own_b, (int)width, b, side->col, side->row,
+                                 (int)smaller(GROUP * width, x.n - j), k);
+            tile.b = direct ? b : own_b + ahead * width * k;
+            tile.b_step = direct ? side->row : width;
             tile_column(t, &x, &tile, j);
         }
     }

@@ -182,15 +182,26 @@ KERNEL static void dot(int rows, int cols, int64_t k, const float *a, int64_t a_
 
 // --- packing ---
 
-// Rows that lie together already.
+// Columns of panel `panel` that src has.
+INLINE int columns_of(int width, int count, int panel)
+{
+    int left = count - panel * width;
+    return left < width ? left : width;
+}
+
+// Rows that lie together already: a row goes to all panels at once.
 KERNEL static void pack_rows(float *dst, int width, const float *src, int64_t step, int count,
                              int64_t k)
 {
     for (int64_t kk = 0; kk < k; kk++, dst += width, src += step) {
-        for (int w = 0; w < width; w += LANES) {
-            int room = width - w < LANES ? width - w : LANES, have = count - w;
-            have = have < 0 ? 0 : have > LANES ? LANES : have;
-            v_store_some(dst + w, v_load_some(src + w, v_first(have)), v_first(room));
+        const float *from = src;
+        float *to = dst;
+        for (int left = count; left > 0; left -= width, from += width, to += k * width) {
+            for (int w = 0; w < width; w += LANES) {
+                int room = width - w < LANES ? width - w : LANES, have = left - w;
+                have = have < 0 ? 0 : have > LANES ? LANES : have;
+                v_store_some(to + w, v_load_some(from + w, v_first(have)), v_first(room));
+            }
         }
     }
 }
@@ -293,6 +304,15 @@ KERNEL static void pack_columns(float *dst, int width, const float *src, int64_t
     }
 }
 
+static void pack_any(float *dst, int width, const float *src, int64_t along, int64_t step,
+                     int count, int64_t k)
+{
+    for (int64_t kk = 0; kk < k; kk++, dst += width) {
+        for (int w = 0; w < width; w++)
+            dst[w] = w < count ? src[w * along + kk * step] : 0;
+    }
+}
+
 KERNEL static void pack(float *dst, int width, const float *src, int64_t along, int64_t step,
                         int count, int64_t k)
 {
@@ -300,12 +320,13 @@ KERNEL static void pack(float *dst, int width, const float *src, int64_t along, 
         pack_rows(dst, width, src, step, count, k);
         return;
     }
-    if (step == 1) {
-        pack_columns(dst, width, src, along, count, k);
-        return;
-    }
-    for (int64_t kk = 0; kk < k; kk++, dst += width) {
-        for (int w = 0; w < width; w++)
-            dst[w] = w < count ? src[w * along + kk * step] : 0;
+    for (int panel = 0; panel * width < count; panel++) {
+        int have = columns_of(width, count, panel);
+        if (step == 1)
+            pack_columns(dst, width, src, along, have, k);
+        else
+            pack_any(dst, width, src, along, step, have, k);
+        dst += width * k;
+        src += width * along;
     }
 }

@@ -45,8 +45,9 @@ struct vka_kernels {
     // VKA_DOT_ROWS and j up to VKA_DOT_COLS.
     void (*dot)(int rows, int cols, int64_t k, const float *a, int64_t a_row, const float *b,
                 int64_t b_row, float *c, int64_t c_row, int64_t c_col);
-    // dst[kk * width + w] = src[w * along + kk * step] for w < count and kk < k, 0 for w from count
-    // to width. Writes nothing else.
+    // dst[kk * width + w] = src[w * along + kk * step] for w < width and kk < k, the next `width`
+    // columns of src in a panel after it (at dst + width * k), and so on; 0 for w past `count`.
+    // Writes nothing else.
     void (*pack)(float *dst, int width, const float *src, int64_t along, int64_t step, int count,
                  int64_t k);
 
