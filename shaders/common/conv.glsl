@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What the convolution shaders share: constants, buffers, the place of x behind a tap, the end.
+// What the convolution shaders share: constants, buffers, x under a tap, the end.
 #include "types.glsl"
 #include "conv.h"
 #include "activation.glsl"
@@ -17,9 +17,17 @@ layout(constant_id = 11) const uint DILATION_2 = 1;
 layout(constant_id = 12) const int ACT = 0;
 layout(constant_id = 13) const float ACT_A = 0.0;
 layout(constant_id = 14) const float ACT_B = 0.0;
-layout(constant_id = 15) const uint TILE = 0; // sums of a lane along both axes, 4 bits each; bias
+// Sums of a lane: channels, places (4 bits each, less 1); then flags.
+layout(constant_id = 15) const uint TILE = 0;
 
+const uint TM = (TILE & 15u) + 1u;
+const uint TN = (TILE >> 4 & 15u) + 1u;
 const bool HAS_BIAS = (TILE & 256u) != 0u;
+const bool FOURS = (TILE & 512u) != 0u; // of the weight can be read at once
+// Axes along which no tap is ever outside of x.
+const bool INSIDE_0 = (TILE & 1024u) != 0u;
+const bool INSIDE_1 = (TILE & 2048u) != 0u;
+const bool INSIDE_2 = (TILE & 4096u) != 0u;
 const uint TAPS = KERNEL_0 * KERNEL_1 * KERNEL_2;
 
 BUFFER_IN(0, x);
@@ -41,21 +49,49 @@ uvec3 out_place(uint place)
                  place % p.size_out[2]);
 }
 
-// The place of x under the first tap of an output place; below 0 it wraps round and is outside.
-uvec3 first_place(uvec3 place)
+// The place of x under the first tap of an output place, and the element there; below 0 both wrap
+// round.
+struct origin {
+    uvec3 at;
+    uint element;
+};
+
+origin origin_of(uint place, uint start)
 {
-    return uvec3(place.x * STRIDE_0 - p.before[0], place.y * STRIDE_1 - p.before[1],
-                 place.z * STRIDE_2 - p.before[2]);
+    uvec3 o = out_place(place);
+    origin first;
+    first.at = uvec3(o.x * STRIDE_0 - p.before[0], o.y * STRIDE_1 - p.before[1],
+                     o.z * STRIDE_2 - p.before[2]);
+    first.element = start + first.at.x * p.x_step[0] + first.at.y * p.x_step[1] +
+                    first.at.z * p.x_step[2];
+    return first;
 }
 
-// x at a tap; 0 outside.
-float x_at(uint start, uvec3 first, uvec3 tap)
+// A term of the sum: how far its place and its element are from the first one's. The same for all
+// places.
+struct term {
+    uvec3 away;
+    uint elements;
+};
+
+term term_of(uint k)
 {
-    uvec3 at = first + tap * uvec3(DILATION_0, DILATION_1, DILATION_2);
-    bool inside = at.x < p.size_in[0] && at.y < p.size_in[1] && at.z < p.size_in[2];
+    term t;
+    t.away = kernel_place(k % TAPS) * uvec3(DILATION_0, DILATION_1, DILATION_2);
+    t.elements = k / TAPS * p.x_channel + t.away.x * p.x_step[0] + t.away.y * p.x_step[1] +
+                 t.away.z * p.x_step[2];
+    return t;
+}
+
+// x at a term; 0 outside.
+float x_at(origin first, term t)
+{
+    uvec3 at = first.at + t.away;
+    bool inside = (INSIDE_0 || at.x < p.size_in[0]) && (INSIDE_1 || at.y < p.size_in[1]) &&
+                  (INSIDE_2 || at.z < p.size_in[2]);
     float v = 0.0;
     if (inside)
-        v = LOAD(x, start + at.x * p.x_step[0] + at.y * p.x_step[1] + at.z * p.x_step[2]);
+        v = LOAD(x, first.element + t.elements);
     return v;
 }
 

@@ -15,11 +15,24 @@
 #define STORE(name, i, value) name.v[i] = (value)
 #endif
 #define LOAD(name, i) float(name.v[i])
+// Four at a time, from a second declaration of a binding; i counts fours.
+#ifdef VKA_F16
+#define REAL4 f16vec4
+#define STORE4(name, i, value) name.v[i] = f16vec4(value)
+#else
+#define REAL4 vec4
+#define STORE4(name, i, value) name.v[i] = (value)
+#endif
+#define LOAD4(name, i) vec4(name.v[i])
 
 #define BUFFER_IN(slot, name)                                                                      \
     layout(std430, binding = slot) readonly buffer name##_buffer { REAL v[]; } name
 #define BUFFER_OUT(slot, name)                                                                     \
     layout(std430, binding = slot) buffer name##_buffer { REAL v[]; } name
+#define BUFFER_VEC4_IN(slot, name)                                                                 \
+    layout(std430, binding = slot) readonly buffer name##_buffer { REAL4 v[]; } name
+#define BUFFER_VEC4_OUT(slot, name)                                                                \
+    layout(std430, binding = slot) buffer name##_buffer { REAL4 v[]; } name
 #define BUFFER_INT_IN(slot, name)                                                                  \
     layout(std430, binding = slot) readonly buffer name##_buffer { int v[]; } name
 #define BUFFER_INT_OUT(slot, name)                                                                 \

@@ -10,8 +10,6 @@
 
 const uint LANES = 8;
 const uint DEPTH = 16;
-const uint TM = TILE & 15u;
-const uint TN = TILE >> 4 & 15u;
 const uint TILE_M = LANES * TM;
 const uint TILE_N = LANES * TN;
 shared float tile_w[DEPTH * (TILE_M + 1)];
@@ -34,7 +32,7 @@ void main()
 
     // A lane reads x for one column of the tile: LANES * LANES is a multiple of TILE_N.
     uint column = lane % TILE_N;
-    uvec3 first = first_place(out_place(min(n0 + column, places - 1)));
+    origin first = origin_of(min(n0 + column, places - 1), x_start);
 
     float sum[TM][TN];
     [[unroll]] for (uint i = 0; i < TM; i++)
@@ -50,10 +48,9 @@ void main()
             tile_w[kk * (TILE_M + 1) + row] = v;
         }
         for (uint kk = lane / TILE_N; kk < DEPTH; kk += LANES * LANES / TILE_N) {
-            uint term = k0 + kk;
             float v = 0.0;
-            if (term < terms)
-                v = x_at(x_start + term / TAPS * p.x_channel, first, kernel_place(term % TAPS));
+            if (k0 + kk < terms)
+                v = x_at(first, term_of(k0 + kk));
             tile_x[kk * TILE_N + column] = v;
         }
         barrier();

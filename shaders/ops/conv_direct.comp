@@ -7,30 +7,28 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "conv.glsl"
 
-const uint CHANNELS = TILE & 15u;
+const uint CHANNELS = TM;
 
 void main()
 {
-    uint index = global_index();
-    if (index >= p.end)
-        return;
     uint places = p.size_out[0] * p.size_out[1] * p.size_out[2];
+    uint tiles = (places + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x, group = group_index();
+    uint place = group % tiles * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    if (group >= p.end || place >= places)
+        return;
     uint terms = p.in_channels * TAPS;
-    uint place = index % places, part = index / places % p.groups;
-    uint item = index / places / p.groups;
+    uint part = group / tiles % p.groups, item = group / tiles / p.groups;
     uint x_start = p.x_offset + item * p.x_batch + part * p.in_channels * p.x_channel;
     uint w_start = p.weight_offset + part * CHANNELS * terms;
-    uvec3 first = first_place(out_place(place));
+    origin first = origin_of(place, x_start);
 
     float sum[CHANNELS];
     [[unroll]] for (uint i = 0; i < CHANNELS; i++)
         sum[i] = 0.0;
-    for (uint c = 0; c < p.in_channels; c++) {
-        for (uint tap = 0; tap < TAPS; tap++) {
-            float v = x_at(x_start + c * p.x_channel, first, kernel_place(tap));
-            [[unroll]] for (uint i = 0; i < CHANNELS; i++)
-                sum[i] = fma(LOAD(weight, w_start + i * terms + c * TAPS + tap), v, sum[i]);
-        }
+    for (uint k = 0; k < terms; k++) {
+        float v = x_at(first, term_of(k));
+        [[unroll]] for (uint i = 0; i < CHANNELS; i++)
+            sum[i] = fma(LOAD(weight, w_start + i * terms + k), v, sum[i]);
     }
     [[unroll]] for (uint i = 0; i < CHANNELS; i++)
         store(item, part * CHANNELS + i, place, sum[i]);

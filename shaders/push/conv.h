@@ -14,7 +14,7 @@ PUSH(conv)
     uint x_batch, x_channel, bias_step;
     uint in_channels, out_channels; // of a group
     uint groups;
-    uint end; // workgroups or invocations that have something to do
+    uint end; // workgroups that have something to do
     uint x_offset, weight_offset, bias_offset, out_offset, residual_offset;
 }
 PUSH_END;

@@ -4,6 +4,7 @@
 #include "cpu/threads.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
     BLOCK = 128, // keys
@@ -24,6 +25,7 @@ struct plan {
     int64_t panels, per_piece, pieces; // of one head of k; pieces of panels
     int64_t key_panel, value_panel;    // rows of tiles
     bool pack_k, pack_v;
+    bool few; // rows: keys and values are read once, as they lie; sums are [row][value]
     // Scratch of a thread, in floats.
     int64_t key_size, value_size, logit_size, extra_size, panel_size, thread_size;
 };
@@ -71,7 +73,8 @@ static void make_plan(const struct vka_attention_job *job, struct plan *t, int t
     int64_t block = smaller(BLOCK, job->keys);
     t->key_panel = even_panel(block, t->kernels->tile_rows);
     t->value_panel = even_panel(job->width, t->kernels->tile_rows);
-    t->pack_k = job->k_step[2] != 1;
+    t->few = t->rows <= VKA_STRIP_ROWS && job->k_step[3] == 1 && job->v_step[3] == 1;
+    t->pack_k = !t->few && job->k_step[2] != 1;
     t->pack_v = job->v_step[3] != 1;
     t->key_size = t->pack_k ? round_up(round_up(block, t->key_panel) * job->depth, ALIGNED) : 0;
     t->value_size = t->pack_v ? round_up(block * job->width, ALIGNED) : 0;
@@ -136,15 +139,31 @@ static void gather_rows(const struct run *r, const struct panel *p, float *to, c
     }
 }
 
+static void copy_queries(const struct run *r, const struct panel *p, const float *q)
+{
+    const struct vka_attention_job *job = r->job;
+    for (int i = 0; i < p->count; i++) {
+        int64_t row = p->first + i;
+        const float *line =
+            q + row / job->queries * job->q_step[1] + row % job->queries * job->q_step[2];
+        for (int64_t d = 0; d < job->depth; d++)
+            p->queries[i * job->depth + d] = line[d * job->q_step[3]];
+    }
+}
+
 static void start_panel(const struct run *r, const struct piece *x, struct panel *p)
 {
     const struct vka_attention_job *job = r->job;
     int lanes = r->plan.lanes;
     const float *q =
         job->q + x->batch * job->q_step[0] + x->kv_head * r->plan.share * job->q_step[1];
-    gather_rows(r, p, p->queries, q, job->q_step[1], job->q_step[2], job->q_step[3], job->depth);
+    if (r->plan.few)
+        copy_queries(r, p, q);
+    else
+        gather_rows(r, p, p->queries, q, job->q_step[1], job->q_step[2], job->q_step[3],
+                    job->depth);
     float unit = (float)(job->scale * LOG2_E);
-    for (int64_t i = 0; i < job->depth * lanes; i++)
+    for (int64_t i = 0; i < job->depth * (r->plan.few ? p->count : lanes); i++)
         p->queries[i] *= unit;
     for (int64_t i = 0; i < job->width * lanes; i++)
         p->sums[i] = 0;
@@ -186,11 +205,27 @@ static void pack_keys(const struct run *r, const struct piece *x, const float *k
                          job->depth);
 }
 
+// Queries are [row][depth] here.
+static void dot_logits(const struct run *r, const struct piece *x, const struct panel *p,
+                       const float *k, int64_t count)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    for (int64_t i = 0; i < count; i += VKA_DOT_ROWS)
+        t->kernels->dot((int)smaller(VKA_DOT_ROWS, count - i), p->count, job->depth,
+                        k + i * job->k_step[2], job->k_step[2], p->queries, job->depth,
+                        x->logits + i * t->lanes, t->lanes, 1);
+}
+
 static void make_logits(const struct run *r, const struct piece *x, const struct panel *p,
                         const float *k, int64_t count)
 {
     const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
+    if (t->few) {
+        dot_logits(r, x, p, k, count);
+        return;
+    }
     struct vka_tile tile = {.k = job->depth,
                             .taps = 1,
                             .tap = vka_one_tap,
@@ -237,11 +272,37 @@ static void change_logits(const struct run *r, const struct piece *x, const stru
     }
 }
 
+static void add_value_rows(const struct run *r, const struct piece *x, const struct panel *p,
+                           const float *v, int64_t count)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    struct vka_tile tile = {.k = count,
+                            .taps = 1,
+                            .tap = vka_one_tap,
+                            .a = x->logits,
+                            .a_step = t->lanes,
+                            .b_step = job->v_step[2],
+                            .c_row = job->width,
+                            .add = true};
+    int64_t whole = job->width - job->width % t->kernels->lanes;
+    for (int64_t i = 0, cols; i < job->width; i += cols) {
+        cols = i < whole ? smaller(t->kernels->strip_cols, whole - i) : job->width - i;
+        tile.b = v + i;
+        tile.c = p->sums + i;
+        (i < whole ? t->kernels->tile : t->kernels->edge)(p->count, (int)cols, &tile);
+    }
+}
+
 static void add_values(const struct run *r, const struct piece *x, const struct panel *p,
                        const float *v, int64_t count)
 {
     const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
+    if (t->few) {
+        add_value_rows(r, x, p, v, count);
+        return;
+    }
     struct vka_tile tile = {.k = count,
                             .taps = 1,
                             .tap = vka_one_tap,
@@ -255,6 +316,18 @@ static void add_values(const struct run *r, const struct piece *x, const struct 
         tile.c = p->sums + i * t->lanes;
         t->kernels->tile((int)smaller(t->value_panel, job->width - i), t->lanes, &tile);
     }
+}
+
+static void scale_sums(const struct run *r, const struct panel *p, const float *factor)
+{
+    const struct plan *t = &r->plan;
+    int64_t width = r->job->width;
+    if (!t->few) {
+        t->kernels->scale_queries(p->sums, t->lanes, width, factor);
+        return;
+    }
+    for (int64_t i = 0; i < p->count * width; i++)
+        p->sums[i] *= factor[i / width];
 }
 
 static void take_block(const struct run *r, const struct piece *x, int64_t begin, int64_t end,
@@ -285,7 +358,7 @@ static void take_block(const struct run *r, const struct piece *x, int64_t begin
         change_logits(r, x, &p, first, seen, least);
         float factor[MOST_WIDTH];
         if (t->kernels->soften(x->logits, t->lanes, seen, p.max, p.sum, factor))
-            t->kernels->scale_queries(p.sums, t->lanes, job->width, factor);
+            scale_sums(r, &p, factor);
         add_values(r, x, &p, v, seen);
     }
 }
@@ -299,8 +372,11 @@ static void finish_panel(const struct run *r, const struct piece *x, const struc
     float factor[MOST_WIDTH];
     for (int i = 0; i < t->lanes; i++)
         factor[i] = p->sum[i] == 0 ? 0 : 1 / p->sum[i];
-    t->kernels->scale_queries(p->sums, t->lanes, job->width, factor);
-    if (job->out)
+    scale_sums(r, p, factor);
+    if (job->out && t->few)
+        memcpy(job->out + row * job->width, p->sums,
+               (size_t)(p->count * job->width) * sizeof *p->sums);
+    else if (job->out)
         t->kernels->pack(job->out + row * job->width, (int)job->width, p->sums, t->lanes, 1,
                          (int)job->width, p->count);
     for (int i = 0; job->lse && i < p->count; i++)
@@ -321,6 +397,9 @@ static void run_piece(void *arg, int64_t number, int thread)
     x.logits = x.values + t->value_size;
     x.extra = x.logits + t->logit_size;
     x.panels = x.extra + t->extra_size;
+    // Lanes past the rows are computed, too: from any finite numbers.
+    for (int64_t i = 0; t->few && i < t->logit_size; i++)
+        x.logits[i] = 0;
     int64_t begin = part * t->per_piece, end = smaller(t->panels, begin + t->per_piece);
     for (int64_t i = begin; i < end; i++) {
         struct panel p = panel_of(r, &x, i, i - begin);

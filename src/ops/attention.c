@@ -233,26 +233,75 @@ static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct 
     push->lse_offset = vka_bind(l, d, &args->out[LSE], VKA_WRITE);
 }
 
+// Constants: depth, width, flags; then what the module has more.
+static void launch(struct vka_launch *l, const struct vka_args *args, struct vka_dispatch *d,
+                   const struct vka_attention_job *job, uint32_t rows)
+{
+    uint64_t groups =
+        (uint64_t)(job->batch * job->heads) * (((uint64_t)job->queries + rows - 1) / rows);
+    struct vka_push_attention push;
+    fill_push(job, &push);
+    push.end = (uint)groups;
+    bind_all(l, d, args, &push);
+    VKA_PUSH(d, push);
+    vka_emit(l, d, groups, 1, 1);
+}
+
+static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
+                          const struct vka_attention_job *job)
+{
+    vka_constant_u32(d, (uint32_t)job->depth);
+    vka_constant_u32(d, (uint32_t)job->width);
+    vka_constant_u32(d, flags_of(args));
+}
+
 static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_attention_job job;
     job_of(args, &job);
-    uint64_t groups =
-        (uint64_t)(job.batch * job.heads) * (((uint64_t)job.queries + ROWS - 1) / ROWS);
-    struct vka_push_attention push;
-    fill_push(&job, &push);
-    push.end = (uint)groups;
     struct vka_dispatch d;
     vka_begin(l, &d, is_full(args) ? "attention_full" : "attention", LANES * LANES, 1, 1);
-    vka_constant_u32(&d, (uint32_t)job.depth);
-    vka_constant_u32(&d, (uint32_t)job.width);
-    vka_constant_u32(&d, flags_of(args));
-    bind_all(l, &d, args, &push);
-    VKA_PUSH(&d, push);
-    vka_emit(l, &d, groups, 1, 1);
+    add_constants(&d, args, &job);
+    launch(l, args, &d, &job, ROWS);
+}
+
+// --- devices that are programs ---
+
+// Queries of a lane; elements of a query and its sum that still are worth holding in one.
+enum { QUERIES = 2, LANES_MOST = 256 };
+
+static bool by_four(const struct vka_array *a)
+{
+    bool fours = a->offset % 4 == 0 && a->dim[3] % 4 == 0;
+    for (int i = 0; i < 3; i++)
+        fours = fours && (a->stride[i] % 4 == 0 || a->dim[i] == 1);
+    return fours;
+}
+
+static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
+{
+    return limits->is_cpu && fits_baseline(limits, args) &&
+           args->in[Q].dim[3] + args->in[V].dim[3] <= LANES_MOST && by_four(&args->in[Q]) &&
+           by_four(&args->in[K]) && by_four(&args->in[V]) && by_four(&args->out[OUT]);
+}
+
+static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_attention_job job;
+    job_of(args, &job);
+    // Keys unrolled: as many as leave the driver's compiler less than half a second of work.
+    int64_t size = job.depth + job.width;
+    uint32_t keys = size <= LANES_MOST / 4 ? 4 : size <= LANES_MOST / 2 ? 2 : 1;
+    struct vka_dispatch d;
+    vka_begin(l, &d, is_full(args) ? "attention_lanes_full" : "attention_lanes", LANES, 1, 1);
+    add_constants(&d, args, &job);
+    vka_constant_u32(&d, QUERIES);
+    vka_constant_u32(&d, keys);
+    launch(l, args, &d, &job, LANES * QUERIES);
 }
 
 static const struct vka_variant variants[] = {
+    {"lanes", fits_lanes, launch_lanes},
     {"baseline", fits_baseline, launch_baseline},
     {NULL, NULL, NULL},
 };

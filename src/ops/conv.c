@@ -195,6 +195,11 @@ static bool fits_buffers(const struct vka_limits *limits, const struct vka_args 
     return !vka_present(&args->in[RESIDUAL]) || limits->storage_buffers >= 5;
 }
 
+static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
+{
+    return limits->is_cpu && fits_buffers(limits, args);
+}
+
 // Few channels of output in a group: a tile would be mostly empty.
 static bool fits_direct(const struct vka_limits *limits, const struct vka_args *args)
 {
@@ -212,21 +217,38 @@ static void push_window(const struct vka_window *w, struct vka_push_conv *push)
     }
 }
 
-// Constants from 3 on: kernel, stride, dilation; activation; bits of tile sizes and what is there.
+// How a module cuts the output: sums of a lane along both axes, output elements of a workgroup.
+struct cut {
+    const char *module, *residual_module;
+    uint32_t invocations, sums_m, sums_n;
+    uint64_t tile_m, tile_n;
+};
+
+// Constants from 3 on: kernel, stride, dilation; activation; the sums and what is there.
 static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
-                          const struct vka_window *w, uint32_t tile)
+                          const struct vka_conv_job *job, const struct cut *cut)
 {
     const struct conv_params *p = args->params;
     for (int i = 0; i < VKA_WINDOW_AXES; i++)
-        vka_constant_u32(d, (uint32_t)w->kernel[i]);
+        vka_constant_u32(d, (uint32_t)job->w.kernel[i]);
     for (int i = 0; i < VKA_WINDOW_AXES; i++)
-        vka_constant_u32(d, (uint32_t)w->stride[i]);
+        vka_constant_u32(d, (uint32_t)job->w.stride[i]);
     for (int i = 0; i < VKA_WINDOW_AXES; i++)
-        vka_constant_u32(d, (uint32_t)w->dilation[i]);
+        vka_constant_u32(d, (uint32_t)job->w.dilation[i]);
     vka_constant_u32(d, (uint32_t)p->act.kind);
     vka_constant_f32(d, p->act.a);
     vka_constant_f32(d, p->act.b);
-    vka_constant_u32(d, tile | (uint32_t)vka_present(&args->in[BIAS]) << 8);
+    int64_t terms = job->in_channels * vka_product3(job->w.kernel);
+    bool fours = terms % 4 == 0 && args->in[WEIGHT].offset % 4 == 0;
+    uint32_t inside = 0; // axes along which no tap is ever outside
+    for (int i = 0; i < VKA_WINDOW_AXES; i++) {
+        const struct vka_window *w = &job->w;
+        int64_t last = (w->out[i] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i];
+        inside |= (uint32_t)(w->before[i] == 0 && last < w->in[i]) << i;
+    }
+    vka_constant_u32(d, (cut->sums_m - 1) | (cut->sums_n - 1) << 4 |
+                            (uint32_t)vka_present(&args->in[BIAS]) << 8 | (uint32_t)fours << 9 |
+                            inside << 10);
 }
 
 static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct vka_args *args,
@@ -240,24 +262,35 @@ static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct 
         push->residual_offset = vka_bind(l, d, &args->in[RESIDUAL], VKA_READ);
 }
 
-static void start_push(const struct vka_args *args, const struct vka_conv_job *job,
-                       struct vka_push_conv *push)
+static void launch(struct vka_launch *l, const struct vka_args *args,
+                   const struct vka_conv_job *job, const struct cut *cut)
 {
-    *push = (struct vka_push_conv){
+    uint64_t groups = (uint64_t)(job->n * job->groups) *
+                      (((uint64_t)job->out_channels + cut->tile_m - 1) / cut->tile_m) *
+                      (((uint64_t)vka_product3(job->w.out) + cut->tile_n - 1) / cut->tile_n);
+    struct vka_push_conv push = {
         .in_channels = (uint)job->in_channels,
         .out_channels = (uint)job->out_channels,
         .groups = (uint)job->groups,
+        .end = (uint)groups,
         .x_batch = (uint)job->x_batch,
         .x_channel = (uint)job->x_channel,
         .bias_step = vka_present(&args->in[BIAS]) ? (uint)job->bias_step : 0,
     };
-    push_window(&job->w, push);
+    push_window(&job->w, &push);
+    struct vka_dispatch d;
+    bool residual = vka_present(&args->in[RESIDUAL]);
+    vka_begin(l, &d, residual ? cut->residual_module : cut->module, cut->invocations, 1, 1);
+    add_constants(&d, args, job, cut);
+    bind_all(l, &d, args, &push);
+    VKA_PUSH(&d, push);
+    vka_emit(l, &d, groups, 1, 1);
 }
 
-static uint32_t lane_sums(int64_t size)
+static uint32_t lane_sums(int64_t size, uint32_t most, uint32_t lanes)
 {
-    uint32_t sums = 8;
-    while (sums > 1 && (int64_t)(sums / 2 * LANES) >= size)
+    uint32_t sums = most;
+    while (sums > 1 && (int64_t)(sums / 2 * lanes) >= size)
         sums /= 2;
     return sums;
 }
@@ -266,42 +299,47 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_conv_job job;
     job_of(args, &job);
-    int64_t places = vka_product3(job.w.out);
-    uint32_t sums_m = lane_sums(job.out_channels), sums_n = lane_sums(places);
-    uint64_t tile_m = sums_m * LANES, tile_n = sums_n * LANES;
-    uint64_t groups = (uint64_t)(job.n * job.groups) *
-                      (((uint64_t)job.out_channels + tile_m - 1) / tile_m) *
-                      (((uint64_t)places + tile_n - 1) / tile_n);
-    struct vka_push_conv push;
-    start_push(args, &job, &push);
-    push.end = (uint)groups;
-    struct vka_dispatch d;
-    vka_begin(l, &d, vka_present(&args->in[RESIDUAL]) ? "conv_residual" : "conv", LANES * LANES, 1,
-              1);
-    add_constants(&d, args, &job.w, sums_m | sums_n << 4);
-    bind_all(l, &d, args, &push);
-    VKA_PUSH(&d, push);
-    vka_emit(l, &d, groups, 1, 1);
+    struct cut cut = {.module = "conv",
+                      .residual_module = "conv_residual",
+                      .invocations = LANES * LANES,
+                      .sums_m = lane_sums(job.out_channels, 8, LANES),
+                      .sums_n = lane_sums(vka_product3(job.w.out), 8, LANES)};
+    cut.tile_m = cut.sums_m * LANES;
+    cut.tile_n = cut.sums_n * LANES;
+    launch(l, args, &job, &cut);
 }
 
 static void launch_direct(struct vka_launch *l, const struct vka_args *args)
 {
-    enum { INVOCATIONS = 64 };
     struct vka_conv_job job;
     job_of(args, &job);
-    struct vka_push_conv push;
-    start_push(args, &job, &push);
-    push.end = (uint)(job.n * job.groups * vka_product3(job.w.out)); // each makes all channels
-    struct vka_dispatch d;
-    vka_begin(l, &d, vka_present(&args->in[RESIDUAL]) ? "conv_direct_residual" : "conv_direct",
-              INVOCATIONS, 1, 1);
-    add_constants(&d, args, &job.w, (uint32_t)job.out_channels);
-    bind_all(l, &d, args, &push);
-    VKA_PUSH(&d, push);
-    vka_emit(l, &d, ((uint64_t)push.end + INVOCATIONS - 1) / INVOCATIONS, 1, 1);
+    struct cut cut = {.module = "conv_direct",
+                      .residual_module = "conv_direct_residual",
+                      .invocations = LANES * LANES,
+                      .sums_m = (uint32_t)job.out_channels,
+                      .sums_n = 1,
+                      .tile_m = (uint64_t)job.out_channels,
+                      .tile_n = LANES * LANES};
+    launch(l, args, &job, &cut);
+}
+
+static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_conv_job job;
+    job_of(args, &job);
+    struct cut cut = {.module = "conv_lanes",
+                      .residual_module = "conv_lanes_residual",
+                      .invocations = LANES,
+                      .sums_m = lane_sums(job.out_channels, 16, 1)};
+    uint32_t most = cut.sums_m > 2 ? 4 : 16 / cut.sums_m;
+    cut.sums_n = lane_sums(vka_product3(job.w.out), most, LANES);
+    cut.tile_m = cut.sums_m;
+    cut.tile_n = cut.sums_n * LANES;
+    launch(l, args, &job, &cut);
 }
 
 static const struct vka_variant variants[] = {
+    {"lanes", fits_lanes, launch_lanes},
     {"direct", fits_direct, launch_direct},
     {"baseline", fits_buffers, launch_baseline},
     {NULL, NULL, NULL},

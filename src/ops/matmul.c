@@ -7,6 +7,8 @@
 #include "ops/ops.h"
 #include "ops/product.h"
 
+#include <stdlib.h>
+
 struct matmul_params {
     float alpha;
     struct vka_activation act;
@@ -118,12 +120,10 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 
 enum { LANES = 8, MAX_BATCH_AXES = 3 };
 
-static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
+static bool fits_bindings(const struct vka_limits *limits, const struct vka_product *p)
 {
-    struct vka_product p;
-    vka_product_of(args, &p);
-    return p.rank <= MAX_BATCH_AXES &&
-           (!p.side[VKA_PRODUCT_RESIDUAL].present || limits->storage_buffers >= 5);
+    return p->rank <= MAX_BATCH_AXES &&
+           (!p->side[VKA_PRODUCT_RESIDUAL].present || limits->storage_buffers >= 5);
 }
 
 static void push_strides(uint stride[5], const struct vka_product *p, enum vka_product_role role)
@@ -133,15 +133,6 @@ static void push_strides(uint stride[5], const struct vka_product *p, enum vka_p
         stride[MAX_BATCH_AXES - p->rank + i] = (uint)side->batch[i];
     stride[MAX_BATCH_AXES] = (uint)side->row;
     stride[MAX_BATCH_AXES + 1] = (uint)side->col;
-}
-
-// Sums in a lane along one side: as many as the matrix can use.
-static uint32_t lane_sums(int64_t size)
-{
-    uint32_t sums = 8;
-    while (sums > 1 && (int64_t)(sums / 2 * LANES) >= size)
-        sums /= 2;
-    return sums;
 }
 
 static void push_product(const struct vka_product *p, struct vka_push_matmul *push)
@@ -168,32 +159,168 @@ static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct 
         push->residual_offset = vka_bind(l, d, &args->in[RESIDUAL], VKA_READ);
 }
 
-static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
+// How a module cuts the output: workgroups of `invocations`, each lane with sums_m x sums_n sums.
+struct cut {
+    const char *module, *residual_module;
+    uint32_t invocations, sums_m, sums_n;
+    uint64_t tile_m, tile_n;
+    uint32_t more[3]; // constants of the module's own
+};
+
+static void launch(struct vka_launch *l, const struct vka_args *args, const struct vka_product *p,
+                   const struct cut *cut)
 {
     const struct matmul_params *params = args->params;
-    struct vka_product p;
-    vka_product_of(args, &p);
-    uint32_t sums_m = lane_sums(p.m), sums_n = lane_sums(p.n);
-    uint64_t tile_m = sums_m * LANES, tile_n = sums_n * LANES;
-    uint64_t groups = (uint64_t)vka_product_count(&p) * (((uint64_t)p.m + tile_m - 1) / tile_m) *
-                      (((uint64_t)p.n + tile_n - 1) / tile_n);
+    bool residual = vka_present(&args->in[RESIDUAL]);
+    uint64_t groups = (uint64_t)vka_product_count(p) *
+                      (((uint64_t)p->m + cut->tile_m - 1) / cut->tile_m) *
+                      (((uint64_t)p->n + cut->tile_n - 1) / cut->tile_n);
     struct vka_push_matmul push = {.groups = (uint)groups, .alpha = params->alpha};
     struct vka_dispatch d;
-    vka_begin(l, &d, vka_present(&args->in[RESIDUAL]) ? "matmul_residual" : "matmul", LANES * LANES,
-              1, 1);
-    vka_constant_u32(&d, sums_m);
-    vka_constant_u32(&d, sums_n);
+    vka_begin(l, &d, residual ? cut->residual_module : cut->module, cut->invocations, 1, 1);
+    vka_constant_u32(&d, cut->sums_m);
+    vka_constant_u32(&d, cut->sums_n);
     vka_constant_u32(&d, vka_present(&args->in[BIAS]));
     vka_constant_u32(&d, (uint32_t)params->act.kind);
     vka_constant_f32(&d, params->act.a);
     vka_constant_f32(&d, params->act.b);
-    push_product(&p, &push);
+    for (size_t i = 0; i < VKA_COUNT(cut->more); i++)
+        vka_constant_u32(&d, cut->more[i]);
+    push_product(p, &push);
     bind_all(l, &d, args, &push);
     VKA_PUSH(&d, push);
     vka_emit(l, &d, groups, 1, 1);
 }
 
+// Sums in a lane along one side: as many as the matrix can use.
+static uint32_t lane_sums(int64_t size, uint32_t most, uint32_t lanes)
+{
+    uint32_t sums = most;
+    while (sums > 1 && (int64_t)(sums / 2 * lanes) >= size)
+        sums /= 2;
+    return sums;
+}
+
+static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_product p;
+    vka_product_of(args, &p);
+    struct cut cut = {.module = "matmul",
+                      .residual_module = "matmul_residual",
+                      .invocations = LANES * LANES,
+                      .sums_m = lane_sums(p.m, 8, LANES),
+                      .sums_n = lane_sums(p.n, 8, LANES)};
+    cut.tile_m = cut.sums_m * LANES;
+    cut.tile_n = cut.sums_n * LANES;
+    launch(l, args, &p, &cut);
+}
+
+// --- few rows or columns ---
+
+enum { FEW = 4, LONG = 64 };
+
+static bool fits_few(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_product p;
+    vka_product_of(args, &p);
+    return fits_bindings(limits, &p) && !limits->is_cpu && (p.m <= FEW || p.n <= FEW) &&
+           p.k >= LONG;
+}
+
+static void launch_few(struct vka_launch *l, const struct vka_args *args)
+{
+    enum { INVOCATIONS = 64 };
+    struct vka_product p;
+    vka_product_of(args, &p);
+    bool swapped = p.m > p.n;
+    const struct vka_product_side *a = &p.side[VKA_PRODUCT_A], *b = &p.side[VKA_PRODUCT_B];
+    int64_t k_step = swapped ? a->col : b->row, col_step = swapped ? a->row : b->col;
+    bool along_k = llabs(k_step) < llabs(col_step);
+    uint32_t slices = along_k ? INVOCATIONS : FEW;
+    struct cut cut = {.module = "matmul_few",
+                      .residual_module = "matmul_few_residual",
+                      .invocations = INVOCATIONS,
+                      .sums_n = 1,
+                      .sums_m = (uint32_t)(swapped ? p.n : p.m),
+                      .tile_m = swapped ? INVOCATIONS / slices : (uint64_t)p.m,
+                      .tile_n = swapped ? (uint64_t)p.n : INVOCATIONS / slices,
+                      .more = {slices, swapped, along_k}};
+    launch(l, args, &p, &cut);
+}
+
+// --- devices that are programs ---
+
+enum { ROWS_MOST = 16, COLUMNS = 4 };
+
+// Whether steps along everything but the contiguous axis keep to multiples of four elements.
+static bool by_four(const struct vka_array *a, const struct vka_product *p,
+                    enum vka_product_role role, int64_t other)
+{
+    for (int i = 0; i < p->rank; i++) {
+        if (p->side[role].batch[i] % 4 != 0)
+            return false;
+    }
+    return other % 4 == 0 && a->offset % 4 == 0;
+}
+
+static bool fours_of_b(const struct vka_args *args, const struct vka_product *p)
+{
+    const struct vka_product_side *b = &p->side[VKA_PRODUCT_B];
+    return b->col == 1 && p->n % 4 == 0 && by_four(&args->in[B], p, VKA_PRODUCT_B, b->row) &&
+           args->out[0].offset % 4 == 0;
+}
+
+static uint32_t a_mode_of(const struct vka_args *args, const struct vka_product *p)
+{
+    const struct vka_product_side *a = &p->side[VKA_PRODUCT_A];
+    if (a->col == 1 && by_four(&args->in[A], p, VKA_PRODUCT_A, a->row))
+        return 1;
+    bool rows = a->row == 1 && p->m % 4 == 0;
+    return rows && by_four(&args->in[A], p, VKA_PRODUCT_A, a->col) ? 2 : 0;
+}
+
+// A b that has its columns together as rows: worth a copy, which a weight needs but once.
+static bool turns_b(const struct vka_product *p)
+{
+    const struct vka_product_side *b = &p->side[VKA_PRODUCT_B];
+    return b->row == 1 && b->col != 1 && b->col != 0 && p->n % 4 == 0 && p->k > 1 && p->m >= LANES;
+}
+
+static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_product p;
+    vka_product_of(args, &p);
+    return limits->is_cpu && fits_bindings(limits, &p) && !turns_b(&p);
+}
+
+static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_product p;
+    vka_product_of(args, &p);
+    bool fours = fours_of_b(args, &p);
+    struct cut cut = {.module = fours ? "matmul_fours" : "matmul_lanes",
+                      .residual_module = fours ? "matmul_fours_residual" : "matmul_lanes_residual",
+                      .invocations = LANES,
+                      .sums_n = fours ? 4 : lane_sums(p.n, COLUMNS, LANES),
+                      .sums_m = lane_sums(p.m, ROWS_MOST, 1),
+                      .more = {a_mode_of(args, &p)}};
+    if (cut.more[0] == 2 && cut.sums_m < 4)
+        cut.more[0] = 0;
+    cut.tile_m = cut.sums_m;
+    cut.tile_n = cut.sums_n * LANES;
+    launch(l, args, &p, &cut);
+}
+
+static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_product p;
+    vka_product_of(args, &p);
+    return fits_bindings(limits, &p) && !limits->is_cpu;
+}
+
 static const struct vka_variant variants[] = {
+    {"lanes", fits_lanes, launch_lanes},
+    {"few", fits_few, launch_few},
     {"baseline", fits_baseline, launch_baseline},
     {NULL, NULL, NULL},
 };
@@ -209,21 +336,38 @@ static vka_tensor spread(vka_graph *g, vka_tensor t, vka_tensor out)
     return vka_dense(g, vka_broadcast_to(g, t, shape));
 }
 
+static void product_of_node(vka_graph *g, const struct vka_op_node *node, struct vka_product *p)
+{
+    struct vka_args args;
+    for (int i = 0; i < INPUTS; i++)
+        vka_value_array(g, node->in[i], &args.in[i]);
+    vka_value_array(g, node->out[0], &args.out[0]);
+    vka_product_of(&args, p);
+}
+
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
     const struct matmul_params *params = node->params;
-    struct vka_matmul p = {.alpha = params->alpha, .bias = node->in[BIAS]};
-    if (node->in[RESIDUAL]) { // a buffer too many
-        vka_tensor sum = vka_matmul(g, node->in[A], node->in[B], &p);
-        out[0] = vka_binary_act(g, VKA_ADD, sum, node->in[RESIDUAL], params->act);
-        return;
+    vka_tensor a = node->in[A], b = node->in[B], to = node->out[0];
+    struct vka_matmul m = {.alpha = params->alpha,
+                           .bias = node->in[BIAS],
+                           .residual = node->in[RESIDUAL],
+                           .act = params->act};
+    struct vka_product p;
+    product_of_node(g, node, &p);
+    if (p.rank > MAX_BATCH_AXES) { // that lie apart: copies have one
+        m.bias = m.bias ? vka_dense(g, vka_broadcast_to(g, m.bias, vka_shape_of(g, to))) : 0;
+        m.residual =
+            m.residual ? vka_dense(g, vka_broadcast_to(g, m.residual, vka_shape_of(g, to))) : 0;
+        out[0] = vka_matmul(g, spread(g, a, to), spread(g, b, to), &m);
+    } else if (turns_b(&p)) {
+        out[0] = vka_matmul(g, a, vka_copy(g, b), &m);
+    } else { // a buffer too many
+        m.residual = 0;
+        m.act = (struct vka_activation){0};
+        out[0] =
+            vka_binary_act(g, VKA_ADD, vka_matmul(g, a, b, &m), node->in[RESIDUAL], params->act);
     }
-    // Too many batch axes that lie apart: copies have one.
-    p.act = params->act;
-    if (p.bias)
-        p.bias = vka_dense(g, vka_broadcast_to(g, p.bias, vka_shape_of(g, node->out[0])));
-    out[0] = vka_matmul(g, spread(g, node->in[A], node->out[0]),
-                        spread(g, node->in[B], node->out[0]), &p);
 }
 
 const struct vka_op vka_op_matmul = {

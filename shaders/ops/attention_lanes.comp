@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+//
+// Attention where the device is a program on a CPU: a lane is QL queries, the keys and values that
+// all lanes need are read at one address, four elements at a time; nothing is shared. KEYS at a time
+// with a running maximum.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "attention.glsl"
+
+layout(constant_id = 6) const uint QL = 2;
+layout(constant_id = 7) const uint KEYS = 4;
+
+BUFFER_VEC4_IN(0, q4);
+BUFFER_VEC4_IN(1, k4);
+BUFFER_VEC4_IN(2, v4);
+BUFFER_VEC4_OUT(3, dst4);
+
+const uint DEPTH4 = DEPTH / 4;
+const uint WIDTH4 = WIDTH / 4;
+
+void main()
+{
+    uint group = group_index();
+    if (group >= p.end)
+        return;
+    const uint lanes = gl_WorkGroupSize.x;
+    uint tiles = (p.queries + lanes * QL - 1) / (lanes * QL);
+    uint first = group % tiles * lanes * QL + gl_LocalInvocationID.x;
+    uint last_query = min((group % tiles + 1) * lanes * QL, p.queries) - 1;
+    place at = place(group / tiles / p.heads, group / tiles % p.heads);
+    uint shared_head = at.head / p.share;
+    uint k_start = p.k_offset + at.batch * p.k_stride[0] + shared_head * p.k_stride[1];
+    uint v_start = p.v_offset + at.batch * p.v_stride[0] + shared_head * p.v_stride[1];
+
+    vec4 query[QL][DEPTH4], sum[QL][WIDTH4];
+    float most[QL], total[QL];
+    uint index[QL], seen[QL];
+    [[unroll]] for (uint r = 0; r < QL; r++) {
+        index[r] = min(first + r * lanes, p.queries - 1); // twice the last one, not stored twice
+        seen[r] = key_end(index[r]);
+        most[r] = GONE;
+        total[r] = 0.0;
+        uint start = p.q_offset + at.batch * p.q_stride[0] + at.head * p.q_stride[1] +
+                     index[r] * p.q_stride[2];
+        [[unroll]] for (uint i = 0; i < DEPTH4; i++)
+            query[r][i] = LOAD4(q4, start / 4 + i);
+        [[unroll]] for (uint i = 0; i < WIDTH4; i++)
+            sum[r][i] = vec4(0.0);
+    }
+
+    uint end = key_end(last_query);
+    for (uint key = 0; key < end; key += KEYS) {
+        float s[QL][KEYS];
+        [[unroll]] for (uint j = 0; j < KEYS; j++) {
+            uint row = (k_start + min(key + j, p.keys - 1) * p.k_stride[2]) / 4;
+            vec4 dots[QL];
+            [[unroll]] for (uint r = 0; r < QL; r++)
+                dots[r] = vec4(0.0);
+            [[unroll]] for (uint i = 0; i < DEPTH4; i++) {
+                vec4 kv = LOAD4(k4, row + i);
+                [[unroll]] for (uint r = 0; r < QL; r++)
+                    dots[r] = fma(query[r][i], kv, dots[r]);
+            }
+            [[unroll]] for (uint r = 0; r < QL; r++)
+                s[r][j] = logit(at, index[r], key + j, seen[r],
+                                (dots[r].x + dots[r].y) + (dots[r].z + dots[r].w));
+        }
+        [[unroll]] for (uint r = 0; r < QL; r++) {
+            float now = most[r];
+            [[unroll]] for (uint j = 0; j < KEYS; j++)
+                now = max(now, s[r][j]);
+            float f = weight_of(most[r], now);
+            most[r] = now;
+            total[r] *= f;
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                s[r][j] = weight_of(s[r][j], now);
+                total[r] += s[r][j];
+            }
+            [[unroll]] for (uint i = 0; i < WIDTH4; i++)
+                sum[r][i] *= f;
+        }
+        [[unroll]] for (uint j = 0; j < KEYS; j++) {
+            uint row = (v_start + min(key + j, p.keys - 1) * p.v_stride[2]) / 4;
+            [[unroll]] for (uint i = 0; i < WIDTH4; i++) {
+                vec4 vv = LOAD4(v4, row + i);
+                [[unroll]] for (uint r = 0; r < QL; r++)
+                    sum[r][i] = fma(vec4(s[r][j]), vv, sum[r][i]);
+            }
+        }
+    }
+
+    [[unroll]] for (uint r = 0; r < QL; r++) {
+        if (first + r * lanes >= p.queries)
+            break;
+        float over = total[r] == 0.0 ? 0.0 : 1.0 / total[r];
+        uint to = p.out_offset + ((at.batch * p.heads + at.head) * p.queries + index[r]) * WIDTH;
+        [[unroll]] for (uint i = 0; i < WIDTH4; i++)
+            STORE4(dst4, to / 4 + i, sum[r][i] * over);
+        store_lse(at, index[r], most[r], total[r]);
+    }
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+//
+// The kernels of every instruction set that this machine has, each against plain sums in double
+// precision: the other tests see the best set alone.
+#include "cpu/kernels.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const sets[] = {"avx512", "avx2", "plain"};
+
+enum { ROOM = 1 << 16 };
+static float a[ROOM], b[ROOM], c[ROOM], c_before[ROOM];
+
+static uint32_t state = 1;
+
+static float noise(void)
+{
+    state = state * 1664525u + 1013904223u;
+    return (float)(state >> 8) / (1 << 24) - 0.5f;
+}
+
+static void fill(float *x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        x[i] = noise();
+}
+
+static void each_set(void (*check)(const struct vka_kernels *k))
+{
+    int seen = 0;
+    for (size_t i = 0; i < VKA_COUNT(sets); i++) {
+        const struct vka_kernels *k = vka_kernels_of(sets[i]);
+        if (!k)
+            continue;
+        assert_string_equal(k->name, sets[i]);
+        check(k);
+        seen++;
+    }
+    assert_true(seen >= 1); // "plain" is always there
+}
+
+static void near(const char *set, double want, double got)
+{
+    if (!(fabs(want - got) <= 1e-5 * (1 + fabs(want))))
+        fail_msg("%s: %.9g, should be %.9g", set, got, want);
+}
+
+// --- tiles ---
+
+static double tile_sum(const struct vka_tile *t, int i, int j)
+{
+    double sum = 0;
+    for (int64_t kk = 0; kk < t->k; kk++) {
+        for (int tap = 0; tap < t->taps; tap++)
+            sum += (double)t->a[(kk * t->taps + tap) * t->a_step + i] *
+                   (double)t->b[kk * t->b_step + t->tap[tap] + j];
+    }
+    return sum;
+}
+
+static void check_tile(const struct vka_kernels *k, const struct vka_tile *t, int rows, int cols,
+                       bool edge)
+{
+    memcpy(c, c_before, sizeof c);
+    (edge ? k->edge : k->tile)(rows, cols, t);
+    for (int64_t i = 0; i < VKA_TILE_ROWS + 1; i++) {
+        for (int64_t j = 0; j < t->c_row; j++) {
+            float before = c_before[i * t->c_row + j], got = c[i * t->c_row + j];
+            if (i < rows && j < cols)
+                near(k->name, tile_sum(t, (int)i, (int)j) + (t->add ? before : 0), got);
+            else
+                assert_true(got == before); // nothing else is written
+        }
+    }
+}
+
+static void tiles_of(const struct vka_kernels *k)
+{
+    static const int32_t taps[] = {0, 7, 31};
+    struct vka_tile t = {.k = 9,
+                         .taps = 1,
+                         .tap = vka_one_tap,
+                         .a = a,
+                         .b = b,
+                         .a_step = 17,
+                         .b_step = 131,
+                         .c = c,
+                         .c_row = 101};
+    for (int rows = 1; rows <= k->tile_rows; rows++) {
+        int most = rows <= VKA_STRIP_ROWS ? k->strip_cols : k->tile_cols;
+        for (int cols = 1; cols <= most; cols++) {
+            t.add = cols % 2;
+            t.taps = cols % 3 ? 1 : 3;
+            t.tap = cols % 3 ? vka_one_tap : taps;
+            check_tile(k, &t, rows, cols, false);
+        }
+        for (int cols = 1; rows <= VKA_STRIP_ROWS && cols < k->lanes; cols++)
+            check_tile(k, &t, rows, cols, true);
+    }
+}
+
+static void test_tiles(void **unused)
+{
+    (void)unused;
+    fill(a, ROOM);
+    fill(b, ROOM);
+    fill(c_before, ROOM);
+    each_set(tiles_of);
+}
+
+// --- dots and packing ---
+
+static void dots_of(const struct vka_kernels *kernels)
+{
+    for (int k = 1; k <= 35; k++) {
+        int rows = 1 + k % VKA_DOT_ROWS, cols = 1 + k / 4 % VKA_DOT_COLS;
+        kernels->dot(rows, cols, k, a, 40, b, 50, c, 1, 9);
+        for (int i = 0; i < rows; i++) {
+            for (int j = 0; j < cols; j++) {
+                double sum = 0;
+                for (int kk = 0; kk < k; kk++)
+                    sum += (double)a[i * 40 + kk] * (double)b[j * 50 + kk];
+                near(kernels->name, sum, c[i + j * 9]);
+            }
+        }
+    }
+}
+
+static void check_pack(const struct vka_kernels *kernels, int width, int count, int k,
+                       int64_t along, int64_t step)
+{
+    int panels = (count + width - 1) / width, size = panels * width * k;
+    memcpy(c, c_before, sizeof c);
+    kernels->pack(c, width, a, along, step, count, k);
+    for (int i = 0; i < size; i++) {
+        int w = i / (width * k) * width + i % width, kk = i / width % k;
+        float want = w < count ? a[w * along + kk * step] : 0;
+        if (c[i] != want)
+            fail_msg("%s: packed %d of %d x %d: %g, should be %g", kernels->name, i, count, k,
+                     (double)c[i], (double)want);
+    }
+    assert_true(c[size] == c_before[size]);
+}
+
+static void packs_of(const struct vka_kernels *kernels)
+{
+    for (int k = 1; k <= 37; k += 4) {
+        for (int count = 1; count <= 70; count += 3) {
+            for (int width = 1; width <= 33; width += 4) {
+                check_pack(kernels, width, count, k, 1, 75);
+                check_pack(kernels, width, count, k, 41, 1);
+                check_pack(kernels, width, count, k, 3, 211);
+                check_pack(kernels, width, count, k, 0, 1);
+            }
+        }
+    }
+}
+
+static void test_dots(void **unused)
+{
+    (void)unused;
+    each_set(dots_of);
+}
+
+static void test_packing(void **unused)
+{
+    (void)unused;
+    each_set(packs_of);
+}
+
+// --- attention ---
+
+enum { KEYS = 13 };
+
+static void soften_of(const struct vka_kernels *k)
+{
+    int width = k->tile_cols;
+    float most[VKA_TILE_COLS], sum[VKA_TILE_COLS], factor[VKA_TILE_COLS], s[KEYS * VKA_TILE_COLS];
+    for (int i = 0; i < width; i++) {
+        most[i] = i % 5 == 0 ? -INFINITY : noise();
+        sum[i] = i % 5 == 0 ? 0 : 1 + noise();
+        for (int j = 0; j < KEYS; j++)
+            s[j * width + i] = i % 5 == 1 || (i + j) % 7 == 0 ? -INFINITY : 40 * noise();
+    }
+    s[2] = NAN;
+    float logits[KEYS * VKA_TILE_COLS], most_before[VKA_TILE_COLS], sum_before[VKA_TILE_COLS];
+    memcpy(logits, s, sizeof s);
+    memcpy(most_before, most, sizeof most);
+    memcpy(sum_before, sum, sizeof sum);
+    k->soften(s, width, KEYS, most, sum, factor);
+    for (int i = 0; i < width; i++) {
+        double m = most_before[i], total = 0;
+        for (int j = 0; j < KEYS; j++)
+            m = fmax(m, logits[j * width + i]);
+        double from = m > -INFINITY ? m : 0;
+        assert_true(most[i] == (float)m);
+        near(k->name, exp2(most_before[i] - from), factor[i]);
+        for (int j = 0; j < KEYS; j++) {
+            double weight = exp2(logits[j * width + i] - from);
+            total += weight;
+            if (i != 2)
+                near(k->name, weight, s[j * width + i]);
+        }
+        if (i == 2)
+            assert_true(isnan(sum[i])); // a logit that isn't a number is told
+        else
+            near(k->name, total + sum_before[i] * exp2(most_before[i] - from), sum[i]);
+    }
+}
+
+static void masks_of(const struct vka_kernels *k)
+{
+    int width = k->tile_cols, count = KEYS * width;
+    int32_t mask[KEYS * VKA_TILE_COLS];
+    float last[VKA_TILE_COLS], s[KEYS * VKA_TILE_COLS];
+    for (int i = 0; i < count; i++)
+        mask[i] = i % 3 == 0 ? i : 0;
+    for (int i = 0; i < width; i++)
+        last[i] = (float)(i % (KEYS + 2) - 1);
+    for (int removes = 0; removes < 2; removes++) {
+        memcpy(s, a, sizeof s);
+        k->apply_mask(s, mask, count, removes);
+        for (int i = 0; i < count; i++)
+            assert_true(s[i] == ((mask[i] != 0) == removes ? -INFINITY : a[i]));
+    }
+    memcpy(s, a, sizeof s);
+    k->apply_last(s, width, KEYS, last);
+    for (int i = 0; i < count; i++)
+        assert_true(s[i] == (i / width > last[i % width] ? -INFINITY : a[i]));
+    memcpy(s, a, sizeof s);
+    k->add_bias(s, b, count, 1.5f);
+    for (int i = 0; i < count; i++)
+        near(k->name, a[i] + 1.5 * b[i], s[i]);
+    k->scale_queries(s, width, KEYS, last);
+    for (int i = 0; i < count; i++)
+        near(k->name, (a[i] + 1.5 * b[i]) * last[i % width], s[i]);
+}
+
+static void test_soften(void **unused)
+{
+    (void)unused;
+    each_set(soften_of);
+}
+
+static void test_masks(void **unused)
+{
+    (void)unused;
+    each_set(masks_of);
+}
+
+static void test_choice(void **unused)
+{
+    (void)unused;
+    assert_null(vka_kernels_of("sse"));
+    assert_non_null(vka_kernels_of("plain"));
+    assert_non_null(vka_kernels());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_choice),  cmocka_unit_test(test_tiles),  cmocka_unit_test(test_dots),
+        cmocka_unit_test(test_packing), cmocka_unit_test(test_soften), cmocka_unit_test(test_masks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
