@@ -265,6 +265,26 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
     launch(l, args, &d, &job, ROWS);
 }
 
+// --- few queries ---
+
+enum { FEW = 8, FEW_DEPTH = 2048 }; // whose query fits into shared memory
+
+static bool fits_few(const struct vka_limits *limits, const struct vka_args *args)
+{
+    return fits_baseline(limits, args) && args->in[Q].dim[2] <= FEW &&
+           args->in[Q].dim[3] <= FEW_DEPTH;
+}
+
+static void launch_few(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_attention_job job;
+    job_of(args, &job);
+    struct vka_dispatch d;
+    vka_begin(l, &d, is_full(args) ? "attention_few_full" : "attention_few", LANES * LANES, 1, 1);
+    add_constants(&d, args, &job);
+    launch(l, args, &d, &job, 1);
+}
+
 // --- devices that are programs ---
 
 // Queries of a lane; elements of a query and its sum that still are worth holding in one.
@@ -302,6 +322,7 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
 
 static const struct vka_variant variants[] = {
     {"lanes", fits_lanes, launch_lanes},
+    {"few", fits_few, launch_few},
     {"baseline", fits_baseline, launch_baseline},
     {NULL, NULL, NULL},
 };

@@ -267,15 +267,16 @@ static bool start_messenger(struct vka_vk *vk)
     return false;
 }
 
-static bool read_limits_switch(struct vka_vk *vk)
+static void read_limits_switch(struct vka_vk *vk)
 {
     const char *text = vka_getenv("VKATTN_LIMITS");
     if (!text || !text[0])
-        return false;
-    if (strcmp(text, "min") == 0)
-        return true;
-    vka_log(vk->context, VKA_LOG_WARN, "VKATTN_LIMITS=%s is not known (there is: min)", text);
-    return false;
+        return;
+    vk->minimum = strcmp(text, "min") == 0;
+    vk->as_gpu = strcmp(text, "gpu") == 0;
+    if (!vk->minimum && !vk->as_gpu)
+        vka_log(vk->context, VKA_LOG_WARN, "VKATTN_LIMITS=%s is not known (there are: min, gpu)",
+                text);
 }
 
 vka_result vka_vk_create(vka_context *context, struct vka_vk **out)
@@ -287,7 +288,7 @@ vka_result vka_vk_create(vka_context *context, struct vka_vk **out)
     if (!vk)
         return vka_out_of_memory(context);
     vk->context = context;
-    vk->minimum = read_limits_switch(vk);
+    read_limits_switch(vk);
     vka_result result = VKA_OK;
     if (start_instance(vk) && start_messenger(vk))
         result = vka_vk_list(vk);

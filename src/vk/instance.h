@@ -71,6 +71,7 @@ struct vka_vk {
     VkDebugUtilsMessengerEXT messenger;
     bool validating;
     bool minimum; // VKATTN_LIMITS=min
+    bool as_gpu;  // VKATTN_LIMITS=gpu
     atomic_int messages;
     char words[512]; // the loader's first error
     char reason[768];

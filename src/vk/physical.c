@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The one place where a device's properties, features and limits are read, and clamped by
-// VKATTN_LIMITS=min to what every Vulkan 1.1 device promises.
+// VKATTN_LIMITS=min to what every Vulkan 1.1 device promises. VKATTN_LIMITS=gpu has a driver that
+// computes on the CPU taken for a GPU.
 #include "vk/instance.h"
 
 #include <stdio.h>
@@ -298,6 +299,8 @@ bool vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, const ch
         read_memory(vk, p);
         if (vk->minimum)
             clamp(&p->limits);
+        if (vk->as_gpu)
+            p->limits.is_cpu = false;
         p->info.f16 = p->limits.f16_storage;
         p->info.cooperative_matrix = p->limits.cooperative_matrix;
     }
