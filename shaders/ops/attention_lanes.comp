@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Attention where the device is a program on a CPU: a lane is QL queries, the keys and values that
-// all lanes need are read at one address, four elements at a time; nothing is shared. KEYS at a time
-// with a running maximum.
+// all lanes need are read at one address, four elements at a time; nothing is shared. KEYS at a
+// time with a running maximum.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

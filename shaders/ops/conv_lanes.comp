@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Convolution where the device is a program on a CPU: no shared memory, lanes along the places, one
-// address of the weight for all lanes, TM channels x TN places a lane. RESIDUAL: with a fifth buffer.
+// address of the weight for all lanes, TM channels x TN places a lane. RESIDUAL: with a fifth
+// buffer.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -19,7 +20,8 @@ void main()
     const uint lanes = gl_WorkGroupSize.x;
     uint places = p.size_out[0] * p.size_out[1] * p.size_out[2];
     uint terms = p.in_channels * TAPS;
-    uint tiles_n = (places + lanes * TN - 1) / (lanes * TN), tiles_m = (p.out_channels + TM - 1) / TM;
+    uint tiles_n = (places + lanes * TN - 1) / (lanes * TN);
+    uint tiles_m = (p.out_channels + TM - 1) / TM;
     uint n0 = group % tiles_n * lanes * TN + gl_LocalInvocationID.x;
     uint m0 = group / tiles_n % tiles_m * TM;
     uint index = group / tiles_n / tiles_m; // item of the batch and group of channels
