@@ -365,6 +365,7 @@ typedef struct vka_report_step {
     const char *variant; // "cpu", or the GPU variant's name
     uint32_t dispatches;
     uint64_t bytes; // read and written
+    double flops;   // floating-point operations; an exp or a comparison counts as one
     double ms;      // of the last run; 0 without profile
 } vka_report_step;
 

@@ -287,6 +287,8 @@ vka_tensor vka_weight(struct vka_scope *s, const char *name, vka_shape shape)
     char text[VKA_SHAPE_TEXT];
     if (index >= 0)
         return weight_of_shape(s, name, index, shape);
+    if (s->g->weights && !vka_failed(s->g))
+        vka_weights_want(s->g->weights, vka_name(s, "%s%s", s->weights, name), &shape);
     return vka_fail(s->g, "weight '%s%s' of shape %s is missing", s->weights, name,
                     wanted_text(&shape, text));
 }

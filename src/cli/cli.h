@@ -17,7 +17,7 @@ struct cli_command {
     int (*run)(int argc, char **argv); // argv[0] is the subcommand's name; returns an exit code
 };
 
-extern const struct cli_command cli_devices, cli_blocks, cli_run, cli_see, cli_verify;
+extern const struct cli_command cli_devices, cli_blocks, cli_run, cli_see, cli_verify, cli_bench;
 
 // A context whose messages go to stderr; NULL after a message. VKATTN_VALIDATION=1 turns the
 // validation layer on. `verbose`: INFO messages too. `select`: the device that will be opened; NULL

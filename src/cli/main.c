@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct cli_command *const commands[] = {&cli_devices, &cli_blocks, &cli_run, &cli_see,
-                                                     &cli_verify};
+static const struct cli_command *const commands[] = {&cli_devices, &cli_blocks, &cli_run,
+                                                     &cli_see,     &cli_verify, &cli_bench};
 
 static void print_help(FILE *out)
 {

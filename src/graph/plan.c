@@ -327,6 +327,21 @@ vka_result vka_plan_run(vka_plan *plan, const vka_io *inputs, const vka_io *outp
 
 // --- the report ---
 
+static double flops_of(const struct vka_program *p, const struct vka_op_node *node)
+{
+    struct vka_args args;
+    double most = 0;
+    vka_program_args(p, node, &args);
+    if (node->op->flops)
+        return node->op->flops(&args);
+    for (int i = 0; i < args.n_in + args.n_out; i++) {
+        const struct vka_array *a = i < args.n_in ? &args.in[i] : &args.out[i - args.n_in];
+        double count = vka_present(a) ? (double)vka_array_count(a) : 0;
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
 static void report_step(const vka_plan *plan, size_t i, vka_report_step *step)
 {
     const vka_graph *g = plan->program->g;
@@ -344,6 +359,7 @@ static void report_step(const vka_plan *plan, size_t i, vka_report_step *step)
         if (node->out[k])
             step->bytes += vka_base_bytes(plan->program, node->out[k]);
     }
+    step->flops = flops_of(plan->program, node);
 }
 
 const vka_report *vka_plan_report(vka_plan *plan)

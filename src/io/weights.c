@@ -40,6 +40,7 @@ void vka_weights_destroy(vka_weights *weights)
     vka_safetensors_close(weights->file);
     pthread_mutex_destroy(weights->lock);
     vka_free(weights->context, weights->lock);
+    vka_free(weights->context, weights->wanted);
     vka_free(weights->context, weights->entries);
     vka_free(weights->context, weights);
 }
@@ -110,6 +111,15 @@ void vka_weights_seal(vka_weights *weights)
 {
     pthread_mutex_lock(weights->lock);
     weights->sealed = true;
+    pthread_mutex_unlock(weights->lock);
+}
+
+void vka_weights_want(vka_weights *weights, const char *name, const vka_shape *shape)
+{
+    pthread_mutex_lock(weights->lock);
+    vka_free(weights->context, weights->wanted);
+    weights->wanted = vka_strdup(weights->context, name);
+    weights->wanted_shape = *shape;
     pthread_mutex_unlock(weights->lock);
 }
 

@@ -23,6 +23,8 @@ struct vka_weights {
     struct vka_safetensors *file; // NULL where not loaded from one
     void *lock;                   // a pthread_mutex_t, over `converted` and `sealed`
     bool sealed;                  // a graph knows the entries by their index
+    char *wanted;                 // a weight that a graph asked for in vain, the last one
+    vka_shape wanted_shape;       // 0: any size
 };
 
 // As vka_weights_add, but `name` isn't copied either.
@@ -30,6 +32,8 @@ vka_result vka_weights_put(vka_weights *weights, const char *name, vka_dtype dty
                            const vka_shape *shape, const void *data);
 // From now on nothing can be added. Any thread.
 void vka_weights_seal(vka_weights *weights);
+// Keeps what a graph asked for in vain: whoever makes weights up learns it here. Any thread.
+void vka_weights_want(vka_weights *weights, const char *name, const vka_shape *shape);
 int vka_weights_index(const vka_weights *weights, const char *name); // -1: none
 // The tensor as floats (F32) that the CPU can use: in place where the data is F32 and aligned, else
 // converted once. NULL: out of memory, or no data (the error is set). Any thread.

@@ -142,6 +142,15 @@ static void job_of(const struct vka_args *args, struct vka_attention_job *job)
     logit_steps(&args->in[MASK], job->mask_step);
 }
 
+// Of both products; half of them where the map is causal.
+static double flops(const struct vka_args *args)
+{
+    const struct attention_params *p = args->params;
+    const struct vka_array *q = &args->in[Q], *k = &args->in[K], *v = &args->in[V];
+    double pairs = (double)q->dim[0] * (double)q->dim[1] * (double)q->dim[2] * (double)k->dim[2];
+    return 2 * pairs * (double)(k->dim[3] + v->dim[3]) * (p->causal ? 0.5 : 1);
+}
+
 static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_attention_job job;
@@ -453,6 +462,7 @@ const struct vka_op vka_op_attention = {
     .flags = VKA_OP_STRIDED | VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,

@@ -166,6 +166,13 @@ static void job_of(const struct vka_args *args, struct vka_conv_job *job)
     vka_window_of(x, out, &p->window, &job->w);
 }
 
+static double flops(const struct vka_args *args)
+{
+    const struct vka_array *weight = &args->in[WEIGHT];
+    double products = (double)(vka_array_count(weight) / weight->dim[0]);
+    return 2.0 * (double)vka_array_count(&args->out[0]) * products;
+}
+
 static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_conv_job job;
@@ -363,6 +370,7 @@ const struct vka_op vka_op_conv = {
     .flags = VKA_OP_STRIDED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,

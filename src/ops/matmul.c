@@ -109,6 +109,12 @@ static void cpu(const struct vka_cpu_run *run)
     vka_gemm_run(&gemm, run->threads, run->scratch);
 }
 
+static double flops(const struct vka_args *args)
+{
+    const struct vka_array *a = &args->in[A];
+    return 2.0 * (double)vka_array_count(&args->out[0]) * (double)a->dim[a->rank - 1];
+}
+
 static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_product p;
@@ -377,6 +383,7 @@ const struct vka_op vka_op_matmul = {
     .flags = VKA_OP_STRIDED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,

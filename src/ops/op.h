@@ -150,6 +150,8 @@ struct vka_op {
     unsigned flags;
     bool (*infer)(struct vka_infer *n); // false after vka_fail
     void (*cpu)(const struct vka_cpu_run *run);
+    // Floating-point operations, for reports; NULL: one for each element read or written.
+    double (*flops)(const struct vka_args *args);
     // Bytes of scratch for `threads` threads; NULL: none.
     size_t (*cpu_scratch)(const struct vka_args *args, int threads);
     const struct vka_variant *variants; // ordered, the first that fits wins; ends with a NULL name

@@ -116,6 +116,50 @@ check "see, several heads" 2 "--head" "$vkattn" see "$net" --weights "$weights" 
     --map sum3 -o "$out/see2.png" --device cpu
 check "see, one head" 0 "peak" "$vkattn" see "$net" --weights "$weights" --image "$picture" \
     --map sum3 --head 2 -o "$out/see2.png" --device cpu
+check "bench" 0 "GFLOP/s" "$vkattn" bench se --device cpu --rounds 2
+check "bench as JSON" 0 '"inputs": "x [1, 64, 7, 5]"' "$vkattn" bench se --device cpu --rounds 2 \
+    --json --shape x=1,64,7,5 --attr reduction=4 --attr act=silu --all
+check "bench, integers in their range" 0 "src [2, 5]" "$vkattn" bench seq2seq --device cpu \
+    --shape src=2,5 --shape src_lengths=2 --attr max_len=3 --rounds 1
+check "bench, taken apart" 0 "sdpa" "$vkattn" bench sdpa --device cpu --rounds 1 --expand \
+    --shape q=1,1,8,4 --shape k=1,1,8,4 --shape v=1,1,8,4 --shape mask=8,8
+check "bench, a case" 0 "x [2, 19, 8, 3]" "$vkattn" bench "$case_file" --device cpu --rounds 1
+check "bench, a model" 0 "image [1, 3, 64, 64]" "$vkattn" bench "$net" --weights "$weights" \
+    --shape image=1,3,64,64 --device cpu --rounds 1
+check "bench, a model of fixed sizes" 0 "gate.json: x [1, 2, 4, 4]" sh -c \
+    'echo "{\"vkattn\": 1, \"inputs\": {\"x\": [1, 2, 4, 4]}, \"nodes\": [{\"name\": \"g\",
+    \"block\": \"se\", \"attrs\": {\"hidden\": 2}, \"in\": {\"x\": \"x\"}}],
+    \"outputs\": {\"y\": \"g\"}}" >"$0/gate.json" && "$1" bench "$0/gate.json" --device cpu' \
+    "$out" "$vkattn"
+check "bench, a free size" 2 "give --shape image=" "$vkattn" bench "$net" --device cpu
+check "bench, a weight of free sizes" 2 "give --shape w.stem.weight=" "$vkattn" bench "$net" \
+    --device cpu --shape image=1,3,64,64
+check "bench, a shape that doesn't fit" 2 "must have [?, 3, ?, ?]" "$vkattn" bench conv2d \
+    --device cpu --shape x=1,3,32,32
+check "bench, an unknown weight" 2 "weight 'x' belongs to no block" "$vkattn" bench se \
+    --device cpu --shape w.x=3
+check "bench, an attribute of a wrong type" 2 "must be int" "$vkattn" bench se --attr reduction=all
+check "bench, no such block" 2 "no block 'nix'" "$vkattn" bench nix --device cpu
+check "bench, nothing" 2 "nothing to time" "$vkattn" bench
+check "bench, two things" 2 "more than one" "$vkattn" bench se eca
+for shape in x x= x=1,a x=0 x=1,2,3,4,5,6,7,8,9 x=99999999999999999999; do
+    check "bench --shape $shape" 2 "'$shape' isn't" "$vkattn" bench se --shape "$shape"
+done
+check "bench --attr" 2 "'act' isn't" "$vkattn" bench se --attr act
+check "bench --rounds" 2 "'0'" "$vkattn" bench se --rounds 0
+check "bench --dtype" 2 "'f8'" "$vkattn" bench se --dtype f8
+check "bench in f16 on a device without it" 2 "no 16-bit" "$vkattn" bench se --device cpu \
+    --dtype f16
+check "bench, a case with other shapes" 2 "its own shapes" "$vkattn" bench "$case_file" --shape x=1
+check "bench, a case with attributes" 2 "for a block" "$vkattn" bench "$case_file" --attr bias=true
+check "bench, a block's weights" 2 "for a model" "$vkattn" bench se --weights "$weights"
+check "bench, more than there is memory" 1 "" "$vkattn" bench se --device cpu \
+    --shape x=1,256,16777216,67108864
+check "the benchmark of all blocks, one of them" 0 "| \`crow\` |" sh "$top/tests/bench/blocks.sh" \
+    --build "$1" --rounds 1 --device cpu crow
+check "the benchmark, an unknown block" 1 "no block 'nix'" sh "$top/tests/bench/blocks.sh" \
+    --build "$1" --rounds 1 --device cpu nix
+
 check "the sample" 0 "looked at" "$1/samples/spotlight" --device cpu "$picture" -o "$out/over.png"
 check "the smallest program" 0 "0." "$1/samples/hello" --device cpu
 true_that "no file was left half written" sh -c '! ls "$0" | grep -q part' "$out"
