@@ -30,6 +30,8 @@ struct vka_tile {
 };
 extern const int32_t vka_one_tap[1]; // {0}
 
+struct vka_corners;
+
 struct vka_kernels {
     const char *name;
     int lanes;
@@ -58,6 +60,9 @@ struct vka_kernels {
     void (*apply_last)(float *s, int width, int64_t keys, const float *last);
     bool (*soften)(float *s, int width, int64_t keys, float *max, float *sum, float *factor);
     void (*scale_queries)(float *x, int width, int64_t rows, const float *factor);
+
+    // dst[i] (+)= the sum of the four corners of place i, for i < count (cpu/sample.h).
+    void (*blend)(float *dst, int count, const float *x, const struct vka_corners *c, bool add);
 };
 
 // The best ones that this machine has. VKATTN_ISA=avx512, avx2 or plain asks for others (tests).

@@ -3,6 +3,7 @@
 // All kernels of one instruction set and their table, for kernels_<isa>.c.
 #include "cpu/attention_kernel.h"
 #include "cpu/gemm_kernel.h"
+#include "cpu/sample_kernel.h"
 
 extern const struct vka_kernels VKA_KERNELS;
 const struct vka_kernels VKA_KERNELS = {
@@ -20,4 +21,5 @@ const struct vka_kernels VKA_KERNELS = {
     .apply_last = apply_last,
     .soften = soften,
     .scale_queries = scale_queries,
+    .blend = blend,
 };

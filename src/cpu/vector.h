@@ -94,6 +94,12 @@ INLINE bool v_any(lanes_t some)
 {
     return some != 0;
 }
+INLINE vec v_gather(const float *p, const int32_t *at) // p[at[lane]], 0 where that is INT32_MIN
+{
+    __m512i index = _mm512_loadu_si512(at);
+    __mmask16 there = _mm512_cmpgt_epi32_mask(index, _mm512_set1_epi32(INT32_MIN));
+    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), there, index, p, 4);
+}
 INLINE vec v_select(lanes_t some, vec a, vec b) // a in those lanes, else b
 {
     return _mm512_mask_blend_ps(some, b, a);
@@ -159,6 +165,12 @@ INLINE lanes_t v_less(vec a, vec b)
 INLINE bool v_any(lanes_t some)
 {
     return _mm256_movemask_epi8(some) != 0;
+}
+INLINE vec v_gather(const float *p, const int32_t *at)
+{
+    __m256i index = _mm256_loadu_si256((const void *)at);
+    __m256i there = _mm256_cmpgt_epi32(index, _mm256_set1_epi32(INT32_MIN));
+    return _mm256_mask_i32gather_ps(_mm256_setzero_ps(), p, index, _mm256_castsi256_ps(there), 4);
 }
 INLINE vec v_select(lanes_t some, vec a, vec b)
 {
@@ -231,6 +243,15 @@ INLINE bool v_any(lanes_t some)
 INLINE vec v_max(vec a, vec b)
 {
     return v_select(b < a, a, b);
+}
+INLINE vec v_gather(const float *p, const int32_t *at)
+{
+    vec v = v_set(0);
+    for (int i = 0; i < LANES; i++) {
+        if (at[i] != INT32_MIN)
+            v[i] = p[at[i]];
+    }
+    return v;
 }
 INLINE float v_sum(vec a)
 {

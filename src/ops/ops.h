@@ -182,6 +182,25 @@ struct vka_resize {
 };
 vka_tensor vka_resize(vka_graph *g, vka_tensor x, const struct vka_resize *p);
 
+enum { VKA_PLACE_AXES = 4 };
+struct vka_sample {
+    bool clamp; // positions outside are moved to the edge; else what is outside counts as 0
+    // What is added to the positions: start[i] + the sum over axes k of step[i][k] * (the place's
+    // index along axis k). i 0: rows, 1: columns; k counts the axes of the places.
+    int64_t start[2], step[2][VKA_PLACE_AXES];
+};
+// Bilinear samples of maps x [N, C, H, W] at positions of any floats, in elements of the map:
+// (0, 0) is the middle of the first element, (H - 1, W - 1) that of the last.
+// `at` [N or 1, D, 2, places...]: 1 to 4 axes of places; D divides C, and channel c is sampled at
+// at[n, c / (C / D)]; of the 2, the row comes first. Any strides, as everywhere: a view that
+// repeats (vka_broadcast_to) costs nothing. Gives [N, C, places...].
+// A sample is (1-b)(1-d) x[y,x] + (1-b) d x[y,x+1] + b (1-d) x[y+1,x] + b d x[y+1,x+1], y and x the
+// position rounded down, b and d the rests; neighbours outside of the map count as 0, so between
+// -1 and 0 and between H - 1 and H the value fades, and beyond it is 0 (with `clamp`: the position
+// is moved to 0 .. H - 1 first). NaN gives 0. Positions are added up and used in 32-bit floats;
+// nothing outside of the map is read whatever they are. p may be NULL: all zeros.
+vka_tensor vka_sample(vka_graph *g, vka_tensor x, vka_tensor at, const struct vka_sample *p);
+
 // --- fused -------------------------------------------------------------------------------------
 
 struct vka_attention {

@@ -3,6 +3,7 @@
 // The kernels of every instruction set that this machine has, each against plain sums in double
 // precision: the other tests see the best set alone.
 #include "cpu/kernels.h"
+#include "cpu/sample.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -254,6 +255,42 @@ static void test_masks(void **unused)
     each_set(masks_of);
 }
 
+// --- samples ---
+
+static double blended(const struct vka_corners *corners, int i)
+{
+    double sum = 0;
+    for (int k = 0; k < 4; k++) {
+        int32_t at = corners->at[k][i];
+        sum += at == VKA_NOWHERE ? 0 : (double)corners->part[k][i] * (double)a[at];
+    }
+    return sum;
+}
+
+static void blends_of(const struct vka_kernels *kernels)
+{
+    struct vka_corners corners;
+    for (int i = 0; i < 4 * VKA_SAMPLE_BLOCK; i++) {
+        int k = i / VKA_SAMPLE_BLOCK, place = i % VKA_SAMPLE_BLOCK;
+        corners.at[k][place] = i % 5 == 0 ? VKA_NOWHERE : 997 * i % ROOM;
+        corners.part[k][place] = b[i];
+    }
+    for (int count = 1; count <= VKA_SAMPLE_BLOCK; count++) {
+        bool add = count % 2;
+        memcpy(c, c_before, sizeof c);
+        kernels->blend(c, count, a, &corners, add);
+        for (int i = 0; i < count; i++)
+            near(kernels->name, blended(&corners, i) + (add ? c_before[i] : 0), c[i]);
+        assert_true(c[count] == c_before[count]); // nothing else is written
+    }
+}
+
+static void test_blends(void **unused)
+{
+    (void)unused;
+    each_set(blends_of);
+}
+
 static void test_choice(void **unused)
 {
     (void)unused;
@@ -267,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice),  cmocka_unit_test(test_tiles),  cmocka_unit_test(test_dots),
         cmocka_unit_test(test_packing), cmocka_unit_test(test_soften), cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_blends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
