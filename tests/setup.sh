@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, by what they are wanted for:
 #
-#   sh tests/setup.sh build [test] [drivers] [check]
+#   sh tests/setup.sh build [test] [drivers] [package] [check]
 #
 #   build    the library, the command and the samples
 #   test     the test suite and the driver that it runs on where there is no GPU
 #   drivers  what tests/drivers.sh and tests/fresh.sh make their trees with
+#   package  what tests/package.sh builds its programs with
 #   check    the compilers and formatters of .ci/run
 #
 # The names are the same in Debian 12 and 13 (check: Debian 12 alone). It does nothing where nothing
@@ -20,6 +21,8 @@ build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libv
     libvulkan-volk-dev libspng-dev libturbojpeg0-dev"
 test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev"
 drivers="debootstrap debian-archive-keyring"
+package="g++"
+sets="build, test, drivers, package, check"
 check="clang-14 libclang-rt-14-dev clang-format-14"
 
 packages_of() {
@@ -28,8 +31,9 @@ packages_of() {
         build) echo "$build" ;;
         test) echo "$test" ;;
         drivers) echo "$drivers" ;;
+        package) echo "$package" ;;
         check) echo "$check" ;;
-        *) die "no package set is called '$set' (there are: build, test, drivers, check)" ;;
+        *) die "no package set is called '$set' (there are: $sets)" ;;
         esac
     done
 }
@@ -42,7 +46,7 @@ missing_of() {
 }
 
 [ "${VKATTN_SETUP:-}" != none ] || exit 0
-[ $# -gt 0 ] || die "say what for: build, test, drivers, check"
+[ $# -gt 0 ] || die "say what for: $sets"
 wanted=$(packages_of "$@" | xargs)
 [ -n "$wanted" ] || exit 1
 

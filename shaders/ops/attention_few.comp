@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Attention of few queries: a workgroup is one query. For a block of keys each lane makes one logit;
-// then the lanes stand for the columns of v, PER_LANE of them each.
+// Attention of few queries: a workgroup is one query. For a block of keys each lane makes one
+// logit; then the lanes stand for the columns of v, PER_LANE of them each.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
