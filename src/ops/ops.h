@@ -172,6 +172,9 @@ struct vka_pool {
     int64_t divisor;      // 0: the window's size
 };
 vka_tensor vka_pool(vka_graph *g, vka_tensor x, const struct vka_pool *p);
+// The gradient of a maximum (not in ceil_mode): each window's d goes to the window's first maximum
+// of x in row-major order. d has the pooled shape, the result x's.
+vka_tensor vka_pool_back(vka_graph *g, vka_tensor x, vka_tensor d, const struct vka_pool *p);
 
 struct vka_resize {
     int64_t size[3]; // by spatial axis of x
