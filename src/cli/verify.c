@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // vkattn verify: runs case files and compares what comes out with what they say.
+#include "blocks/names.h"
 #include "cli/cli.h"
 #include "io/case.h"
 
@@ -59,19 +60,32 @@ static void print_row(struct verify *v, const struct row *row)
     printf("}");
 }
 
-// In f16 integers and bools hang on comparisons that rounding decides: they are told, not judged.
-static bool judged(const struct verify *v, const struct vka_safetensor *want)
+// Whether the block's table says that an output hangs on comparisons.
+static bool is_decided(const char *block, const char *output)
 {
-    return v->plan.dtype != VKA_F16 || vka_case_dtype((vka_dtype)want->dtype) == VKA_F32;
+    static const char mark[] = "(decided)";
+    const vka_block_info *info = vka_block_find(block);
+    const vka_port_info *port = info ? vka_port_find(info->outputs, output) : NULL;
+    const char *found = port ? strstr(port->help, mark) : NULL;
+    return found && found[sizeof mark - 1] == '\0';
 }
 
-static void compare_output(struct verify *v, const char *file, const struct vka_safetensor *want,
-                           const void *got)
+// In f16 integers, bools and what the table marks hang on comparisons that rounding decides: they
+// are told, not judged.
+static bool judged(const struct verify *v, const struct vka_case *c,
+                   const struct vka_safetensor *want)
+{
+    return v->plan.dtype != VKA_F16 ||
+           (vka_case_dtype((vka_dtype)want->dtype) == VKA_F32 && !is_decided(c->block, want->name));
+}
+
+static void compare_output(struct verify *v, const char *file, const struct vka_case *c,
+                           const struct vka_safetensor *want, const void *got)
 {
     struct vka_difference d = vka_case_compare(want, got, v->bound);
     struct row row = {
         .outcome = d.same ? PASS : FAIL, .file = file, .output = want->name, .err = d.err};
-    if (!judged(v, want))
+    if (!judged(v, c, want))
         row.outcome = NOTE;
     if (!d.same) {
         int at = snprintf(row.text, sizeof row.text, "(first at [");
@@ -160,7 +174,7 @@ static void verify_case(struct verify *v, const char *path)
         print_row(v, &row);
     } else {
         for (size_t i = 0; i < c->out_count; i++)
-            compare_output(v, file, &c->out[i], outputs[i].data);
+            compare_output(v, file, c, &c->out[i], outputs[i].data);
     }
     free_outputs(outputs);
     vka_case_close(c);
