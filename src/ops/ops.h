@@ -204,6 +204,10 @@ struct vka_sample {
 // nothing outside of the map is read whatever they are. p may be NULL: all zeros.
 vka_tensor vka_sample(vka_graph *g, vka_tensor x, vka_tensor at, const struct vka_sample *p);
 
+// The maximum, or the mean, of x [N, C, H, W] over each box (x0, y0, x1, y1) of I32 [R, 4], the
+// ends exclusive, cut to the map: [N, R, C]. 0 for a box without a place.
+vka_tensor vka_regions(vka_graph *g, vka_tensor x, vka_tensor boxes, bool max);
+
 // --- fused -------------------------------------------------------------------------------------
 
 struct vka_attention {
