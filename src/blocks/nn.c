@@ -150,8 +150,8 @@ static vka_tensor join_biases(vka_graph *g, int count, const struct vka_kernel *
     return any ? vka_unsqueeze(g, vka_concat(g, 0, count, all), -1) : 0;
 }
 
-void vka_pointwise_all(vka_graph *g, vka_tensor x, int count, const struct vka_kernel *k,
-                       vka_tensor *y)
+vka_tensor vka_pointwise_all(vka_graph *g, vka_tensor x, int count, const struct vka_kernel *k,
+                             vka_tensor *y)
 {
     vka_tensor weights[VKA_MAX_IN];
     for (int i = 0; i < count; i++)
@@ -163,6 +163,7 @@ void vka_pointwise_all(vka_graph *g, vka_tensor x, int count, const struct vka_k
     all = vka_reshape(g, all, shape);
     for (int64_t i = 0, at = 0; i < count; at += vka_dim(g, weights[i++], 0))
         y[i] = vka_slice(g, all, 1, at, vka_dim(g, weights[i], 0));
+    return all;
 }
 
 vka_tensor vka_conv_layer(struct vka_scope *s, vka_tensor x, const char *name, int64_t out,

@@ -35,9 +35,9 @@ struct vka_kernel {
 struct vka_kernel vka_kernel_of(struct vka_scope *s, const char *name, int64_t out,
                                 int64_t channels, enum vka_bias bias);
 struct vka_kernel vka_kernel_times(vka_graph *g, struct vka_kernel k, vka_tensor factor); // [1]
-// y[i] [N, out of k[i], ...]: views of the one product.
-void vka_pointwise_all(vka_graph *g, vka_tensor x, int count, const struct vka_kernel *k,
-                       vka_tensor *y);
+// The one product [N, sum of out, ...]; y[i] [N, out of k[i], ...]: views of it.
+vka_tensor vka_pointwise_all(vka_graph *g, vka_tensor x, int count, const struct vka_kernel *k,
+                             vka_tensor *y);
 
 // A convolution with weights "<name>.weight" [out, C / groups, kernel...] and optional bias, then
 // batch norm `bn` folded into them. `conv` has stride, padding, dilation, groups, act, residual.

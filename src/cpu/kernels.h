@@ -14,6 +14,7 @@ enum {
     VKA_DOT_COLS = 4,
     VKA_STRIP_ROWS = 4,
     VKA_STRIP_COLS = 96,
+    VKA_LANEWISE_COLS = 4,
 };
 
 // c[i * c_row + j] (+)= the sum over kk < k and t < taps of
@@ -29,6 +30,20 @@ struct vka_tile {
     bool add;
 };
 extern const int32_t vka_one_tap[1]; // {0}
+
+// `lanes` products of their own, at most a vector of them; w < lanes, j < VKA_LANEWISE_COLS:
+// c[i * c_row + j * LANES + w] (+)= the sum over kk < k of
+//     a[i * a_row + kk * a_step + w] * b[kk * b_step + j * LANES + w].
+// Lanes past them may read any of b and c and are written to c, but aren't read of a.
+struct vka_lanewise {
+    int64_t k, rows;
+    int lanes;
+    const float *a, *b;
+    int64_t a_row, a_step, b_step;
+    float *c;
+    int64_t c_row;
+    bool add;
+};
 
 struct vka_corners;
 
@@ -52,6 +67,8 @@ struct vka_kernels {
     // Writes nothing else.
     void (*pack)(float *dst, int width, const float *src, int64_t along, int64_t step, int count,
                  int64_t k);
+
+    void (*lanewise)(const struct vka_lanewise *t);
 
     // Attention. Logits s[key][query], `width` queries (a multiple of lanes), in units of log 2:
     // see attention_kernel.h. `count` is keys * width.

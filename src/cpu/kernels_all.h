@@ -3,6 +3,7 @@
 // All kernels of one instruction set and their table, for kernels_<isa>.c.
 #include "cpu/attention_kernel.h"
 #include "cpu/gemm_kernel.h"
+#include "cpu/lanewise_kernel.h"
 #include "cpu/sample_kernel.h"
 
 extern const struct vka_kernels VKA_KERNELS;
@@ -16,6 +17,7 @@ const struct vka_kernels VKA_KERNELS = {
     .edge = edge,
     .dot = dot,
     .pack = pack,
+    .lanewise = lanewise,
     .add_bias = add_bias,
     .apply_mask = apply_mask,
     .apply_last = apply_last,

@@ -228,4 +228,12 @@ vka_tensor vka_attention(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v,
 vka_tensor vka_attention_map(vka_graph *g, vka_tensor q, vka_tensor k,
                              const struct vka_attention *p);
 
+// z [N, C, H, W] + every pixel's mixture of the values in its column and row by one softmax, the
+// pixel itself counted once: qkv [N, 2 * depth + C, H, W] holds the channels of q, k, v one after
+// the other. No weights are stored.
+vka_tensor vka_criss_cross(vka_graph *g, vka_tensor z, vka_tensor qkv, int64_t depth);
+// The weights [N, H, W, H + W] of q and k [N, depth, H, W], in primitives: the column's first, 0 at
+// its centre.
+vka_tensor vka_criss_cross_map(vka_graph *g, vka_tensor q, vka_tensor k);
+
 #endif

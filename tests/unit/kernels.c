@@ -115,6 +115,53 @@ static void test_tiles(void **unused)
     each_set(tiles_of);
 }
 
+// --- lanewise ---
+
+static void check_lanewise(const struct vka_kernels *k, const struct vka_lanewise *t)
+{
+    memcpy(c, c_before, sizeof c);
+    k->lanewise(t);
+    for (int64_t i = 0; i <= t->rows; i++) {
+        for (int64_t j = 0; j < t->c_row; j++) {
+            float before = c_before[i * t->c_row + j], got = c[i * t->c_row + j];
+            int64_t w = j % k->lanes;
+            double sum = t->add ? before : 0;
+            for (int64_t kk = 0; kk < t->k; kk++)
+                sum += (double)t->a[i * t->a_row + kk * t->a_step + w] *
+                       (double)t->b[kk * t->b_step + j];
+            if (i < t->rows && j < VKA_LANEWISE_COLS * k->lanes && w < t->lanes)
+                near(k->name, sum, got);
+            else if (i == t->rows || j >= VKA_LANEWISE_COLS * k->lanes)
+                assert_true(got == before); // nothing else is written
+        }
+    }
+}
+
+static void lanewise_of(const struct vka_kernels *k)
+{
+    int width = VKA_LANEWISE_COLS * k->lanes;
+    struct vka_lanewise t = {
+        .a = a, .b = b, .a_row = 41, .a_step = 1001, .b_step = width, .c = c, .c_row = width + 3};
+    for (int rows = 1; rows <= 13; rows++) {
+        for (int lanes = 1; lanes <= k->lanes; lanes++) {
+            t.rows = rows;
+            t.lanes = lanes;
+            t.k = 1 + rows % 5;
+            t.add = lanes % 2;
+            check_lanewise(k, &t);
+        }
+    }
+}
+
+static void test_lanewise(void **unused)
+{
+    (void)unused;
+    fill(a, ROOM);
+    fill(b, ROOM);
+    fill(c_before, ROOM);
+    each_set(lanewise_of);
+}
+
 // --- dots and packing ---
 
 static void dots_of(const struct vka_kernels *kernels)
@@ -302,9 +349,10 @@ static void test_choice(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choice),  cmocka_unit_test(test_tiles),  cmocka_unit_test(test_dots),
-        cmocka_unit_test(test_packing), cmocka_unit_test(test_soften), cmocka_unit_test(test_masks),
-        cmocka_unit_test(test_blends),
+        cmocka_unit_test(test_choice),   cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_lanewise), cmocka_unit_test(test_dots),
+        cmocka_unit_test(test_packing),  cmocka_unit_test(test_soften),
+        cmocka_unit_test(test_masks),    cmocka_unit_test(test_blends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

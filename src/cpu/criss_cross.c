@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/criss_cross.h"
+#include "cpu/kernels.h"
+#include "cpu/threads.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    BLOCK = 128,   // keys
+    QUERIES = 128, // of a row at once
+    ALIGNED = 16,
+    COLS = VKA_LANEWISE_COLS, // rows whose queries go through a column together
+};
+static const double LOG2_E = 1.4426950408889634;
+
+struct plan {
+    const struct vka_kernels *kernels;
+    int64_t bands, per_piece, pieces; // of columns: vectors of them; rows of a piece, pieces
+    int64_t panels, panel;            // of a row: its queries, in whole vectors
+    int64_t value_panel;              // rows of tiles
+    int64_t most;                     // queries at once, of a column or a row
+    // Scratch in floats: maximum and sum of all pixels after the columns, then for each thread.
+    int64_t pixels, logit_size, value_size, thread_size;
+};
+
+struct run {
+    const struct vka_criss_cross_job *job;
+    struct plan plan;
+    float *scratch;
+};
+
+// The scratch of a thread.
+struct place {
+    float *logits, *values, *queries, *sums, *max, *sum, *factor;
+};
+
+static int64_t parts(int64_t x, int64_t of)
+{
+    return (x + of - 1) / of;
+}
+
+static int64_t round_up(int64_t x, int64_t to)
+{
+    return parts(x, to) * to;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void make_plan(const struct vka_criss_cross_job *job, struct plan *t, int threads)
+{
+    *t = (struct plan){.kernels = vka_kernels()};
+    int64_t lanes = t->kernels->lanes;
+    t->bands = parts(job->width, lanes);
+    int64_t wanted = parts(threads == 1 ? 1 : 4 * threads, job->batch * t->bands);
+    t->per_piece = round_up(parts(job->height, wanted), COLS);
+    t->pieces = parts(job->height, t->per_piece);
+    t->panels = parts(job->width, QUERIES);
+    t->panel = round_up(parts(job->width, t->panels), lanes);
+    t->value_panel = parts(job->channels, parts(job->channels, t->kernels->tile_rows));
+    t->most = t->panel > COLS * lanes ? t->panel : COLS * lanes;
+    t->pixels = round_up(job->batch * job->height * job->width, ALIGNED);
+    int64_t block = smaller(BLOCK, job->height > job->width ? job->height : job->width);
+    t->logit_size = block * t->most;
+    t->value_size = round_up(block * job->channels, ALIGNED);
+    t->thread_size =
+        t->logit_size + t->value_size + (job->depth + job->channels + 3) * t->most + ALIGNED;
+}
+
+size_t vka_criss_cross_scratch(const struct vka_criss_cross_job *job, int threads)
+{
+    struct plan t;
+    make_plan(job, &t, threads);
+    return (size_t)(2 * t.pixels + threads * t.thread_size) * sizeof(float);
+}
+
+static struct place place_of(const struct run *r, int thread)
+{
+    const struct plan *t = &r->plan;
+    struct place p;
+    p.logits = r->scratch + 2 * t->pixels + thread * t->thread_size;
+    p.values = p.logits + t->logit_size;
+    p.queries = p.values + t->value_size;
+    p.sums = p.queries + r->job->depth * t->most;
+    p.max = p.sums + r->job->channels * t->most;
+    p.sum = p.max + t->most;
+    p.factor = p.sum + t->most;
+    return p;
+}
+
+// `count` queries of a row to a part of [depth][size], zeros behind them up to `room`; logits are
+// in units of log 2.
+static void take_queries(float *to, int64_t size, int64_t room, const float *q, int64_t step,
+                         int64_t depth, int64_t count)
+{
+    for (int64_t c = 0; c < depth; c++, to += size, q += step) {
+        for (int64_t i = 0; i < count; i++)
+            to[i] = q[i] * (float)LOG2_E;
+        memset(to + count, 0, (size_t)(room - count) * sizeof *to);
+    }
+}
+
+// --- columns: [key][row of the image][column] ---
+
+struct band {
+    int64_t batch, first; // column
+    int lanes;
+};
+
+// The centre belongs to the row.
+static void remove_centres(const struct run *r, const struct place *p, int64_t row, int64_t count,
+                           int64_t key, int64_t keys)
+{
+    int64_t lanes = r->plan.kernels->lanes;
+    for (int64_t j = 0; j < count; j++) {
+        if (row + j < key || row + j >= key + keys)
+            continue;
+        float *at = p->logits + ((row + j - key) * COLS + j) * lanes;
+        for (int64_t i = 0; i < lanes; i++)
+            at[i] = -INFINITY;
+    }
+}
+
+// A block of keys of a column, for `count` rows from `row`.
+static void take_column_block(const struct run *r, const struct place *p, const struct band *x,
+                              int64_t row, int64_t count, int64_t key)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    const struct vka_kernels *kernels = r->plan.kernels;
+    int width = COLS * kernels->lanes;
+    int64_t keys = smaller(BLOCK, job->height - key);
+    int64_t from = x->batch * job->step[0] + key * job->step[2] + x->first;
+    struct vka_lanewise logits = {.k = job->depth,
+                                  .rows = keys,
+                                  .lanes = x->lanes,
+                                  .a = job->k + from,
+                                  .a_row = job->step[2],
+                                  .a_step = job->step[1],
+                                  .b = p->queries,
+                                  .b_step = width,
+                                  .c = p->logits,
+                                  .c_row = width};
+    kernels->lanewise(&logits);
+    remove_centres(r, p, row, count, key, keys);
+    if (kernels->soften(p->logits, width, keys, p->max, p->sum, p->factor) && key > 0)
+        kernels->scale_queries(p->sums, width, job->channels, p->factor);
+    struct vka_lanewise values = {.k = keys,
+                                  .rows = job->channels,
+                                  .lanes = x->lanes,
+                                  .a = job->v + from,
+                                  .a_row = job->step[1],
+                                  .a_step = job->step[2],
+                                  .b = p->logits,
+                                  .b_step = width,
+                                  .c = p->sums,
+                                  .c_row = width,
+                                  .add = key > 0};
+    kernels->lanewise(&values);
+}
+
+// What the rows go on from: sums to y, their maxima and sums of weights beside.
+static void leave_columns(const struct run *r, const struct place *p, const struct band *x,
+                          int64_t row, int64_t count)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    int64_t lanes = r->plan.kernels->lanes;
+    size_t bytes = (size_t)x->lanes * sizeof(float);
+    for (int64_t c = 0; c < job->channels; c++) {
+        float *y = job->y + (x->batch * job->channels + c) * job->height * job->width + x->first;
+        for (int64_t j = 0; j < count; j++)
+            memcpy(y + (row + j) * job->width, p->sums + (c * COLS + j) * lanes, bytes);
+    }
+    for (int64_t j = 0; j < count; j++) {
+        int64_t pixel = (x->batch * job->height + row + j) * job->width + x->first;
+        memcpy(r->scratch + pixel, p->max + j * lanes, bytes);
+        memcpy(r->scratch + r->plan.pixels + pixel, p->sum + j * lanes, bytes);
+    }
+}
+
+static void start(float *max, float *sum, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        max[i] = -INFINITY;
+        sum[i] = 0;
+    }
+}
+
+static void run_columns(void *arg, int64_t number, int thread)
+{
+    const struct run *r = arg;
+    const struct vka_criss_cross_job *job = r->job;
+    const struct plan *t = &r->plan;
+    struct place p = place_of(r, thread);
+    int64_t band = number / t->pieces % t->bands, lanes = t->kernels->lanes;
+    struct band x = {.batch = number / t->pieces / t->bands, .first = band * lanes};
+    x.lanes = (int)smaller(lanes, job->width - x.first);
+    int64_t begin = number % t->pieces * t->per_piece;
+    int64_t end = smaller(job->height, begin + t->per_piece);
+    for (int64_t row = begin; row < end; row += COLS) {
+        int64_t count = smaller(COLS, end - row);
+        for (int64_t j = 0; j < COLS; j++) {
+            int64_t from = smaller(row + j, end - 1); // past the end: of any finite numbers
+            take_queries(p.queries + j * lanes, COLS * lanes, lanes,
+                         job->q + x.batch * job->step[0] + from * job->step[2] + x.first,
+                         job->step[1], job->depth, x.lanes);
+        }
+        start(p.max, p.sum, COLS * lanes);
+        for (int64_t key = 0; key < job->height; key += BLOCK)
+            take_column_block(r, &p, &x, row, count, key);
+        leave_columns(r, &p, &x, row, count);
+    }
+}
+
+// --- rows: [key][query] ---
+
+struct panel {
+    int64_t batch, row, first; // query
+    int64_t count, room;       // queries, and in whole vectors
+};
+
+static void go_on(const struct run *r, const struct place *p, const struct panel *x)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    size_t bytes = (size_t)x->count * sizeof(float);
+    int64_t pixel = (x->batch * job->height + x->row) * job->width + x->first;
+    const float *q = job->q + x->batch * job->step[0] + x->row * job->step[2] + x->first;
+    take_queries(p->queries, x->room, x->room, q, job->step[1], job->depth, x->count);
+    start(p->max, p->sum, x->room);
+    memcpy(p->max, r->scratch + pixel, bytes);
+    memcpy(p->sum, r->scratch + r->plan.pixels + pixel, bytes);
+    for (int64_t c = 0; c < job->channels; c++) {
+        int64_t at = ((x->batch * job->channels + c) * job->height + x->row) * job->width;
+        float *sums = p->sums + c * x->room;
+        memcpy(sums, job->y + at + x->first, bytes);
+        memset(sums + x->count, 0, (size_t)(x->room - x->count) * sizeof *sums);
+    }
+}
+
+// c[rows][queries] of the panel (+)= a^T b; `step` tells where a tile's rows of `a` begin.
+static void multiply(const struct run *r, const struct panel *x, struct vka_tile tile, int64_t rows,
+                     int64_t panel)
+{
+    const struct vka_kernels *kernels = r->plan.kernels;
+    const float *a = tile.a, *b = tile.b;
+    float *c = tile.c;
+    tile.taps = 1;
+    tile.tap = vka_one_tap;
+    tile.b_step = tile.c_row = x->room;
+    for (int64_t j = 0; j < x->room; j += kernels->tile_cols) {
+        tile.b = b + j;
+        for (int64_t i = 0; i < rows; i += panel) {
+            tile.a = a + i;
+            tile.c = c + i * x->room + j;
+            kernels->tile((int)smaller(panel, rows - i),
+                          (int)smaller(kernels->tile_cols, x->room - j), &tile);
+        }
+    }
+}
+
+static void take_row_block(const struct run *r, const struct place *p, const struct panel *x,
+                           int64_t key)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    const struct plan *t = &r->plan;
+    int64_t keys = smaller(BLOCK, job->width - key);
+    int64_t from = x->batch * job->step[0] + x->row * job->step[2] + key;
+    struct vka_tile logits = {.k = job->depth,
+                              .a = job->k + from,
+                              .a_step = job->step[1],
+                              .b = p->queries,
+                              .c = p->logits};
+    multiply(r, x, logits, keys, t->kernels->tile_rows);
+    if (t->kernels->soften(p->logits, (int)x->room, keys, p->max, p->sum, p->factor))
+        t->kernels->scale_queries(p->sums, (int)x->room, job->channels, p->factor);
+    t->kernels->pack(p->values, (int)job->channels, job->v + from, job->step[1], 1,
+                     (int)job->channels, keys);
+    struct vka_tile values = {.k = keys,
+                              .a = p->values,
+                              .a_step = job->channels,
+                              .b = p->logits,
+                              .c = p->sums,
+                              .add = true};
+    multiply(r, x, values, job->channels, t->value_panel);
+}
+
+static void finish(const struct run *r, const struct place *p, const struct panel *x)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    for (int64_t i = 0; i < x->count; i++)
+        p->factor[i] = 1 / p->sum[i];
+    for (int64_t c = 0; c < job->channels; c++) {
+        int64_t at = ((x->batch * job->channels + c) * job->height + x->row) * job->width;
+        const float *z = job->z + x->batch * job->z_step[0] + c * job->z_step[1] +
+                         x->row * job->z_step[2] + x->first;
+        const float *sums = p->sums + c * x->room;
+        float *y = job->y + at + x->first;
+        for (int64_t i = 0; i < x->count; i++)
+            y[i] = z[i] + sums[i] * p->factor[i];
+    }
+}
+
+static void run_row(void *arg, int64_t number, int thread)
+{
+    const struct run *r = arg;
+    const struct vka_criss_cross_job *job = r->job;
+    const struct plan *t = &r->plan;
+    struct place p = place_of(r, thread);
+    int64_t row = number / t->panels;
+    struct panel x = {.batch = row / job->height,
+                      .row = row % job->height,
+                      .first = number % t->panels * t->panel};
+    x.count = smaller(t->panel, job->width - x.first);
+    if (x.count <= 0) // the last panels may be empty, as they are whole vectors
+        return;
+    x.room = round_up(x.count, t->kernels->lanes);
+    go_on(r, &p, &x);
+    for (int64_t key = 0; key < job->width; key += BLOCK)
+        take_row_block(r, &p, &x, key);
+    finish(r, &p, &x);
+}
+
+void vka_criss_cross_run(const struct vka_criss_cross_job *job, struct vka_threads *threads,
+                         void *scratch)
+{
+    struct run r = {.job = job, .scratch = scratch};
+    make_plan(job, &r.plan, vka_threads_count(threads));
+    vka_parallel(threads, job->batch * r.plan.bands * r.plan.pieces, run_columns, &r);
+    vka_parallel(threads, job->batch * job->height * r.plan.panels, run_row, &r);
+}
