@@ -3,6 +3,8 @@
 // Makes and keeps pipelines and their layouts.
 #include "vk/pipeline.h"
 
+#include "cpu/threads.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -92,7 +94,8 @@ static vka_result get_layout(struct vka_vk_device *d, int n_bindings, uint32_t p
     return result;
 }
 
-static vka_result make_pipeline(struct vka_vk_device *d, struct vka_vk_pipeline *p)
+// Runs in any thread: the error becomes a message in the caller's.
+static void make_pipeline(const struct vka_vk_device *d, struct vka_vk_pipeline *p)
 {
     VkShaderModuleCreateInfo module = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
@@ -100,9 +103,10 @@ static vka_result make_pipeline(struct vka_vk_device *d, struct vka_vk_pipeline 
         .pCode = p->module->words,
     };
     VkShaderModule shader = NULL;
-    vka_result result = VKA_VK(d, vkCreateShaderModule, d->handle, &module, NULL, &shader);
-    if (result != VKA_OK)
-        return result;
+    p->call = "vkCreateShaderModule";
+    p->made = d->vk.vkCreateShaderModule(d->handle, &module, NULL, &shader);
+    if (p->made != VK_SUCCESS)
+        return;
     VkSpecializationMapEntry entries[VKA_MAX_CONSTANTS];
     for (uint32_t i = 0; i < (uint32_t)p->n_constants; i++)
         entries[i] = (VkSpecializationMapEntry){i, i * 4, 4};
@@ -121,9 +125,11 @@ static vka_result make_pipeline(struct vka_vk_device *d, struct vka_vk_pipeline 
                   .pSpecializationInfo = &constants},
         .layout = p->layout,
     };
-    result = VKA_VK(d, vkCreateComputePipelines, d->handle, d->cache, 1, &info, NULL, &p->handle);
+    p->call = "vkCreateComputePipelines";
+    p->made = d->vk.vkCreateComputePipelines(d->handle, d->cache, 1, &info, NULL, &p->handle);
+    if (p->made != VK_SUCCESS)
+        p->handle = NULL;
     d->vk.vkDestroyShaderModule(d->handle, shader, NULL);
-    return result;
 }
 
 static bool fits(const struct vka_vk_pipeline *p, const struct vka_vk_pipeline *key)
@@ -133,56 +139,122 @@ static bool fits(const struct vka_vk_pipeline *p, const struct vka_vk_pipeline *
            memcmp(p->constants, key->constants, (size_t)key->n_constants * 4) == 0;
 }
 
-// Under the lock.
-static vka_result find_or_make(struct vka_vk_device *d, const struct vka_vk_pipeline *key,
-                               const struct vka_vk_pipeline **out)
+static struct vka_vk_pipeline *find(const struct vka_vk_device *d,
+                                    const struct vka_vk_pipeline *key)
 {
-    for (struct vka_vk_pipeline *p = d->pipelines; p; p = p->next) {
-        if (fits(p, key)) {
-            *out = p;
-            return VKA_OK;
-        }
-    }
-    vka_result result = get_layout(d, key->n_bindings, key->push_size);
-    if (result != VKA_OK)
-        return result;
-    struct vka_vk_pipeline *made = vka_alloc(d->context, 1, sizeof *made);
-    if (!made)
-        return vka_out_of_memory(d->context);
-    *made = *key;
-    made->layout = d->layouts[key->n_bindings][key->push_size / 4];
-    made->set_layout = d->set_layouts[key->n_bindings];
-    result = make_pipeline(d, made);
-    if (result != VKA_OK) {
-        vka_free(d->context, made);
-        return result;
-    }
-    made->next = d->pipelines;
-    d->pipelines = made;
-    *out = made;
-    return VKA_OK;
+    struct vka_vk_pipeline *p = d->pipelines;
+    while (p && !fits(p, key))
+        p = p->next;
+    return p;
 }
 
-vka_result vka_vk_pipeline_get(struct vka_vk_device *d, const struct vka_dispatch *dispatch,
-                               bool real16, const struct vka_vk_pipeline **pipeline)
+static vka_result key_of(struct vka_vk_device *d, const struct vka_dispatch *dispatch, bool real16,
+                         struct vka_vk_pipeline *key)
 {
-    vka_result result = check_limits(d, dispatch);
-    if (result != VKA_OK)
-        return result;
-    struct vka_vk_pipeline key = {
+    *key = (struct vka_vk_pipeline){
         .module = find_module(dispatch->shader, real16),
         .n_constants = dispatch->n_constants,
         .n_bindings = dispatch->n_bindings,
         .push_size = dispatch->push_size,
     };
-    if (!key.module)
+    vka_result result = check_limits(d, dispatch);
+    if (result != VKA_OK)
+        return result;
+    if (!key->module)
         return vka_error(d->context, VKA_ERROR_UNSUPPORTED, "this build has no shader module '%s'",
                          dispatch->shader);
-    memcpy(key.constants, dispatch->constants, (size_t)key.n_constants * 4);
+    memcpy(key->constants, dispatch->constants, (size_t)key->n_constants * 4);
+    return VKA_OK;
+}
+
+// --- many at once ---
+
+// Pipelines to be made: they head the device's list already, so that none is made twice.
+struct wanted {
+    struct vka_vk_device *d;
+    struct vka_vk_pipeline **list;
+    size_t count, capacity;
+};
+
+static vka_result want(struct wanted *w, const struct vka_vk_pipeline *key)
+{
+    struct vka_vk_device *d = w->d;
+    if (find(d, key))
+        return VKA_OK;
+    vka_result result = get_layout(d, key->n_bindings, key->push_size);
+    if (result != VKA_OK)
+        return result;
+    if (!vka_grow(d->context, (void **)&w->list, &w->capacity, w->count, sizeof *w->list))
+        return vka_out_of_memory(d->context);
+    struct vka_vk_pipeline *p = vka_alloc(d->context, 1, sizeof *p);
+    if (!p)
+        return vka_out_of_memory(d->context);
+    *p = *key;
+    p->layout = d->layouts[key->n_bindings][key->push_size / 4];
+    p->set_layout = d->set_layouts[key->n_bindings];
+    p->next = d->pipelines;
+    d->pipelines = p;
+    w->list[w->count++] = p;
+    return VKA_OK;
+}
+
+static void make_one(void *arg, int64_t i, int thread)
+{
+    (void)thread;
+    const struct wanted *w = arg;
+    make_pipeline(w->d, w->list[i]);
+}
+
+// Those that weren't made leave the list; the first error of a call is told.
+static vka_result settle(struct wanted *w, vka_result result)
+{
+    struct vka_vk_device *d = w->d;
+    struct vka_vk_pipeline *kept = w->count ? w->list[0]->next : d->pipelines;
+    for (size_t i = 0; i < w->count; i++) {
+        struct vka_vk_pipeline *p = w->list[i];
+        if (p->handle) {
+            p->next = kept;
+            kept = p;
+            continue;
+        }
+        if (result == VKA_OK)
+            result = vka_vk_check(d, p->made, p->call);
+        vka_free(d->context, p);
+    }
+    d->pipelines = kept;
+    vka_free(d->context, w->list);
+    return result;
+}
+
+vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispatch *dispatches,
+                                 size_t count, bool real16)
+{
+    struct wanted w = {.d = d};
+    vka_result result = VKA_OK;
     pthread_mutex_lock(&d->shared_lock);
-    result = find_or_make(d, &key, pipeline);
+    for (size_t i = 0; i < count && result == VKA_OK; i++) {
+        struct vka_vk_pipeline key;
+        result = key_of(d, &dispatches[i], real16, &key);
+        if (result == VKA_OK)
+            result = want(&w, &key);
+    }
+    if (result == VKA_OK)
+        vka_parallel(d->context->threads, (int64_t)w.count, make_one, &w);
+    result = settle(&w, result);
     pthread_mutex_unlock(&d->shared_lock);
     return result;
+}
+
+const struct vka_vk_pipeline *vka_vk_pipeline_find(struct vka_vk_device *d,
+                                                   const struct vka_dispatch *dispatch, bool real16)
+{
+    struct vka_vk_pipeline key;
+    if (key_of(d, dispatch, real16, &key) != VKA_OK)
+        return NULL;
+    pthread_mutex_lock(&d->shared_lock);
+    const struct vka_vk_pipeline *p = find(d, &key);
+    pthread_mutex_unlock(&d->shared_lock);
+    return p;
 }
 
 void vka_vk_pipelines_destroy(struct vka_vk_device *d)

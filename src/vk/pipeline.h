@@ -13,14 +13,20 @@ struct vka_vk_pipeline {
     int n_constants, n_bindings;
     uint32_t push_size;
     VkPipeline handle;
+    VkResult made; // of the call that failed, or the last
+    const char *call;
     VkPipelineLayout layout; // the device's, as the next
     VkDescriptorSetLayout set_layout;
 };
 
-// Any thread. `real16`: the module's f16 twin, where there is one. The pipeline lives as long as
-// the device.
-vka_result vka_vk_pipeline_get(struct vka_vk_device *d, const struct vka_dispatch *dispatch,
-                               bool real16, const struct vka_vk_pipeline **pipeline);
+// Makes those that the dispatches need and that aren't there yet, on all threads of the context.
+// `real16`: of the module's f16 twin, where there is one. They live as long as the device. Any
+// thread.
+vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispatch *dispatches,
+                                 size_t count, bool real16);
+// The pipeline of one of those dispatches.
+const struct vka_vk_pipeline *
+vka_vk_pipeline_find(struct vka_vk_device *d, const struct vka_dispatch *dispatch, bool real16);
 
 void vka_vk_pipelines_destroy(struct vka_vk_device *d);
 

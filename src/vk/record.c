@@ -167,11 +167,10 @@ static vka_result record_dispatch(struct vka_vk_plan *plan, const struct vka_dis
                                   VkPipeline *bound)
 {
     struct vka_vk_device *d = plan->d;
-    const struct vka_vk_pipeline *pipeline;
+    const struct vka_vk_pipeline *pipeline =
+        vka_vk_pipeline_find(d, dispatch, plan->program->real16);
     VkDescriptorSet set;
     vka_result result = check_groups(d, dispatch);
-    if (result == VKA_OK)
-        result = vka_vk_pipeline_get(d, dispatch, plan->program->real16, &pipeline);
     if (result == VKA_OK)
         result = make_set(plan, dispatch, pipeline, &set);
     if (result != VKA_OK)
@@ -269,7 +268,10 @@ static vka_result record_all(struct vka_vk_plan *plan)
 
 vka_result vka_vk_record(struct vka_vk_plan *plan)
 {
-    vka_result result = create_descriptors(plan);
+    const struct vka_program *p = plan->program;
+    vka_result result = vka_vk_pipelines_make(plan->d, p->dispatches, p->dispatch_count, p->real16);
+    if (result == VKA_OK)
+        result = create_descriptors(plan);
     if (result == VKA_OK)
         result = create_queries(plan);
     if (result == VKA_OK)

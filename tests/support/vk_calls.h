@@ -7,6 +7,7 @@
 
 #include "vk/loader.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 // X(name, parameters, arguments, objects made): those that can fail.
@@ -151,13 +152,14 @@ enum vk_call {
 };
 
 struct vk_calls {
-    unsigned count[CALL_COUNT];
-    unsigned failable; // calls so far that could have failed
-    unsigned fail_at;  // the n-th of those fails; 0: none
-    bool fail_on;      // and all behind it
+    // Pipelines are made on several threads.
+    atomic_uint count[CALL_COUNT];
+    atomic_uint failable; // calls so far that could have failed
+    unsigned fail_at;     // the n-th of those fails; 0: none
+    bool fail_on;         // and all behind it
     VkResult fail_with;
-    const char *failed; // its name
-    int alive;          // objects
+    const char *_Atomic failed; // its name
+    atomic_int alive;           // objects
 
     // What the machine pretends to be.
     bool twice;    // every device is listed two times
