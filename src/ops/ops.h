@@ -236,4 +236,19 @@ vka_tensor vka_criss_cross(vka_graph *g, vka_tensor z, vka_tensor qkv, int64_t d
 // its centre.
 vka_tensor vka_criss_cross_map(vka_graph *g, vka_tensor q, vka_tensor k);
 
+struct vka_deform_conv {
+    int64_t stride[2], dilation[2]; // 0 means 1
+    int64_t padding[2];             // zeros on both sides
+    int64_t groups, offset_groups;  // 0 means 1
+    vka_tensor mask;                // [N, D * kh * kw, Ho, Wo]
+    vka_tensor bias;                // [O]
+};
+// Deformable convolution of x [N, C, H, W] with weight [O, C / groups, kh, kw]: y[o] = bias[o] +
+// the sum over channels c of o's group and taps t of weight[o, c, t] * mask[q, t] * the sample of
+// x[c] (as vka_sample's) where tap t lies, moved by offset channels 2 (q kh kw + t), the rows, and
+// one more, the columns. `offset` [N, 2 * D * kh * kw, Ho, Wo]; D = offset_groups divides C, and
+// channel c is moved by q = c / (C / D). The taps' samples are never stored.
+vka_tensor vka_deform_conv(vka_graph *g, vka_tensor x, vka_tensor offset, vka_tensor weight,
+                           const struct vka_deform_conv *p);
+
 #endif

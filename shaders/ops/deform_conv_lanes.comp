@@ -1,0 +1,47 @@
+#version 450
+// SPDX-License-Identifier: MIT
+//
+// Deformable convolution where the device is a program on a CPU, or a group makes few channels: no
+// shared memory, lanes along the places, one address of the weight for all lanes, TM channels a
+// lane.
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "deform_conv.glsl"
+
+void main()
+{
+    uint group = group_index();
+    if (group >= p.end)
+        return;
+    uint places = out_places(), terms = p.in_channels * TAPS, lanes = gl_WorkGroupSize.x;
+    uint tiles_n = (places + lanes - 1) / lanes, tiles_m = (p.out_channels + TM - 1) / TM;
+    uint place = group % tiles_n * lanes + gl_LocalInvocationID.x;
+    uint m0 = group / tiles_n % tiles_m * TM;
+    uint index = group / tiles_n / tiles_m; // item of the batch and group of channels
+    uint item = index / p.groups, part = index % p.groups;
+    uint start = x_start(item, part);
+
+    // Places and channels outside are computed as the last one inside, and not stored.
+    uint near = min(place, places - 1), row[TM];
+    float sum[TM];
+    [[unroll]] for (uint i = 0; i < TM; i++) {
+        row[i] = p.weight + (part * p.out_channels + min(m0 + i, p.out_channels - 1)) * terms;
+        sum[i] = 0.0;
+    }
+    for (uint c0 = 0; c0 < p.in_channels; c0 = shared_end(part, c0)) {
+        uint c1 = shared_end(part, c0), own = (part * p.in_channels + c0) / p.share;
+        for (uint tap = 0; tap < TAPS; tap++) {
+            corners at = tap_corners(item, own, tap, near);
+            for (uint c = c0; c < c1; c++) {
+                float v = sample_x(start + c * p.x_stride[1], at);
+                [[unroll]] for (uint i = 0; i < TM; i++)
+                    sum[i] = fma(LOAD(weight, row[i] + c * TAPS + tap), v, sum[i]);
+            }
+        }
+    }
+    if (place < places) {
+        [[unroll]] for (uint i = 0; i < TM; i++)
+            if (m0 + i < p.out_channels)
+                store(item, part * p.out_channels + m0 + i, place, sum[i]);
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+//
+// Push constants of deform_conv. Strides of x, the offsets and the mask [N, channels, rows,
+// columns], in elements, wrapping round where negative; weight and out are dense.
+#ifndef VKA_PUSH_DEFORM_CONV_H
+#define VKA_PUSH_DEFORM_CONV_H
+
+#include "push.h"
+
+PUSH(deform_conv)
+{
+    uint x_stride[4], offset_stride[4], mask_stride[4];
+    uint size_in[2], size_out[2];
+    uint in_channels, out_channels; // of a group
+    uint groups, share;             // share: channels that share offsets
+    uint bias_step;
+    uint end;                                // workgroups that have something to do
+    uint x, offset, mask, weight, bias, dst; // offsets
+}
+PUSH_END;
+
+#endif

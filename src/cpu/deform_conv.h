@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+//
+// Deformable convolution on the CPU: for a block of output places, samples go straight into the
+// panel that a product reads, some hundred terms at a time; no more of them is ever stored.
+#ifndef VKA_CPU_DEFORM_CONV_H
+#define VKA_CPU_DEFORM_CONV_H
+
+#include "util/context.h"
+
+struct vka_deform_job {
+    int64_t n, groups;
+    int64_t in_channels, out_channels; // of a group
+    int64_t share;                     // channels that share offsets
+    int64_t in[2], out[2], kernel[2];
+    int64_t stride[2], dilation[2], before[2];
+    const float *x, *offset, *mask, *weight, *bias; // mask, bias: may be NULL
+    int64_t x_step[4], offset_step[4], mask_step[4], bias_step;
+    float *y; // dense, as is the weight
+};
+
+size_t vka_deform_scratch(const struct vka_deform_job *job, int threads);
+struct vka_threads;
+void vka_deform_run(const struct vka_deform_job *job, struct vka_threads *threads, void *scratch);
+
+#endif
