@@ -2,6 +2,7 @@
 //
 // Making a context: defaults, threads, Vulkan if there is any.
 #include "cpu/threads.h"
+#include "io/folder.h"
 #include "util/context.h"
 #include "vk/vk.h"
 
@@ -54,6 +55,23 @@ static void fill(vka_context *context, const vka_context_params *params)
     context->thread_count = threads < MAX_THREADS ? threads : MAX_THREADS;
 }
 
+static vka_result open_cache(vka_context *context, const vka_cache *cache)
+{
+    if (cache->folder)
+        return vka_folder_open(context, cache->folder, &context->folder, &context->cache);
+    context->cache = *cache;
+    return VKA_OK;
+}
+
+static vka_result start(vka_context *c, const vka_cache *cache)
+{
+    c->threads = vka_threads_create(c, c->thread_count);
+    if (!c->threads)
+        return vka_out_of_memory(c);
+    vka_result result = open_cache(c, cache);
+    return result == VKA_OK ? vka_vk_create(c, &c->vk) : result;
+}
+
 vka_result vka_context_create(const vka_context_params *params, vka_context **context)
 {
     static const vka_allocator defaults = {NULL, default_alloc, default_realloc, default_free};
@@ -67,13 +85,16 @@ vka_result vka_context_create(const vka_context_params *params, vka_context **co
         return vka_error(NULL, VKA_ERROR_INVALID, "an allocator needs alloc, realloc and free");
     if (given == 0)
         a = &defaults;
+    const vka_cache *cache = &params->cache;
+    if (!cache->load != !cache->store || (cache->folder && cache->load))
+        return vka_error(NULL, VKA_ERROR_INVALID,
+                         "a cache is a folder, or has the callbacks load and store");
     vka_context *c = a->alloc(a->user, sizeof *c);
     if (!c)
         return vka_out_of_memory(NULL);
     *c = (vka_context){.allocator = *a};
     fill(c, params);
-    c->threads = vka_threads_create(c, c->thread_count);
-    vka_result result = c->threads ? vka_vk_create(c, &c->vk) : vka_out_of_memory(c);
+    vka_result result = start(c, cache);
     if (result != VKA_OK)
         vka_context_destroy(c);
     else
@@ -87,6 +108,7 @@ void vka_context_destroy(vka_context *context)
         return;
     vka_vk_destroy(context->vk);
     vka_threads_destroy(context->threads);
+    vka_folder_free(context->folder);
     vka_allocator a = context->allocator;
     a.free(a.user, context);
 }

@@ -102,6 +102,24 @@ typedef struct vka_allocator {
     void (*free)(void *user, void *ptr);
 } vka_allocator;
 
+// Where compiled pipelines are kept between processes: without it, each process compiles its
+// shaders anew (unless the driver keeps a cache of its own). Either a folder or both callbacks.
+// What comes back is checked before the driver sees it (length, hash, device, driver version):
+// damaged or outdated data costs time and nothing else. Written whenever a plan needed new
+// pipelines.
+typedef struct vka_cache {
+    // Made, for its owner alone, where it is absent; its parent must exist. Refused with a warning
+    // where it belongs to another user or others may write to it. Files are written beside and
+    // renamed. Copied.
+    const char *folder;
+    void *user;
+    // Returns the size of what was stored under `key`, 0 where nothing was, and copies it to `data`
+    // where it fits into `capacity` bytes. A key is a file name: it differs by device and driver.
+    size_t (*load)(void *user, const char *key, void *data, size_t capacity);
+    // Called by whichever thread makes the plan; by two at once for two devices.
+    void (*store)(void *user, const char *key, const void *data, size_t size);
+} vka_cache;
+
 typedef struct vka_context_params {
     vka_allocator allocator; // default: malloc, realloc, free
     vka_log_fn log;          // default: no messages
@@ -111,6 +129,7 @@ typedef struct vka_context_params {
     bool no_vulkan;          // never load Vulkan: only the device `cpu` exists
     bool validation; // ask for the Khronos validation layer with synchronization validation,
                      // if it is installed; its messages are logged, and counted
+    vka_cache cache; // default: none
 } vka_context_params;
 
 VKA_API vka_result vka_context_create(const vka_context_params *params, vka_context **context);

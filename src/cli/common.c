@@ -20,6 +20,7 @@ vka_context *cli_context(bool verbose, const char *select)
     vka_context_params params = {
         .log = to_stderr,
         .log_level = verbose ? VKA_LOG_INFO : VKA_LOG_WARN,
+        .cache.folder = getenv("VKATTN_PIPELINE_CACHE"),
         .validation = validation && strcmp(validation, "1") == 0,
         .no_vulkan = select && strcmp(select, "cpu") == 0, // loading drivers takes its time
     };

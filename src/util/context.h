@@ -15,7 +15,8 @@
 #define VKA_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct vka_threads;
-struct vka_vk; // the Vulkan side of a context; src/vk
+struct vka_vk;     // the Vulkan side of a context; src/vk
+struct vka_folder; // io/folder.h
 
 struct vka_context {
     vka_allocator allocator;
@@ -25,6 +26,8 @@ struct vka_context {
     bool no_vulkan;
     bool validation;
     int thread_count;
+    vka_cache cache; // its callbacks, those of the folder too
+    struct vka_folder *folder;
     struct vka_threads *threads;
     struct vka_vk *vk; // NULL: no Vulkan on this machine, or not wanted
 };

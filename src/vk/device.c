@@ -3,6 +3,7 @@
 // Opens and closes a device; the one place where a Vulkan error becomes ours.
 #include "vk/device.h"
 
+#include "vk/cache.h"
 #include "vk/pipeline.h"
 
 static vka_result result_of(VkResult result)
@@ -104,8 +105,7 @@ static vka_result start(struct vka_vk *vk, struct vka_vk_device *d)
         return result;
     vka_loader_fill(vk->call.vkGetDeviceProcAddr, d->handle, &d->vk);
     d->vk.vkGetDeviceQueue(d->handle, d->physical->queue_family, 0, &d->queue);
-    VkPipelineCacheCreateInfo cache = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-    return VKA_VK(d, vkCreatePipelineCache, d->handle, &cache, NULL, &d->cache);
+    return vka_vk_cache_open(d);
 }
 
 static void tell(const struct vka_vk_device *d)

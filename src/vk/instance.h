@@ -49,7 +49,9 @@ struct vka_physical {
     vka_device_info info; // strings below
     char name[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE];
     char driver[VK_MAX_DRIVER_NAME_SIZE + VK_MAX_DRIVER_INFO_SIZE + 2];
-    bool translated; // a driver on top of another graphics API
+    uint32_t driver_version;
+    uint8_t cache_uuid[VK_UUID_SIZE]; // of what the driver compiles
+    bool translated;                  // a driver on top of another graphics API
     struct vka_limits limits;
     VkPhysicalDeviceMemoryProperties memory;
     bool unified; // one memory for host and device

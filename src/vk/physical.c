@@ -193,6 +193,8 @@ static void read_properties(const struct vka_vk *vk, struct vka_physical *p,
     p->info.type = type_of(v->deviceType);
     p->info.subgroup = subgroup.subgroupSize;
     memcpy(p->info.uuid, id.deviceUUID, sizeof p->info.uuid);
+    memcpy(p->cache_uuid, v->pipelineCacheUUID, sizeof p->cache_uuid);
+    p->driver_version = v->driverVersion;
     name_driver(p, &driver, v->driverVersion);
 }
 

@@ -4,6 +4,7 @@
 #include "vk/pipeline.h"
 
 #include "cpu/threads.h"
+#include "vk/cache.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -240,7 +241,10 @@ vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispa
     }
     if (result == VKA_OK)
         vka_parallel(d->context->threads, (int64_t)w.count, make_one, &w);
+    bool new = w.count > 0;
     result = settle(&w, result);
+    if (new &&result == VKA_OK)
+        vka_vk_cache_keep(d);
     pthread_mutex_unlock(&d->shared_lock);
     return result;
 }

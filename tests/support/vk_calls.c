@@ -171,6 +171,15 @@ static VKAPI_ATTR VkResult VKAPI_CALL fake_map(VkDevice device, VkDeviceMemory m
     return wrap_vkMapMemory(device, memory, offset, size, flags, map);
 }
 
+static VKAPI_ATTR VkResult VKAPI_CALL watch_cache(VkDevice device,
+                                                  const VkPipelineCacheCreateInfo *info,
+                                                  const VkAllocationCallbacks *callbacks,
+                                                  VkPipelineCache *cache)
+{
+    vk_calls.cache_bytes = info->initialDataSize;
+    return wrap_vkCreatePipelineCache(device, info, callbacks, cache);
+}
+
 // --- handing them out ---
 
 static PFN_vkVoidFunction find_wrapper(const char *name)
@@ -186,6 +195,7 @@ static PFN_vkVoidFunction find_wrapper(const char *name)
                 {"vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)fake_requirements},
                 {"vkAllocateMemory", (PFN_vkVoidFunction)fake_allocate},
                 {"vkMapMemory", (PFN_vkVoidFunction)fake_map},
+                {"vkCreatePipelineCache", (PFN_vkVoidFunction)watch_cache},
 #define ROW(name, ...) {#name, (PFN_vkVoidFunction)wrap_##name},
                 VK_CALLS_RESULT(ROW) VK_CALLS_DESTROY(ROW) VK_CALLS_VOID(ROW)
 #undef ROW

@@ -31,6 +31,8 @@
       (VkDevice a, const VkPipelineCacheCreateInfo *b, const VkAllocationCallbacks *c,             \
        VkPipelineCache *d),                                                                        \
       (a, b, c, d), 1)                                                                             \
+    X(vkGetPipelineCacheData, (VkDevice a, VkPipelineCache b, size_t * c, void *d), (a, b, c, d),  \
+      0)                                                                                           \
     X(vkCreateDescriptorSetLayout,                                                                 \
       (VkDevice a, const VkDescriptorSetLayoutCreateInfo *b, const VkAllocationCallbacks *c,       \
        VkDescriptorSetLayout *d),                                                                  \
@@ -160,6 +162,8 @@ struct vk_calls {
     VkResult fail_with;
     const char *_Atomic failed; // its name
     atomic_int alive;           // objects
+
+    size_t cache_bytes; // that the last pipeline cache was made from
 
     // What the machine pretends to be.
     bool twice;    // every device is listed two times

@@ -118,7 +118,8 @@ vka_result work_start(struct work *work, bool validation)
                                  .log = keep_message,
                                  .log_user = work,
                                  .log_level = VKA_LOG_INFO,
-                                 .threads = 1,
+                                 .threads = 2,
+                                 .cache = work->cache,
                                  .validation = validation};
     return vka_context_create(&params, &work->context);
 }

@@ -23,7 +23,8 @@ struct work {
     // Host memory: what is alive, and the n-th allocation that fails (0: none).
     int alive;
     unsigned allocations, fail_at;
-    char log[4096]; // the messages, one a line
+    char log[4096];  // the messages, one a line
+    vka_cache cache; // as the context's
     float x[WORK_SIZE], w[WORK_SIZE], y[WORK_SIZE], z[WORK_SIZE];
 };
 

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+//
+// A cache in a folder. Whoever may write to it could hand the driver a program of their own, so
+// that the folder must belong to this user alone.
+#include "io/folder.h"
+
+#include "io/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct vka_folder {
+    vka_context *context;
+    char path[];
+};
+
+// NULL: it may be used.
+static const char *refusal(const char *path)
+{
+    struct stat info;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return strerror(errno);
+    if (lstat(path, &info) != 0)
+        return strerror(errno);
+    if (!S_ISDIR(info.st_mode))
+        return "it isn't a folder";
+    if (info.st_uid != geteuid())
+        return "it belongs to another user";
+    if (info.st_mode & (S_IWGRP | S_IWOTH))
+        return "others may write to it";
+    return NULL;
+}
+
+static char *file_of(const struct vka_folder *folder, const char *key)
+{
+    size_t size = strlen(folder->path) + strlen(key) + 2;
+    char *path = vka_alloc(folder->context, size, 1);
+    if (path)
+        snprintf(path, size, "%s/%s", folder->path, key);
+    return path;
+}
+
+static size_t load(void *user, const char *key, void *data, size_t capacity)
+{
+    const struct vka_folder *folder = user;
+    char *path = file_of(folder, key);
+    struct stat info;
+    struct vka_file file = {0};
+    size_t size = 0;
+    if (path && lstat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+        vka_file_read(folder->context, path, &file) == VKA_OK) {
+        size = (size_t)file.size;
+        if (size <= capacity)
+            memcpy(data, file.data, size);
+        vka_file_close(folder->context, &file);
+    }
+    vka_free(folder->context, path);
+    return size;
+}
+
+static void store(void *user, const char *key, const void *data, size_t size)
+{
+    const struct vka_folder *folder = user;
+    char *path = file_of(folder, key);
+    struct vka_sink sink;
+    if (path && vka_sink_open(folder->context, path, &sink) == VKA_OK) {
+        if (vka_sink_write(&sink, data, size) == VKA_OK)
+            vka_sink_commit(&sink);
+        else
+            vka_sink_discard(&sink);
+    }
+    vka_free(folder->context, path);
+}
+
+vka_result vka_folder_open(vka_context *context, const char *path, struct vka_folder **out,
+                           vka_cache *cache)
+{
+    *out = NULL;
+    *cache = (vka_cache){0};
+    const char *why = refusal(path);
+    if (why) {
+        vka_log(context, VKA_LOG_WARN, "pipelines aren't kept in %s: %s", path, why);
+        return VKA_OK;
+    }
+    size_t size = strlen(path) + 1;
+    struct vka_folder *folder = vka_alloc(context, sizeof *folder + size, 1);
+    if (!folder)
+        return vka_out_of_memory(context);
+    folder->context = context;
+    memcpy(folder->path, path, size);
+    *cache = (vka_cache){.user = folder, .load = load, .store = store};
+    *out = folder;
+    return VKA_OK;
+}
+
+void vka_folder_free(struct vka_folder *folder)
+{
+    if (folder)
+        vka_free(folder->context, folder);
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+//
+// Pipelines that are kept between processes: they come back to the driver whole or not at all.
+#include "unit.h"
+#include "vk_calls.h"
+#include "vk_work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct work work;
+
+// The one blob of a device.
+static struct {
+    char key[96];
+    unsigned char data[1 << 22];
+    size_t size;
+    int stores;
+} kept;
+
+static size_t load(void *user, const char *key, void *data, size_t capacity)
+{
+    assert_ptr_equal(user, &kept);
+    if (strcmp(key, kept.key) != 0)
+        return 0;
+    if (kept.size <= capacity)
+        memcpy(data, kept.data, kept.size);
+    return kept.size;
+}
+
+static void store(void *user, const char *key, const void *data, size_t size)
+{
+    assert_ptr_equal(user, &kept);
+    assert_true(strlen(key) < sizeof kept.key && size <= sizeof kept.data);
+    strcpy(kept.key, key);
+    memcpy(kept.data, data, size);
+    kept.size = size;
+    kept.stores++;
+}
+
+// A context, a plan and a run; how many bytes the driver's cache began with.
+static size_t run_once(const vka_cache *cache)
+{
+    vk_calls_begin();
+    memset(&work, 0, sizeof work);
+    work.cache = *cache;
+    assert_int_equal(work_start(&work, false), VKA_OK);
+    assert_int_equal(work_open(&work, NULL), VKA_OK);
+    vka_plan *plan;
+    assert_int_equal(vka_plan_create(work.device, work.graph, NULL, &plan), VKA_OK);
+    assert_int_equal(work_run(&work, plan), VKA_OK);
+    assert_true(work_right(&work));
+    vka_plan_destroy(plan);
+    assert_true(work_end(&work));
+    vk_calls_end();
+    return vk_calls.cache_bytes;
+}
+
+static const vka_cache by_callbacks = {.user = &kept, .load = load, .store = store};
+
+static void test_comes_back(void **state)
+{
+    (void)state;
+    kept.size = 0;
+    assert_int_equal(run_once(&by_callbacks), 0);
+    assert_int_equal(kept.stores, 1);
+    assert_true(kept.size > 64);
+    assert_int_equal(run_once(&by_callbacks), kept.size - 64);
+}
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    if (kept.size == 0)
+        run_once(&by_callbacks);
+    size_t size = kept.size, step = size / 40 + 1;
+    unsigned char *whole = malloc(size);
+    assert_non_null(whole);
+    memcpy(whole, kept.data, size);
+    for (size_t at = 0; at < size; at += at < 64 ? 7 : step) { // a bit
+        memcpy(kept.data, whole, size);
+        kept.data[at] ^= 0x10;
+        kept.size = size;
+        assert_int_equal(run_once(&by_callbacks), 0);
+    }
+    for (size_t cut = 1; cut < size; cut += step) { // the end
+        memcpy(kept.data, whole, size);
+        kept.size = cut;
+        assert_int_equal(run_once(&by_callbacks), 0);
+    }
+    free(whole);
+}
+
+static vka_cache folder_of(const char *path)
+{
+    return (vka_cache){.folder = path};
+}
+
+static void test_folder(void **state)
+{
+    (void)state;
+    char path[512];
+    snprintf(path, sizeof path, "%s", unit_path("pipelines"));
+    vka_cache cache = folder_of(path);
+    assert_int_equal(run_once(&cache), 0);
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(S_ISDIR(info.st_mode));
+    assert_int_equal(info.st_mode & 0777, 0700);
+    assert_true(run_once(&cache) > 0);
+    assert_int_equal(chmod(path, 0777), 0); // now anyone may have written to it
+    assert_int_equal(run_once(&cache), 0);
+    assert_non_null(strstr(work.log, "others may write to it"));
+    char *command = malloc(600);
+    assert_non_null(command);
+    snprintf(command, 600, "rm -r '%s'", path);
+    assert_int_equal(system(command), 0);
+    free(command);
+}
+
+static void test_no_folder(void **state)
+{
+    (void)state;
+    char path[512];
+    snprintf(path, sizeof path, "%s", unit_path("file"));
+    unit_write_file(path, "x", 1);
+    vka_cache cache = folder_of(path);
+    assert_int_equal(run_once(&cache), 0);
+    assert_non_null(strstr(work.log, "it isn't a folder"));
+    cache = folder_of("/nowhere/at/all");
+    assert_int_equal(run_once(&cache), 0);
+    assert_non_null(strstr(work.log, "pipelines aren't kept in /nowhere/at/all"));
+}
+
+static void test_half_a_cache(void **state)
+{
+    (void)state;
+    const vka_cache wrong[] = {
+        {.load = load}, {.store = store}, {.folder = "/tmp", .load = load, .store = store}};
+    for (size_t i = 0; i < VKA_COUNT(wrong); i++) {
+        vka_context_params params = {.cache = wrong[i]};
+        vka_context *context;
+        assert_int_equal(vka_context_create(&params, &context), VKA_ERROR_INVALID);
+        assert_non_null(strstr(vka_last_error(), "load and store"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_comes_back),   cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_folder),       cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_half_a_cache),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
