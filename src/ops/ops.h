@@ -208,6 +208,17 @@ vka_tensor vka_sample(vka_graph *g, vka_tensor x, vka_tensor at, const struct vk
 // ends exclusive, cut to the map: [N, R, C]. 0 for a box without a place.
 vka_tensor vka_regions(vka_graph *g, vka_tensor x, vka_tensor boxes, bool max);
 
+// Square boxes in a square map of side `size`: loc [N, 3] holds the row and the column of the
+// middle and half a side. That is made `least` (>= 0.5) at least, then the middle moved away from
+// the low border and after that from the high one until the box fits; ends are cut to whole numbers
+// and to the map. Gives I32 [N, 4]: row begin, row end, column begin, column end; ends exclusive,
+// no box empty. Exact: no rounding moves an end.
+vka_tensor vka_box(vka_graph *g, vka_tensor loc, int64_t size, float least);
+// Maps x [N, C, S, S], rows times factor[n, 0] and columns times factor[n, 1] (factor [N, 2, S]);
+// of these the boxes (I32 [N, 4] as above, cut to the map) at size x size, bilinear, corners on
+// corners. Positions are exact.
+vka_tensor vka_zoom(vka_graph *g, vka_tensor x, vka_tensor box, vka_tensor factor, int64_t size);
+
 // --- fused -------------------------------------------------------------------------------------
 
 struct vka_attention {
