@@ -21,8 +21,8 @@ struct parts {
 static struct vka_kernel layers(struct parts *p, const char *format, int64_t out, int64_t in)
 {
     struct vka_kernel all = {0};
-    vka_tensor *w = vka_pool_alloc(p->g, 2 * (size_t)p->groups * sizeof *w);
-    vka_tensor *bias = w + p->groups;
+    size_t bytes = (size_t)p->groups * sizeof(vka_tensor);
+    vka_tensor *w = vka_pool_alloc(p->g, bytes), *bias = vka_pool_alloc(p->g, bytes);
     for (int i = 0; i < p->groups && !vka_failed(p->g); i++) {
         const char *name = vka_name(p->s, format, i);
         w[i] = vka_weight(p->s, vka_name(p->s, "%s.weight", name), VKA_SHAPE(out, in));
@@ -241,11 +241,11 @@ static const vka_port_info inputs[] = {
     {0},
 };
 static const vka_port_info weights[] = {
-    {"group.{i}.fc1.weight", "[B, C] or [B, C H W]", "f32", "", "i < groups"},
-    {"group.{i}.fc1.bias", "[B]", "f32", "", ""},
-    {"group.{i}.fc2.weight", "[C, B]", "f32", "", ""},
-    {"group.{i}.fc2.bias", "[C]", "f32", "", ""},
-    {"cls.{i}.weight", "[K, C]", "f32", "optional", "for all groups or none"},
+    {"group.{i}.fc1.weight", "[B, C] or [B, C H W]", "f32", "i < groups", ""},
+    {"group.{i}.fc1.bias", "[B]", "f32", "i < groups", ""},
+    {"group.{i}.fc2.weight", "[C, B]", "f32", "i < groups", ""},
+    {"group.{i}.fc2.bias", "[C]", "f32", "i < groups", ""},
+    {"cls.{i}.weight", "[K, C]", "f32", "optional, all groups or none", ""},
     {"cls.{i}.bias", "[K]", "f32", "with cls.{i}.weight", ""},
     {0},
 };
