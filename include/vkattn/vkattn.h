@@ -417,9 +417,7 @@ typedef struct vka_port_info { // an input, a weight or an output
     const char *shape;         // "[N, C, H, W]"
     const char *dtype;         // "f32", "i32", "bool"
     const char *when;          // "" = always; "optional"; or the condition
-    const char *help;          // for weights: the official name; "... (decided)" for an output of
-                               // floats that hang on comparisons (gates, boxes), which the
-                               // roundings of f16 may turn
+    const char *help;          // for weights: the official name
 } vka_port_info;
 
 typedef struct vka_block_info {

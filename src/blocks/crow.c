@@ -11,6 +11,8 @@ static vka_tensor power(vka_graph *g, vka_tensor x, double p)
 {
     if (p == 1.0)
         return x;
+    if (p == 0.5)
+        return vka_act(g, x, VKA_ACT_SQRT);
     vka_tensor size = vka_act(g, x, VKA_ACT_ABS);
     vka_tensor y = vka_binary(g, VKA_POW, size, vka_constant_scalar(g, (float)p));
     if (fmod(p, 2.0) == 0.0)
@@ -45,7 +47,7 @@ static vka_tensor channel_weights(struct vka_scope *s, vka_tensor flat)
     vka_tensor q = vka_affine(g, active, by_count, 0), zero = vka_constant_scalar(g, 0);
     vka_tensor sum = vka_reduce(g, VKA_REDUCE_SUM, q, 1u << 1, true);
     vka_tensor weight = vka_sub(g, vka_act(g, sum, VKA_ACT_LOG), vka_act(g, q, VKA_ACT_LOG));
-    return vka_where(g, vka_binary(g, VKA_GT, q, zero), weight, zero);
+    return vka_where(g, vka_binary(g, VKA_EQ, q, zero), zero, weight);
 }
 
 static vka_tensor aggregate(struct vka_scope *s, vka_tensor x)

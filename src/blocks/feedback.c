@@ -187,11 +187,11 @@ static const vka_port_info weights[] = {
     {0},
 };
 static const vka_port_info outputs[] = {
-    {"y", "[N, C, H, W]", "f32", "", "image gradient of the last round (decided)"},
-    {"saliency", "[N, H, W]", "f32", "", "largest |y| of the channels over the map's (decided)"},
-    {"scores", "[N, K]", "f32", "", "of the last round (decided)"},
+    {"y", "[N, C, H, W]", "f32", "", "image gradient of the last round"},
+    {"saliency", "[N, H, W]", "f32", "", "largest |y| of the channels over the map's"},
+    {"scores", "[N, K]", "f32", "", "of the last round"},
     {"labels", "[N, iterations]", "i32", "", "class of each round"},
-    {"gate{i}", "of layer i's input", "f32", "gated layers", "after the last round (decided)"},
+    {"gate{i}", "of layer i's input", "f32", "gated layers", "after the last round"},
     {0},
 };
 

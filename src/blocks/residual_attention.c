@@ -103,8 +103,8 @@ static vka_tensor normalize(vka_graph *g, vka_tensor a)
 {
     vka_tensor length = vka_reduce(g, VKA_REDUCE_L2, a, 1u << 1, true);
     vka_tensor least = vka_binary(g, VKA_MAX, length, vka_constant_scalar(g, 1e-12f));
-    vka_tensor positive = vka_binary(g, VKA_GT, least, vka_constant_scalar(g, 0));
-    return vka_div(g, a, vka_where(g, positive, least, vka_constant_scalar(g, 1)));
+    vka_tensor none = vka_binary(g, VKA_EQ, least, vka_constant_scalar(g, 0));
+    return vka_div(g, a, vka_where(g, none, vka_constant_scalar(g, 1), least));
 }
 
 static vka_tensor make_mask(struct vka_scope *s, vka_tensor u)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // vkattn verify: runs case files and compares what comes out with what they say.
-#include "blocks/names.h"
 #include "cli/cli.h"
+#include "graph/graph.h"
 #include "io/case.h"
 
 #include <errno.h>
@@ -60,32 +60,14 @@ static void print_row(struct verify *v, const struct row *row)
     printf("}");
 }
 
-// Whether the block's table says that an output hangs on comparisons.
-static bool is_decided(const char *block, const char *output)
-{
-    static const char mark[] = "(decided)";
-    const vka_block_info *info = vka_block_find(block);
-    const vka_port_info *port = info ? vka_port_find(info->outputs, output) : NULL;
-    const char *found = port ? strstr(port->help, mark) : NULL;
-    return found && found[sizeof mark - 1] == '\0';
-}
-
-// In f16 integers, bools and what the table marks hang on comparisons that rounding decides: they
-// are told, not judged.
-static bool judged(const struct verify *v, const struct vka_case *c,
-                   const struct vka_safetensor *want)
-{
-    return v->plan.dtype != VKA_F16 ||
-           (vka_case_dtype((vka_dtype)want->dtype) == VKA_F32 && !is_decided(c->block, want->name));
-}
-
-static void compare_output(struct verify *v, const char *file, const struct vka_case *c,
-                           const struct vka_safetensor *want, const void *got)
+// `choice`: in f16 rounding may decide otherwise what the output hangs on; it is told, not judged.
+static void compare_output(struct verify *v, const char *file, const struct vka_safetensor *want,
+                           const void *got, bool choice)
 {
     struct vka_difference d = vka_case_compare(want, got, v->bound);
     struct row row = {
         .outcome = d.same ? PASS : FAIL, .file = file, .output = want->name, .err = d.err};
-    if (!judged(v, c, want))
+    if (choice && v->plan.dtype == VKA_F16)
         row.outcome = NOTE;
     if (!d.same) {
         int at = snprintf(row.text, sizeof row.text, "(first at [");
@@ -126,7 +108,9 @@ static void free_outputs(vka_io *io)
     free(io);
 }
 
-static vka_result run_case(struct verify *v, struct vka_case *c, const vka_io *outputs)
+// `choices`, by output: to be freed with vka_free.
+static vka_result run_case(struct verify *v, struct vka_case *c, const vka_io *outputs,
+                           bool **choices)
 {
     vka_graph *graph = NULL;
     vka_plan *plan = NULL;
@@ -138,6 +122,8 @@ static vka_result run_case(struct verify *v, struct vka_case *c, const vka_io *o
         vka_case_inputs(c, inputs);
         result = vka_plan_run(plan, inputs, outputs);
     }
+    if (result == VKA_OK && !(*choices = vka_graph_choices(graph)))
+        result = vka_out_of_memory(v->context);
     vka_plan_destroy(plan);
     vka_graph_destroy(graph);
     free(inputs);
@@ -165,18 +151,20 @@ static void verify_case(struct verify *v, const char *path)
     name_row(path, result == VKA_OK ? c->block : NULL, file, sizeof file);
     struct row row = {.outcome = ERROR, .file = file, .output = "-"};
     vka_io *outputs = NULL;
+    bool *choices = NULL;
     if (result == VKA_OK) {
         outputs = make_outputs(c);
-        result = outputs ? run_case(v, c, outputs) : VKA_ERROR_OUT_OF_MEMORY;
+        result = outputs ? run_case(v, c, outputs, &choices) : VKA_ERROR_OUT_OF_MEMORY;
     }
     if (result != VKA_OK) {
         snprintf(row.text, sizeof row.text, "%s", vka_last_error());
         print_row(v, &row);
     } else {
         for (size_t i = 0; i < c->out_count; i++)
-            compare_output(v, file, c, &c->out[i], outputs[i].data);
+            compare_output(v, file, &c->out[i], outputs[i].data, choices[i]);
     }
     free_outputs(outputs);
+    vka_free(v->context, choices);
     vka_case_close(c);
 }
 

@@ -129,6 +129,10 @@ bool vka_shape_valid(const vka_shape *shape);
     vka_shape_make((int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                      \
                    (int64_t[]){__VA_ARGS__})
 
+// By output of the graph: whether it hangs on a choice that a rounding error may decide otherwise
+// (graph/choice.c). Free it with vka_free; NULL: out of memory.
+bool *vka_graph_choices(const vka_graph *g);
+
 // --- making values ---
 // A fresh base for a node's output.
 vka_tensor vka_new_value(vka_graph *g, vka_dtype dtype, const vka_shape *shape);

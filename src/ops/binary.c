@@ -42,6 +42,11 @@ vka_tensor vka_binary(vka_graph *g, enum vka_binary_kind kind, vka_tensor a, vka
     return vka_binary_act(g, kind, a, b, (struct vka_activation){0});
 }
 
+int vka_binary_kind_of(const struct vka_op_node *node)
+{
+    return node->op == &vka_op_binary ? ((const struct params *)node->params)->kind : -1;
+}
+
 static bool is_comparison(int kind)
 {
     return kind >= VKA_LT && kind <= VKA_NE;

@@ -51,6 +51,8 @@ vka_tensor vka_binary(vka_graph *g, enum vka_binary_kind kind, vka_tensor a, vka
 // act(a op b) for F32.
 vka_tensor vka_binary_act(vka_graph *g, enum vka_binary_kind kind, vka_tensor a, vka_tensor b,
                           struct vka_activation act);
+// Of a node; -1 where it is of another op.
+int vka_binary_kind_of(const struct vka_op_node *node);
 static inline vka_tensor vka_add(vka_graph *g, vka_tensor a, vka_tensor b)
 {
     return vka_binary(g, VKA_ADD, a, b);
