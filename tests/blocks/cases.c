@@ -2,9 +2,17 @@
 //
 // Every case file of every block, as a triangle: the file against the CPU path (is the block
 // right?), the file against each Vulkan device (is the shader right?), fused against taken apart
-// (is the fusion right?). Which side is red names the file to open. `test_blocks_cases ID...` runs
-// the cases of some blocks only.
+// (is the fusion right?). Which side is red names the file to open.
+//
+//   test_blocks_cases [--f16] [--results] [ID...]
+//
+// --f16: floats stored in 16 bits, on the devices that have them; what hangs on a choice that
+// rounding decides isn't judged. --results: a line "result,BLOCK,DEVICE,CASES,ERROR,OPERATIONS" for
+// each block and device, of the fused plans (tests/results.sh collects them). IDs: the cases of
+// these blocks alone.
+#include "graph/graph.h"
 #include "io/case.h"
+#include "ops/op.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -14,16 +22,18 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { MAX_DEVICES = 8, MAX_NAMES = 256 };
+enum { MAX_DEVICES = 8, MAX_NAMES = 256, MAX_OPS = 64 };
 // What a good implementation in f32 shows: on the CPU, and on a device, whose exp and division may
 // be off by a few units in the last place.
-static const double cpu_bound = 1e-5, device_bound = 2e-5;
+static const double cpu_bound = 1e-5, device_bound = 2e-5, f16_bound = 2e-2;
 
 static vka_context *context;
 static vka_device *devices[MAX_DEVICES];
 static int device_count;
-static size_t rows;
-static double worst[MAX_DEVICES];
+static bool f16, results;
+static size_t rows, unjudged;
+static double worst[MAX_DEVICES], worst_of_block[MAX_DEVICES];
+static bool ops_of_block[MAX_DEVICES][MAX_OPS];
 
 static void to_stderr(void *user, vka_log_level level, const char *message)
 {
@@ -45,11 +55,15 @@ static int open_devices(void **state)
             snprintf(select, sizeof select, "%d", i);
         if (vka_device_open(context, select, &devices[device_count]) != VKA_OK)
             return -1;
+        if (f16 && !vka_device_of(devices[device_count])->f16) {
+            vka_device_close(devices[device_count]);
+            continue;
+        }
         printf("device %d: %s\n", device_count, vka_device_of(devices[device_count])->name);
         device_count++;
     }
-    if (device_count == 1)
-        printf("no Vulkan device: the shaders' side is skipped\n");
+    if (device_count == (f16 ? 0 : 1))
+        printf("no Vulkan device%s: the shaders' side is skipped\n", f16 ? " with f16" : "");
     return 0;
 }
 
@@ -60,42 +74,65 @@ static int close_devices(void **state)
         printf("worst err on %s: %.1e\n", vka_device_of(devices[i])->name, worst[i]);
         vka_device_close(devices[i]);
     }
-    printf("%zu outputs compared\n", rows);
+    printf("%zu outputs compared, %zu hang on choices\n", rows, unjudged);
     int spoken = vka_context_validation_count(context);
     printf("validation: %s\n", spoken < 0 ? "not active" : spoken == 0 ? "silent" : "SPOKE");
     vka_context_destroy(context);
     return spoken > 0 ? -1 : 0;
 }
 
-static vka_result run(struct vka_case *c, vka_device *device, bool expand, vka_io *outputs)
+static void note_ops(int device, const vka_report *report)
+{
+    const struct vka_op *op;
+    for (int i = 0; i < MAX_OPS && (op = vka_op_at(i)); i++) {
+        for (size_t k = 0; k < report->step_count; k++)
+            ops_of_block[device][i] |= strcmp(report->steps[k].op, op->name) == 0;
+    }
+}
+
+// `choices`, by output: to be freed with vka_free.
+static vka_result run(struct vka_case *c, int device, bool expand, vka_io *outputs, bool **choices)
 {
     vka_graph *graph = NULL;
     vka_plan *plan = NULL;
-    vka_plan_params params = {.expand = expand};
+    vka_plan_params params = {.expand = expand, .dtype = f16 ? VKA_F16 : VKA_F32};
     vka_io *inputs = calloc(c->in_count + 1, sizeof *inputs);
     vka_result result = vka_case_build(c, &graph);
     if (result == VKA_OK)
-        result = vka_plan_create(device, graph, &params, &plan);
+        result = vka_plan_create(devices[device], graph, &params, &plan);
     vka_case_inputs(c, inputs);
     if (result == VKA_OK)
         result = vka_plan_run(plan, inputs, outputs);
+    *choices = result == VKA_OK ? vka_graph_choices(graph) : NULL;
+    if (result == VKA_OK && !expand)
+        note_ops(device, vka_plan_report(plan));
     vka_plan_destroy(plan);
     vka_graph_destroy(graph);
     free(inputs);
     return result;
 }
 
+static void note_error(int device, bool expand, double err)
+{
+    worst[device] = err > worst[device] ? err : worst[device];
+    if (!expand)
+        worst_of_block[device] = err > worst_of_block[device] ? err : worst_of_block[device];
+}
+
 static int compare(const char *path, const struct vka_case *c, int device, bool expand,
-                   const vka_io *outputs)
+                   const vka_io *outputs, const bool *choices)
 {
     int wrong = 0;
     const char *mode = expand ? " (expanded)" : "";
     for (size_t i = 0; i < c->out_count; i++) {
-        double bound = device == 0 ? cpu_bound : device_bound;
+        double bound = f16 ? f16_bound : device == 0 ? cpu_bound : device_bound;
         struct vka_difference d = vka_case_compare(&c->out[i], outputs[i].data, bound);
         rows++;
+        unjudged += f16 && choices[i];
+        if (f16 && choices[i])
+            continue;
         if (d.same) {
-            worst[device] = d.err > worst[device] ? d.err : worst[device];
+            note_error(device, expand, d.err);
             continue;
         }
         printf("FAIL %s %s on %s%s: err %.1e, got %.8g want %.8g\n", path, c->out[i].name,
@@ -118,6 +155,22 @@ static vka_io *make_outputs(const struct vka_case *c)
     return io;
 }
 
+static int run_case_on(const char *path, struct vka_case *c, int device, bool expand,
+                       vka_io *outputs)
+{
+    int wrong = 1;
+    bool *choices = NULL;
+    for (size_t i = 0; i < c->out_count; i++)
+        memset(outputs[i].data, 0xc5, outputs[i].bytes);
+    if (run(c, device, expand, outputs, &choices) == VKA_OK && choices)
+        wrong = compare(path, c, device, expand, outputs, choices);
+    else
+        printf("ERROR %s on %s: %s\n", path, vka_device_of(devices[device])->name,
+               vka_last_error());
+    vka_free(context, choices);
+    return wrong;
+}
+
 static int run_case(const char *path)
 {
     struct vka_case *c;
@@ -128,16 +181,8 @@ static int run_case(const char *path)
     }
     vka_io *outputs = make_outputs(c);
     for (int d = 0; d < device_count; d++) {
-        for (int expand = 0; expand < 2; expand++) {
-            for (size_t i = 0; i < c->out_count; i++)
-                memset(outputs[i].data, 0xc5, outputs[i].bytes);
-            if (run(c, devices[d], expand, outputs) == VKA_OK) {
-                wrong += compare(path, c, d, expand, outputs);
-                continue;
-            }
-            printf("ERROR %s on %s: %s\n", path, vka_device_of(devices[d])->name, vka_last_error());
-            wrong++;
-        }
+        for (int expand = 0; expand < 2 - f16; expand++)
+            wrong += run_case_on(path, c, d, expand, outputs);
     }
     for (size_t i = 0; i < c->out_count; i++)
         free(outputs[i].data);
@@ -165,6 +210,17 @@ static size_t list(const char *folder, char **names, size_t most)
     return count;
 }
 
+static void print_result(const char *id, int device, size_t cases)
+{
+    bool cpu = vka_device_of(devices[device])->type == VKA_DEVICE_CPU;
+    printf("result,%s,%s,%zu,%.1e,", id, cpu ? "cpu" : "vulkan", cases, worst_of_block[device]);
+    for (int i = 0; i < MAX_OPS && vka_op_at(i); i++) {
+        if (ops_of_block[device][i])
+            printf(" %s", vka_op_at(i)->name);
+    }
+    printf("\n");
+}
+
 static void cases_of_block(void **state)
 {
     const char *id = *state;
@@ -176,11 +232,17 @@ static void cases_of_block(void **state)
     snprintf(folder, sizeof folder, "%s/%s", VKA_CASES, id);
     size_t count = list(folder, names, MAX_NAMES);
     int wrong = 0;
+    if (device_count == 0)
+        skip();
+    memset(worst_of_block, 0, sizeof worst_of_block);
+    memset(ops_of_block, 0, sizeof ops_of_block);
     for (size_t i = 0; i < count; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         wrong += run_case(path);
         free(names[i]);
     }
+    for (int d = 0; results && d < device_count; d++)
+        print_result(id, d, count);
     printf("%s: %zu cases, %d wrong rows\n", id, count, wrong);
     assert_true(count > 0);
     assert_int_equal(wrong, 0);
@@ -190,8 +252,15 @@ int main(int argc, char **argv)
 {
     static char *names[MAX_NAMES];
     static struct CMUnitTest tests[MAX_NAMES];
-    size_t count = argc > 1 ? 0 : list(VKA_CASES, names, MAX_NAMES);
-    for (int i = 1; i < argc && count < MAX_NAMES; i++)
+    size_t count = 0;
+    int first = 1;
+    for (; first < argc && argv[first][0] == '-'; first++) {
+        f16 |= strcmp(argv[first], "--f16") == 0;
+        results |= strcmp(argv[first], "--results") == 0;
+    }
+    if (first == argc)
+        count = list(VKA_CASES, names, MAX_NAMES);
+    for (int i = first; i < argc && count < MAX_NAMES; i++)
         names[count++] = argv[i];
     for (size_t i = 0; i < count; i++)
         tests[i] = (struct CMUnitTest){names[i], cases_of_block, NULL, NULL, names[i]};
