@@ -116,7 +116,7 @@ void vka_drop_unneeded(vka_graph *g)
         for (int k = 0; k < node->n_out; k++) {
             if (node->out[k] && g->values[node->out[k]].renamed)
                 needed = true;
-            else
+            else if (!(node->op->flags & VKA_OP_WHOLE))
                 node->out[k] = 0;
         }
         for (int k = 0; needed && k < node->n_in; k++) {

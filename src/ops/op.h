@@ -141,6 +141,7 @@ enum vka_op_flags {
     VKA_OP_STRIDED = 1,  // reads operands of any strides; else dense copies are made
     VKA_OP_IN_PLACE = 2, // output 0 may be stored over input 0 (same shape and type, both dense)
     VKA_OP_FUSED = 4,    // has an expand into several ops that a plan may be told to use instead
+    VKA_OP_WHOLE = 8,    // every output is made, wanted or not: the op works in them
 };
 
 struct vka_op {
