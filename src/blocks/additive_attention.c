@@ -10,7 +10,7 @@
 struct alignment {
     vka_tensor w_query; // [A, Dq]
     vka_tensor v;       // [1, A]
-    vka_tensor keys;    // [N, 1, Ts, A], projected
+    vka_tensor keys;    // [N, Ts, A], projected
     vka_tensor values;  // [N, Ts, Dk]; 0 at padding, whatever stood there
     vka_tensor valid;   // [N, 1, Ts], or 0
 };
@@ -34,7 +34,7 @@ static struct alignment align(struct vka_scope *s, const char *prefix, int64_t q
         a.values = vka_where(g, vka_unsqueeze(g, valid, 2), keys, vka_constant_scalar(g, 0));
         a.valid = vka_unsqueeze(g, valid, 1);
     }
-    a.keys = vka_unsqueeze(g, product(g, a.values, w_key, (struct vka_matmul){0}), 1);
+    a.keys = product(g, a.values, w_key, (struct vka_matmul){0});
     return a;
 }
 
@@ -42,10 +42,9 @@ static struct alignment align(struct vka_scope *s, const char *prefix, int64_t q
 static vka_tensor attend(vka_graph *g, const struct alignment *a, vka_tensor query,
                          vka_tensor *attn)
 {
-    vka_tensor q = vka_unsqueeze(g, product(g, query, a->w_query, (struct vka_matmul){0}), 2);
-    vka_tensor hidden =
-        vka_binary_act(g, VKA_ADD, a->keys, q, (struct vka_activation){VKA_ACT_TANH, 0, 0});
-    vka_tensor energy = vka_squeeze(g, product(g, hidden, a->v, (struct vka_matmul){0}), 3);
+    vka_tensor q = product(g, query, a->w_query, (struct vka_matmul){0});
+    vka_tensor energy = vka_additive(g, q, a->keys, vka_squeeze(g, a->v, 0), 0,
+                                     (struct vka_activation){VKA_ACT_TANH, 0, 0});
     struct vka_softmax p = {.axis = 2, .mask = a->valid};
     *attn = vka_softmax(g, energy, &p);
     return vka_matmul(g, *attn, a->values, NULL);

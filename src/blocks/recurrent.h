@@ -8,15 +8,9 @@
 
 #include "blocks/nn.h"
 
-// Each step is a row of nodes, so that their number has to end somewhere.
+// Each step is a dispatch, or a row of them, so that their number has to end somewhere.
 #define VKA_MAX_STEPS  65536
 #define VKA_MAX_LAYERS 1024
-
-enum vka_cell_kind {
-    VKA_CELL_LSTM, // gates in the order input, forget, cell, output
-    VKA_CELL_GRU,  // reset, update, candidate; the reset gate after the product, as torch has it
-    VKA_CELL_CHO,  // the same order; the reset gate before it, as published
-};
 
 struct vka_cell {
     enum vka_cell_kind kind;
@@ -36,9 +30,6 @@ vka_tensor vka_cell_inputs(vka_graph *g, const struct vka_cell *cell, vka_tensor
 // One step; `inputs` [D, N, G H] of it.
 struct vka_cell_state vka_cell_step(vka_graph *g, const struct vka_cell *cell, vka_tensor inputs,
                                     struct vka_cell_state state);
-// An LSTM's gates alone: `sum` [..., 4H] of all that enters them, c [..., H].
-struct vka_cell_state vka_lstm_gates(vka_graph *g, vka_tensor sum, vka_tensor c);
-
 // All steps of a layer: x [N, T, I] to the hidden states [N, T, D Ho] of each place. `state` moves
 // on to the last one. Where `valid` [N, T] (0: everywhere) is false, the state stays.
 vka_tensor vka_cell_run(struct vka_scope *s, const struct vka_cell *cell, vka_tensor x,

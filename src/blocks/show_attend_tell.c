@@ -149,9 +149,9 @@ static vka_tensor features_at(vka_graph *g, const struct caption *p, vka_tensor 
 static vka_tensor look(vka_graph *g, struct caption *p, vka_tensor query, int64_t t)
 {
     struct vka_activation act = {p->original ? VKA_ACT_TANH : VKA_ACT_RELU, 0, 0};
-    vka_tensor hidden = vka_binary_act(g, VKA_ADD, p->keys, vka_unsqueeze(g, query, 1), act);
-    vka_tensor score = product(g, hidden, p->score, (struct vka_matmul){.bias = p->score_bias});
-    vka_tensor alpha = p->attn[t] = vka_softmax(g, vka_squeeze(g, score, 2), NULL);
+    vka_tensor score = vka_additive(g, vka_unsqueeze(g, query, 1), p->keys,
+                                    vka_squeeze(g, p->score, 0), p->score_bias, act);
+    vka_tensor alpha = p->attn[t] = vka_softmax(g, vka_squeeze(g, score, 1), NULL);
     if (!p->hard)
         return vka_squeeze(g, vka_matmul(g, vka_unsqueeze(g, alpha, 1), p->features, NULL), 1);
     p->pos[t] = p->u ? drawn_place(g, p, alpha, vka_slice(g, p->u, 1, t, 1))
@@ -173,7 +173,8 @@ static void step(vka_graph *g, struct caption *p, int64_t t, vka_tensor word)
         z = vka_mul(g, p->gate[t], z);
     }
     struct vka_matmul m = {.bias = word, .residual = vka_slice(g, old, 1, align, gates)};
-    struct vka_cell_state next = vka_lstm_gates(g, product(g, z, p->of_context, m), p->state.c);
+    struct vka_cell_state next;
+    next.h = vka_cell(g, VKA_CELL_LSTM, product(g, z, p->of_context, m), p->state.c, 0, &next.c);
     p->h[t] = next.h;
     p->z[t] = z;
     if (p->valid) {

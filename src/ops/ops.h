@@ -264,4 +264,42 @@ struct vka_deform_conv {
 vka_tensor vka_deform_conv(vka_graph *g, vka_tensor x, vka_tensor offset, vka_tensor weight,
                            const struct vka_deform_conv *p);
 
+// Recurrent cells. The gates of a layer of H units stand one behind the other, G of them.
+enum vka_cell_kind {
+    VKA_CELL_LSTM, // input, forget, cell, output
+    VKA_CELL_GRU,  // reset, update, candidate; the reset gate after the product, as torch has it
+    VKA_CELL_CHO,  // the same order; the reset gate before it, as published
+};
+static inline int vka_cell_gates(enum vka_cell_kind kind)
+{
+    return kind == VKA_CELL_LSTM ? 4 : 3;
+}
+// What follows the products of a step, element by element: the next h [..., H] of
+//   LSTM: a [..., 4H], the sum of all that enters the gates, and the state b = c [..., H]; the next
+//         one in *c. No h.
+//   GRU:  a [..., 3H] of the inputs, b [..., 3H] of the state, both with their biases, and h.
+//   CHO:  a [..., H], the candidate, b [..., 2H], reset and update, and h; all of them activated.
+vka_tensor vka_cell(vka_graph *g, enum vka_cell_kind kind, vka_tensor a, vka_tensor b, vka_tensor h,
+                    vka_tensor *c);
+
+struct vka_recurrent {
+    enum vka_cell_kind kind;
+    vka_tensor weight_hh; // [D, G H, Ho]
+    vka_tensor bias_hh;   // [D, 1, G H]; GRU only, or 0
+    vka_tensor weight_hr; // [D, Ho, H]: LSTM with projection; or 0: Ho = H
+    vka_tensor valid;     // BOOL [N, T], or 0: where it is false, the state stays
+    vka_tensor h, c;      // [D, N, Ho], [D, N, H] (LSTM) at the start, then at the end
+};
+// All steps of a layer of D directions, the second one from the last place to the first: the states
+// [N, T, D Ho] at each place, of `inputs` [D, N, T, G H], all that enters the gates besides the
+// state.
+vka_tensor vka_recurrent(vka_graph *g, vka_tensor inputs, struct vka_recurrent *p);
+// One step of it in an op a product; `inputs` [D, N, G H]. p->h and p->c move on; no valid.
+void vka_recurrent_step(vka_graph *g, vka_tensor inputs, struct vka_recurrent *p);
+
+// Additive scores [N, Tq, Tk]: the sum over a of v[a] act(q[n, i, a] + k[n, j, a]), + bias, of
+// q [N, Tq, A], k [N, Tk, A], v [A] and bias [1] (or 0). Never stores [Tq, Tk, A].
+vka_tensor vka_additive(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v, vka_tensor bias,
+                        struct vka_activation act);
+
 #endif
