@@ -1,27 +1,17 @@
 #version 450
 // SPDX-License-Identifier: MIT
 //
-// argmax: a group takes some rows, some lanes each. Values become unsigned keys of the same order,
-// so that nothing hangs on how a driver compares NaN.
+// argmax: a group takes some rows, some lanes each.
 #extension GL_GOOGLE_include_directive : require
 #define GROUP_TYPE uvec2
 #include "types.glsl"
 #include "argmax.h"
 #include "strided.glsl"
 #include "reduce.glsl"
+#include "key.glsl"
 
 BUFFER_IN(0, x);
 BUFFER_INT_OUT(1, y);
-
-uint key(float v)
-{
-    uint bits = floatBitsToUint(v);
-    if (is_nan(v))
-        return 0xffffffffu;
-    if ((bits & 0x7fffffffu) == 0) // -0 equals 0
-        bits = 0;
-    return (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-}
 
 // (key, index): the larger key, then the smaller index.
 uvec2 better(uvec2 a, uvec2 b)
@@ -38,7 +28,7 @@ void main()
     uint first = strided_index(0, at);
     uvec2 best = uvec2(0, 0xffffffffu); // no value has key 0
     for (uint c = gl_LocalInvocationID.y; c < p.columns; c += gl_WorkGroupSize.y)
-        best = better(best, uvec2(key(LOAD(x, first + c * p.step)), c));
+        best = better(best, uvec2(order_key(LOAD(x, first + c * p.step)), c));
     best = group_better(best);
     if (row < p.count && gl_LocalInvocationID.y == 0)
         y.v[strided_index(1, at)] = int(best.y);

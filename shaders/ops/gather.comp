@@ -23,5 +23,5 @@ void main()
         return;
     uint row = i / p.width;
     uint id = uint(clamp(ids.v[p.ids + row], 0, int(p.rows) - 1));
-    y.v[p.y + i] = table.v[p.table + id * p.width + (i - row * p.width)];
+    y.v[p.y + i] = table.v[p.table + id * p.row + (i - row * p.width) * p.step];
 }

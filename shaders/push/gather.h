@@ -6,9 +6,10 @@
 
 PUSH(gather)
 {
-    uint count; // elements of the output
-    uint width; // of a row
-    uint rows;  // of the table
+    uint count;     // elements of the output
+    uint width;     // of a row
+    uint rows;      // of the table
+    uint row, step; // in the table, from row to row and along one
     uint table, ids, y;
 }
 PUSH_END;

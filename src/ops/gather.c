@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// gather: rows of a table by number.
+// gather: rows of a table by number. The table may lie in any way: columns of a map are rows of it
+// transposed, and only those asked for are read.
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "cpu/threads.h"
@@ -19,7 +20,8 @@ vka_tensor vka_gather(vka_graph *g, vka_tensor table, vka_tensor ids)
 
 vka_tensor vka_gather_known(vka_graph *g, vka_tensor table, vka_tensor ids)
 {
-    return vka_add_node(g, &vka_op_gather, NULL, 2, (const vka_tensor[]){table, ids}, NULL);
+    return vka_add_node(g, &vka_op_gather, NULL, 2, (const vka_tensor[]){table, vka_dense(g, ids)},
+                        NULL);
 }
 
 static bool infer(struct vka_infer *n)
@@ -46,6 +48,7 @@ struct gathering {
     const int32_t *ids;
     uint32_t *y;
     int64_t rows, width, count, per_piece;
+    int64_t row, step; // of the table, in elements
 };
 
 static void run_piece(void *arg, int64_t piece, int thread)
@@ -56,7 +59,12 @@ static void run_piece(void *arg, int64_t piece, int thread)
     for (int64_t i = piece * c->per_piece; i < end && i < c->count; i++) {
         int64_t id = c->ids[i];
         id = id < 0 ? 0 : id >= c->rows ? c->rows - 1 : id;
-        memcpy(c->y + i * c->width, c->table + id * c->width, (size_t)c->width * 4);
+        const uint32_t *from = c->table + id * c->row;
+        uint32_t *y = c->y + i * c->width;
+        if (c->step == 1)
+            memcpy(y, from, (size_t)c->width * 4);
+        for (int64_t k = 0; k < c->width && c->step != 1; k++)
+            y[k] = from[k * c->step];
     }
 }
 
@@ -68,7 +76,9 @@ static void cpu(const struct vka_cpu_run *run)
                           .y = args->out[0].data,
                           .rows = args->in[TABLE].dim[0],
                           .width = args->in[TABLE].dim[1],
-                          .count = vka_array_count(&args->in[IDS])};
+                          .count = vka_array_count(&args->in[IDS]),
+                          .row = args->in[TABLE].stride[0],
+                          .step = args->in[TABLE].stride[1]};
     int64_t pieces = vka_pieces(run->threads, c.count, c.count * c.width);
     c.per_piece = (c.count + pieces - 1) / pieces;
     vka_parallel(run->threads, pieces, run_piece, &c);
@@ -84,7 +94,9 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_begin(l, &d, table->dtype == VKA_F32 ? "gather" : "gather_int", 64, 1, 1);
     struct vka_push_gather push = {.count = (uint32_t)count,
                                    .width = (uint32_t)table->dim[1],
-                                   .rows = (uint32_t)table->dim[0]};
+                                   .rows = (uint32_t)table->dim[0],
+                                   .row = (uint32_t)table->stride[0],
+                                   .step = (uint32_t)table->stride[1]};
     push.table = vka_bind(l, &d, table, VKA_READ);
     push.ids = vka_bind(l, &d, &args->in[IDS], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
@@ -97,6 +109,7 @@ static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
 const struct vka_op vka_op_gather = {
     .name = "gather",
     .summary = "rows of a table by number",
+    .flags = VKA_OP_STRIDED,
     .infer = infer,
     .cpu = cpu,
     .variants = variants,

@@ -92,8 +92,9 @@ enum vka_pad_mode {
 // circular at most it.
 vka_tensor vka_pad(vka_graph *g, vka_tensor x, enum vka_pad_mode mode, const int64_t *before,
                    const int64_t *after, float value);
-// out[..., :] = table[ids[...], :]; table [V, E], ids I32 of any shape. Ids outside 0..V-1 are an
-// error of the run (vka_check_range is called by this constructor) and are clamped on the device.
+// out[..., :] = table[ids[...], :]; table [V, E] of any strides, ids I32 of any shape. Ids outside
+// 0..V-1 are an error of the run (vka_check_range is called by this constructor) and are clamped on
+// the device.
 vka_tensor vka_gather(vka_graph *g, vka_tensor table, vka_tensor ids);
 // The same without a check, for ids that an argmax found or that the caller has checked.
 vka_tensor vka_gather_known(vka_graph *g, vka_tensor table, vka_tensor ids);
@@ -220,6 +221,18 @@ vka_tensor vka_box(vka_graph *g, vka_tensor loc, int64_t size, float least);
 // of these the boxes (I32 [N, 4] as above, cut to the map) at size x size, bilinear, corners on
 // corners. Positions are exact.
 vka_tensor vka_zoom(vka_graph *g, vka_tensor x, vka_tensor box, vka_tensor factor, int64_t size);
+
+// The order of each row along the last axis, the largest first: I32 of the shape of x. The first of
+// equals stays the first; -0 equals 0, NaN counts as largest.
+vka_tensor vka_order(vka_graph *g, vka_tensor x);
+
+// Non-maximum suppression: walks through `order` (I32 [K], numbers of boxes, up to the first
+// negative one) and takes each box (y0, x0, y1, x1) of [P, 4] whose overlap with none of those
+// taken is over the threshold, at most `most` of them. The overlap is intersection over union, 0
+// where a box has no area, rounded to the nearest float on every device. I32 [1 + min(most, K)]:
+// how many were taken, their numbers, then zeros.
+vka_tensor vka_nms(vka_graph *g, vka_tensor boxes, vka_tensor order, double threshold,
+                   int64_t most);
 
 // --- fused -------------------------------------------------------------------------------------
 
