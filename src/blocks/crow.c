@@ -29,7 +29,7 @@ static vka_tensor spatial_weights(struct vka_scope *s, vka_tensor flat)
 {
     vka_graph *g = s->g;
     double a = vka_get_double(s, "a"), b = vka_get_double(s, "b");
-    vka_tensor t = vka_reduce(g, VKA_REDUCE_SUM, flat, 1u << 1, true);
+    vka_tensor t = vka_reduce(g, VKA_REDUCE_MEAN, flat, 1u << 1, true);
     vka_tensor most = vka_reduce(g, VKA_REDUCE_MAX, vka_act(g, t, VKA_ACT_ABS), 1u << 2, true);
     t = vka_div(g, t, most);
     vka_tensor z = vka_reduce(g, VKA_REDUCE_SUM, power(g, t, a), 1u << 2, true);
@@ -37,31 +37,39 @@ static vka_tensor spatial_weights(struct vka_scope *s, vka_tensor flat)
 }
 
 // ln(sum of q / q) [N, C] of the channels' shares q of places that aren't 0; 0 where q is. As a
-// difference of logarithms, it is exactly 0 for one channel alone.
-static vka_tensor channel_weights(struct vka_scope *s, vka_tensor flat)
+// difference of logarithms, it is exactly 0 for one channel alone. Counted row by row: a count of
+// the whole map would be too large for 16 bits.
+static vka_tensor channel_weights(struct vka_scope *s, vka_tensor x)
 {
     vka_graph *g = s->g;
-    double by_count = 1.0 / (double)vka_dim(g, flat, 2);
     vka_tensor active =
-        vka_reduce(g, VKA_REDUCE_SUM_SQUARES, vka_act(g, flat, VKA_ACT_SIGN), 1u << 2, false);
-    vka_tensor q = vka_affine(g, active, by_count, 0), zero = vka_constant_scalar(g, 0);
+        vka_reduce(g, VKA_REDUCE_SUM_SQUARES, vka_act(g, x, VKA_ACT_SIGN), 1u << 3, false);
+    vka_tensor rows = vka_reduce(g, VKA_REDUCE_MEAN, active, 1u << 2, false);
+    vka_tensor q = vka_affine(g, rows, 1.0 / (double)vka_dim(g, x, 3), 0);
+    vka_tensor zero = vka_constant_scalar(g, 0);
     vka_tensor sum = vka_reduce(g, VKA_REDUCE_SUM, q, 1u << 1, true);
     vka_tensor weight = vka_sub(g, vka_act(g, sum, VKA_ACT_LOG), vka_act(g, q, VKA_ACT_LOG));
     return vka_where(g, vka_binary(g, VKA_EQ, q, zero), zero, weight);
 }
 
-static vka_tensor aggregate(struct vka_scope *s, vka_tensor x)
+// The sums [N, C], times a factor that keeps those of a large map within 16 bits.
+static vka_tensor weighted_sums(struct vka_scope *s, vka_tensor x, double *factor)
 {
     vka_graph *g = s->g;
     vka_tensor flat = vka_flatten(g, x, 2, 3);
-    if (vka_is(s, "weighting", "ucrow"))
-        return vka_reduce(g, VKA_REDUCE_SUM, flat, 1u << 2, false);
-    vka_tensor spatial = spatial_weights(s, flat), channel = channel_weights(s, flat);
+    double places = (double)vka_dim(g, flat, 2);
+    if (vka_is(s, "weighting", "ucrow")) {
+        *factor = 1 / places;
+        return vka_reduce(g, VKA_REDUCE_MEAN, flat, 1u << 2, false);
+    }
+    vka_tensor spatial = spatial_weights(s, flat), channel = channel_weights(s, x);
     vka_shape map = vka_shape_of(g, x);
     map.dim[1] = 1;
     vka_give(s, "attn_spatial", vka_reshape(g, spatial, map));
     vka_give(s, "attn_channel", channel);
-    vka_tensor sum = vka_matmul(g, flat, vka_transpose(g, spatial, 1, 2), NULL); // [N, C, 1]
+    *factor = exp2(-ceil(log2(places) / 2)); // the spatial weights' squares sum up to 1
+    struct vka_matmul scaled = {.alpha = (float)*factor};
+    vka_tensor sum = vka_matmul(g, flat, vka_transpose(g, spatial, 1, 2), &scaled); // [N, C, 1]
     return vka_mul(g, vka_squeeze(g, sum, 2), channel);
 }
 
@@ -96,14 +104,15 @@ static void build(struct vka_scope *s)
     vka_tensor x = vka_in(s, "x");
     if (!vka_expect_rank(s, "x", x, 4, 4))
         return;
-    vka_tensor f = aggregate(s, x);
-    vka_give(s, "aggregate", f);
+    double factor = 1;
+    vka_tensor f = weighted_sums(s, x, &factor), whole = vka_affine(g, f, 1 / factor, 0);
+    vka_give(s, "aggregate", whole);
     if (vka_get_bool(s, "normalize")) {
         f = normalize(g, f);
         if (vka_get_bool(s, "pca"))
             f = normalize(g, project(s, f));
     }
-    vka_give(s, "y", f);
+    vka_give(s, "y", vka_get_bool(s, "normalize") ? f : whole);
 }
 
 static const vka_attr_info attrs[] = {
