@@ -36,9 +36,10 @@ corners corners_of(float y, float x, uvec2 size, uvec2 step, bool clamped)
     [[unroll]] for (uint k = 0; k < 4; k++) {
         uint dy = k >> 1, dx = k & 1;
         uint r = uint(row + int(dy)), q = uint(column + int(dx));
-        bool inside = near && r < size.x && q < size.y; // -1 is a large one
-        c.at[k] = inside ? r * step.x + q * step.y : NOWHERE;
         float part = (dy == 1 ? b : 1.0 - b) * (dx == 1 ? d : 1.0 - d);
+        // Below 0 is a large number; what counts for nothing isn't read: it may be infinite.
+        bool counts = near && r < size.x && q < size.y && part != 0.0;
+        c.at[k] = counts ? r * step.x + q * step.y : NOWHERE;
         c.part[k] = near ? part : 0.0;
     }
     return c;

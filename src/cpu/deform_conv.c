@@ -114,7 +114,7 @@ static void find_corners(const struct run *r, const struct block *b, int64_t own
     }
     vka_corners_of(&map, position, b->count, c);
     if (job->mask)
-        vka_corners_times(c, factor, 1, b->count);
+        vka_corners_times(c, factor, b->count);
 }
 
 static const struct vka_corners *corners_at(const struct run *r, const struct block *b, int64_t own,

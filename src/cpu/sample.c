@@ -19,8 +19,9 @@ static bool split(float position, int64_t size, bool clamp, int32_t *low, float 
 static void set_corner(const struct vka_map *map, struct vka_corners *c, int corner, int i,
                        int32_t y, int32_t x, float part)
 {
-    bool inside = y >= 0 && y < map->size[0] && x >= 0 && x < map->size[1];
-    c->at[corner][i] = inside ? (int32_t)(y * map->step[0] + x * map->step[1]) : VKA_NOWHERE;
+    // What counts for nothing isn't read: it may be infinite.
+    bool counts = y >= 0 && y < map->size[0] && x >= 0 && x < map->size[1] && part != 0;
+    c->at[corner][i] = counts ? (int32_t)(y * map->step[0] + x * map->step[1]) : VKA_NOWHERE;
     c->part[corner][i] = part;
 }
 
@@ -42,10 +43,10 @@ void vka_corners_of(const struct vka_map *map, const float position[2][VKA_SAMPL
     }
 }
 
-void vka_corners_times(struct vka_corners *c, const float *factor, int64_t step, int count)
+void vka_corners_times(struct vka_corners *c, const float *factor, int count)
 {
     for (int i = 0; i < count; i++) {
         for (int k = 0; k < 4; k++)
-            c->part[k][i] *= factor[i * step];
+            c->part[k][i] *= factor[i];
     }
 }

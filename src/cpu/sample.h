@@ -26,7 +26,7 @@ struct vka_map {
 // position[0][i], position[1][i] for i < count; the rest of the block is nowhere.
 void vka_corners_of(const struct vka_map *map, const float position[2][VKA_SAMPLE_BLOCK], int count,
                     struct vka_corners *c);
-// Parts times factor[i * step].
-void vka_corners_times(struct vka_corners *c, const float *factor, int64_t step, int count);
+// Parts times factor[i].
+void vka_corners_times(struct vka_corners *c, const float *factor, int count);
 
 #endif

@@ -203,8 +203,9 @@ struct vka_sample {
 // A sample is (1-b)(1-d) x[y,x] + (1-b) d x[y,x+1] + b (1-d) x[y+1,x] + b d x[y+1,x+1], y and x the
 // position rounded down, b and d the rests; neighbours outside of the map count as 0, so between
 // -1 and 0 and between H - 1 and H the value fades, and beyond it is 0 (with `clamp`: the position
-// is moved to 0 .. H - 1 first). NaN gives 0. Positions are added up and used in 32-bit floats;
-// nothing outside of the map is read whatever they are. p may be NULL: all zeros.
+// is moved to 0 .. H - 1 first). A neighbour that counts for nothing is not read. NaN gives 0.
+// Positions are added up and used in 32-bit floats; nothing outside of the map is read whatever
+// they are. p may be NULL: all zeros.
 vka_tensor vka_sample(vka_graph *g, vka_tensor x, vka_tensor at, const struct vka_sample *p);
 
 // The maximum, or the mean, of x [N, C, H, W] over each box (x0, y0, x1, y1) of I32 [R, 4], the
@@ -314,5 +315,12 @@ void vka_recurrent_step(vka_graph *g, vka_tensor inputs, struct vka_recurrent *p
 // q [N, Tq, A], k [N, Tk, A], v [A] and bias [1] (or 0). Never stores [Tq, Tk, A].
 vka_tensor vka_additive(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v, vka_tensor bias,
                         struct vka_activation act);
+
+// y[n, c, place] = the sum over taps of weight[n, d, tap, place] * the sample of x[n, c] at
+// at[n, d, :, tap, place]. `at` as vka_sample has it, its first `taps` axes of places being those
+// of taps; weight [N, D, taps..., places...]; `at` may have 1 for N and for D. Samples are never
+// stored.
+vka_tensor vka_sample_sum(vka_graph *g, vka_tensor x, vka_tensor at, vka_tensor weight, int taps,
+                          const struct vka_sample *p);
 
 #endif
