@@ -5,6 +5,7 @@
 // made, each phase becomes channels of the output, and these are laid between each other.
 #include "blocks/feedback.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const kinds[] = {[VKA_LAYER_CONV] = "conv",
@@ -55,8 +56,11 @@ static bool read_key(struct vka_scope *s, const vka_attr *item, struct vka_feedb
     }
     int64_t least = place != &l->padding;
     if (item->type != VKA_ATTR_INT || item->i < least || item->i >= 1 << 30) {
-        vka_scope_fail(s, "layer %d (%s): %s must be an int from %lld to 2^30 - 1", i,
-                       kinds[l->kind], key, (long long)least);
+        char value[32] = "no int";
+        if (item->type == VKA_ATTR_INT)
+            snprintf(value, sizeof value, "%lld", (long long)item->i);
+        vka_scope_fail(s, "layer %d (%s): '%s' is %s, but must be an int from %lld to 2^30 - 1", i,
+                       kinds[l->kind], key, value, (long long)least);
         return false;
     }
     *place = item->i;
@@ -88,7 +92,8 @@ int vka_feedback_layers(struct vka_scope *s, struct vka_feedback_layer **layers)
     enum { MOST = 10000 };
     const vka_attr *list = vka_get_attr(s, "layers");
     if (!list || list->count < 1 || list->count > MOST) {
-        vka_scope_fail(s, "'layers' must be a list of 1 to %d layers", MOST);
+        vka_scope_fail(s, "'layers' has %zu layers, but must have 1 to %d", list ? list->count : 0,
+                       MOST);
         return 0;
     }
     *layers = vka_pool_alloc(s->g, list->count * sizeof **layers);

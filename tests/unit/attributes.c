@@ -86,6 +86,57 @@ static void lists(void **state)
     says("sk", vka_attr_int("kernels", 3), "'kernels' is 3, but must be list of int");
 }
 
+// The error of a feedback network of `layers`.
+static void network_says(const vka_attr *layers, size_t count, const char *text)
+{
+    says("feedback", vka_attr_list("layers", layers, count), text);
+}
+
+static vka_attr layer(const vka_attr *keys, size_t count)
+{
+    vka_attr a = vka_attr_list(NULL, keys, count);
+    a.type = VKA_ATTR_OBJECT;
+    return a;
+}
+
+static void objects(void **state)
+{
+    (void)state;
+    vka_attr conv[] = {vka_attr_string("type", "conv"), vka_attr_int("stride", 0)};
+    vka_attr pool[] = {vka_attr_string("type", "maxpool"), vka_attr_int("kernel", 6),
+                       vka_attr_int("kernel", 2)};
+    vka_attr relu[] = {vka_attr_string("type", "relu"), vka_attr_int("stride", 1)};
+    vka_attr other[] = {vka_attr_string("type", "gelu"), vka_attr_int("type", 1)};
+    vka_attr list[] = {layer(relu, 1), layer(conv, 2)};
+    network_says(list, 2, "layer 1 (conv): 'stride' is 0, but must be an int from 1");
+    list[1] = layer(conv, 1);
+    network_says(list, 2, "weight 'b.layers.1.weight'");
+    conv[1] = vka_attr_int("padding", -1);
+    list[1] = layer(conv, 2);
+    network_says(list, 2, "'padding' is -1, but must be an int from 0");
+    conv[1] = vka_attr_double("stride", 1);
+    network_says(list, 2, "'stride' is no int");
+    conv[1] = vka_attr_int("kernel", 3);
+    network_says(list, 2, "layer 1 (conv) has no key 'kernel'");
+    list[1] = layer(relu, 2);
+    network_says(list, 2, "layer 1 (relu) has no key 'stride'");
+    list[1] = layer(pool, 1);
+    network_says(list, 2, "layer 1 (maxpool) has no kernel");
+    list[1] = layer(pool, 2);
+    network_says(list, 2, "window of 6 x 6 and padding 0, too large for its input [1, 64, 5, 5]");
+    list[1] = layer(pool, 3);
+    network_says(list, 2, "layer 1 has 'kernel' twice");
+    list[1] = layer(other, 1);
+    network_says(list, 2, "layer 1 has the type 'gelu', but must be conv, relu, maxpool or linear");
+    list[1] = layer(&other[1], 1);
+    network_says(list, 2, "layer 1 has the type 'no string'");
+    list[1] = layer(other, 0);
+    network_says(list, 2, "layer 1 has no type");
+    network_says(list, 1, "the last layer must give [N, K], but gives [1, 64, 5, 5]");
+    network_says(list, 0, "'layers' has 0 layers, but must have 1 to 10000");
+    network_says(relu, 1, "must be list of object");
+}
+
 static void given_twice(void **state)
 {
     (void)state;
@@ -106,7 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ends_of_ranges), cmocka_unit_test(types_and_words),
         cmocka_unit_test(lists),          cmocka_unit_test(given_twice),
-        cmocka_unit_test(missing),
+        cmocka_unit_test(missing),        cmocka_unit_test(objects),
     };
     return cmocka_run_group_tests_name("attributes", tests, open_context, close_context);
 }
