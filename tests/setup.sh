@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, by what they are wanted for:
 #
-#   sh tests/setup.sh build [test] [drivers] [package] [check]
+#   sh tests/setup.sh build [test] [drivers] [package] [check] [coverage]
 #
 #   build    the library, the command and the samples
 #   test     the test suite and the driver that it runs on where there is no GPU
 #   drivers  what tests/drivers.sh and tests/fresh.sh make their trees with
 #   package  what tests/package.sh builds its programs with
 #   check    the compilers and formatters of .ci/run
+#   coverage what tests/coverage.sh counts with
 #
 # The names are the same in Debian 12 and 13 (check: Debian 12 alone). It does nothing where nothing
 # is missing; otherwise it needs root or sudo. VKATTN_SETUP=none turns it off: for systems without
@@ -22,7 +23,8 @@ build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libv
 test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev"
 drivers="debootstrap debian-archive-keyring"
 package="g++"
-sets="build, test, drivers, package, check"
+sets="build, test, drivers, package, check, coverage"
+coverage="gcovr"
 check="clang-14 libclang-rt-14-dev clang-format-14"
 
 packages_of() {
@@ -33,6 +35,7 @@ packages_of() {
         drivers) echo "$drivers" ;;
         package) echo "$package" ;;
         check) echo "$check" ;;
+        coverage) echo "$coverage" ;;
         *) die "no package set is called '$set' (there are: $sets)" ;;
         esac
     done

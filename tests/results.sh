@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs all cases of all blocks on the CPU and under each driver of tests/drivers.sh, and writes what
+# was found to tests/results/blocks.csv: cases, operations and the worst error on each. The README's
+# table is made of it. Some ten minutes on two cores.
+#
+#   sh tests/results.sh [BUILD]
+#
+# BUILD must have the tests built. Nothing is written unless all cases pass everywhere.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/tests/lib.sh"
+cd "$top"
+build=${1:-build}
+drivers="debian12 minimum swiftshader lavapipe26"
+[ -x "$build/tests/test_blocks_cases" ] || die "$build has no tests: run sh tests/run.sh first"
+
+found=$(mktemp -d)
+trap 'rm -rf "$found"' EXIT
+for driver in $drivers; do
+    program=$build/tests/test_blocks_cases
+    [ "$driver" != lavapipe26 ] || program=build/tests/test_blocks_cases
+    say "== $driver"
+    VKATTN_CMAKE_FLAGS=-DVKATTN_TESTS=ON VKATTN_VALIDATION=0 sh tests/drivers.sh $driver -- \
+        "$program" --results >"$found/$driver.txt" 2>"$found/$driver.err" || {
+        grep -h 'FAIL\|ERROR' "$found/$driver.txt" >&2 || tail -n 20 "$found/$driver.err" >&2
+        die "cases fail under $driver"
+    }
+    sed -n 's/^device [0-9]*: //p' "$found/$driver.txt" | grep -v '^cpu$' >"$found/$driver.name" ||
+        die "$driver: no Vulkan device"
+done
+
+# CPU, cases and operations stand in the first driver's results.
+csv=$found/blocks.csv
+{
+    echo "# Worst error of each block over its cases; made by tests/results.sh, $(date +%F)"
+    for driver in $drivers; do
+        echo "# $driver: $(cat "$found/$driver.name")"
+    done
+    echo "block,cases,operations,cpu,$(echo "$drivers" | tr ' ' ,)"
+    grep '^result,[^,]*,cpu,' "$found/debian12.txt" | while IFS=, read -r _ id _ cases err ops; do
+        row="$id,$cases,${ops# },$err"
+        for driver in $drivers; do
+            row=$row,$(sed -n "s/^result,$id,vulkan,[0-9]*,\([^,]*\),.*/\1/p" "$found/$driver.txt")
+        done
+        echo "$row"
+    done
+} >"$csv"
+mkdir -p tests/results
+cp "$csv" tests/results/blocks.csv
+say "tests/results/blocks.csv: $(grep -c '^[a-z0-9_]*,[0-9]' "$csv") blocks"
