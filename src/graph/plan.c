@@ -1,24 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // Plans: a program and an executor's part, data in and out, checks of the data, the report.
-#include "graph/program.h"
+#include "graph/plan.h"
 #include "util/half.h"
 
 #include <string.h>
-
-struct vka_plan {
-    vka_context *context;
-    vka_device *device;
-    struct vka_program *program;
-    void *impl;
-    bool *given;     // by input: set while a run's inputs come in
-    bool *bound_out; // by output: the caller's memory is in its place
-    bool in_flight;
-    bool profile;
-    vka_report report;
-    vka_report_step *steps;
-    double *node_ms;
-};
 
 // --- creation ---
 
@@ -39,10 +25,12 @@ static vka_result make_plan(vka_plan *plan, const vka_graph *graph, const vka_pl
         return result;
     const vka_graph *g = plan->program->g;
     plan->given = vka_calloc(plan->context, g->input_count + 1, sizeof *plan->given);
+    plan->outside =
+        vka_calloc(plan->context, g->input_count + g->output_count + 1, sizeof *plan->outside);
     plan->bound_out = vka_calloc(plan->context, g->output_count + 1, sizeof *plan->bound_out);
     plan->node_ms = vka_calloc(plan->context, g->node_count + 1, sizeof *plan->node_ms);
     plan->steps = vka_calloc(plan->context, g->node_count + 1, sizeof *plan->steps);
-    if (!plan->given || !plan->bound_out || !plan->node_ms || !plan->steps)
+    if (!plan->given || !plan->bound_out || !plan->outside || !plan->node_ms || !plan->steps)
         return vka_out_of_memory(plan->context);
     return device->executor->create(plan->device, plan->program, params->profile, &plan->impl);
 }
@@ -85,6 +73,7 @@ void vka_plan_destroy(vka_plan *plan)
     vka_program_destroy(plan->program);
     vka_free(plan->context, plan->given);
     vka_free(plan->context, plan->bound_out);
+    vka_free(plan->context, plan->outside);
     vka_free(plan->context, plan->node_ms);
     vka_free(plan->context, plan->steps);
     vka_free(plan->context, plan);
@@ -92,7 +81,7 @@ void vka_plan_destroy(vka_plan *plan)
 
 // --- data in ---
 
-static int find_end(const struct vka_endpoint *ends, size_t count, const char *name)
+int vka_find_end(const struct vka_endpoint *ends, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(ends[i].name, name) == 0)
@@ -179,20 +168,23 @@ static vka_result take_inputs(vka_plan *plan, const vka_io *inputs)
     const vka_graph *g = plan->program->g;
     memset(plan->given, 0, g->input_count * sizeof *plan->given);
     for (const vka_io *io = inputs; io && io->name; io++) {
-        int i = find_end(g->inputs, g->input_count, io->name);
+        int i = vka_find_end(g->inputs, g->input_count, io->name);
         if (i < 0)
             return vka_error(plan->context, VKA_ERROR_INVALID, "the graph has no input '%s'",
                              io->name);
         if (plan->given[i])
             return vka_error(plan->context, VKA_ERROR_INVALID, "input '%s' is given twice",
                              io->name);
+        if (plan->outside[i])
+            return vka_error(plan->context, VKA_ERROR_INVALID,
+                             "input '%s' is bound to a buffer, no data can be given", io->name);
         vka_result result = take_input(plan, io, (size_t)i);
         if (result != VKA_OK)
             return result;
         plan->given[i] = true;
     }
     for (size_t i = 0; i < g->input_count; i++) {
-        if (!plan->given[i])
+        if (!plan->given[i] && !plan->outside[i])
             return vka_error(plan->context, VKA_ERROR_INVALID, "input '%s' was not given",
                              g->inputs[i].name);
     }
@@ -205,10 +197,13 @@ static vka_result check_outputs(const vka_plan *plan, const vka_io *outputs)
 {
     const struct vka_program *p = plan->program;
     for (const vka_io *io = outputs; io && io->name; io++) {
-        int i = find_end(p->g->outputs, p->public_outputs, io->name);
+        int i = vka_find_end(p->g->outputs, p->public_outputs, io->name);
         if (i < 0)
             return vka_error(plan->context, VKA_ERROR_INVALID, "the graph has no output '%s'",
                              io->name);
+        if (plan->outside[p->g->input_count + (size_t)i])
+            return vka_error(plan->context, VKA_ERROR_INVALID,
+                             "output '%s' is bound to a buffer, it can't be copied out", io->name);
         vka_result result = check_io(plan, io, p->g->outputs[i].tensor, "output");
         if (result != VKA_OK)
             return result;
@@ -241,7 +236,7 @@ static void bind_outputs(vka_plan *plan, const vka_io *inputs, const vka_io *out
         plan->bound_out[i] = false;
     }
     for (const vka_io *io = outputs; io && io->name; io++) {
-        int i = find_end(g->outputs, plan->program->public_outputs, io->name);
+        int i = vka_find_end(g->outputs, plan->program->public_outputs, io->name);
         if (!usable_in_place(plan, io, vka_type(g, g->outputs[i].tensor)) || overlaps(io, inputs) ||
             overlaps(io, outputs))
             continue;
@@ -272,7 +267,7 @@ static void copy_outputs(vka_plan *plan, const vka_io *outputs)
 {
     const struct vka_program *p = plan->program;
     for (const vka_io *io = outputs; io && io->name; io++) {
-        int i = find_end(p->g->outputs, p->public_outputs, io->name);
+        int i = vka_find_end(p->g->outputs, p->public_outputs, io->name);
         vka_tensor t = p->g->outputs[i].tensor;
         const void *data = plan->device->executor->output(plan->impl, (size_t)i);
         if (data != io->data)
@@ -283,15 +278,33 @@ static void copy_outputs(vka_plan *plan, const vka_io *outputs)
 
 // --- runs ---
 
-static vka_result submit(vka_plan *plan, const vka_io *inputs, const vka_io *bind)
+static vka_result start(vka_plan *plan, const vka_io *inputs, const vka_io *bind)
 {
     if (plan->in_flight)
         return vka_error(plan->context, VKA_ERROR_BUSY, "a run of this plan is in flight");
     vka_result result = take_inputs(plan, inputs);
+    if (result == VKA_OK)
+        bind_outputs(plan, inputs, bind);
+    return result;
+}
+
+static vka_result submit(vka_plan *plan, const vka_io *inputs, const vka_io *bind)
+{
+    vka_result result = start(plan, inputs, bind);
     if (result != VKA_OK)
         return result;
-    bind_outputs(plan, inputs, bind);
     result = plan->device->executor->submit(plan->impl);
+    plan->in_flight = result == VKA_OK;
+    return result;
+}
+
+vka_result vka_plan_submit_by(vka_plan *plan, const vka_io *inputs,
+                              vka_result (*submit_by)(void *impl, const void *arg), const void *arg)
+{
+    vka_result result = start(plan, inputs, NULL);
+    if (result != VKA_OK)
+        return result;
+    result = submit_by(plan->impl, arg);
     plan->in_flight = result == VKA_OK;
     return result;
 }

@@ -42,22 +42,37 @@ vka_result vka_vk_alive(struct vka_vk_device *d)
                      d->physical->name);
 }
 
-vka_result vka_vk_submit(struct vka_vk_device *d, VkCommandBuffer command, VkFence fence)
+static void lock_queue(struct vka_vk_device *d)
 {
-    VkSubmitInfo info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-                         .commandBufferCount = 1,
-                         .pCommandBuffers = &command};
     pthread_mutex_lock(&d->queue_lock);
-    VkResult result = d->vk.vkQueueSubmit(d->queue, 1, &info, fence);
+    if (d->own && d->own->lock)
+        d->own->lock(d->own->user);
+}
+
+static void unlock_queue(struct vka_vk_device *d)
+{
+    if (d->own && d->own->unlock)
+        d->own->unlock(d->own->user);
     pthread_mutex_unlock(&d->queue_lock);
+}
+
+vka_result vka_vk_submit(struct vka_vk_device *d, VkCommandBuffer command, const VkSubmitInfo *with,
+                         VkFence fence)
+{
+    VkSubmitInfo info = with ? *with : (VkSubmitInfo){.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO};
+    info.commandBufferCount = 1;
+    info.pCommandBuffers = &command;
+    lock_queue(d);
+    VkResult result = d->vk.vkQueueSubmit(d->queue, 1, &info, fence);
+    unlock_queue(d);
     return vka_vk_check(d, result, "vkQueueSubmit");
 }
 
 void vka_vk_idle(struct vka_vk_device *d)
 {
-    pthread_mutex_lock(&d->queue_lock);
+    lock_queue(d);
     VkResult result = d->vk.vkQueueWaitIdle(d->queue);
-    pthread_mutex_unlock(&d->queue_lock);
+    unlock_queue(d);
     if (result == VK_ERROR_DEVICE_LOST)
         atomic_store(&d->lost, true);
 }
@@ -98,13 +113,11 @@ static vka_result create_handle(struct vka_vk *vk, struct vka_vk_device *d)
     return vka_vk_check(d, result, "vkCreateDevice");
 }
 
-static vka_result start(struct vka_vk *vk, struct vka_vk_device *d)
+vka_result vka_vk_device_start(struct vka_vk_device *d, PFN_vkGetDeviceProcAddr get)
 {
-    vka_result result = create_handle(vk, d);
-    if (result != VKA_OK)
-        return result;
-    vka_loader_fill(vk->call.vkGetDeviceProcAddr, d->handle, &d->vk);
-    d->vk.vkGetDeviceQueue(d->handle, d->physical->queue_family, 0, &d->queue);
+    vka_loader_fill(get, d->handle, &d->vk);
+    if (!d->own)
+        d->vk.vkGetDeviceQueue(d->handle, d->physical->queue_family, 0, &d->queue);
     return vka_vk_cache_open(d);
 }
 
@@ -118,49 +131,48 @@ static void tell(const struct vka_vk_device *d)
                 info->name);
 }
 
-static void destroy(struct vka_vk_device *d)
+void vka_vk_device_free(struct vka_vk_device *d)
 {
-    if (d->handle) {
+    if (d->handle && d->vk.vkDestroyDevice) { // the functions are there
         vka_vk_pipelines_destroy(d);
         if (d->cache)
             d->vk.vkDestroyPipelineCache(d->handle, d->cache, NULL);
-        d->vk.vkDestroyDevice(d->handle, NULL);
+        if (!d->own)
+            d->vk.vkDestroyDevice(d->handle, NULL);
     }
     pthread_mutex_destroy(&d->queue_lock);
     pthread_mutex_destroy(&d->shared_lock);
+    vka_free(d->context, d->own);
     vka_free(d->context, d);
 }
 
 static void close_device(vka_device *device)
 {
-    destroy(device->impl);
+    vka_vk_device_free(device->impl);
     vka_free(device->context, device);
 }
 
-vka_result vka_vk_open(vka_context *context, int i, vka_device **out)
+struct vka_vk_device *vka_vk_device_alloc(vka_context *context)
 {
-    *out = NULL;
-    struct vka_vk *vk = context->vk;
-    vka_device *device = vka_calloc(context, 1, sizeof *device);
     struct vka_vk_device *d = vka_calloc(context, 1, sizeof *d);
-    if (!device || !d) {
-        vka_free(context, device);
-        vka_free(context, d);
-        return vka_out_of_memory(context);
-    }
+    if (!d)
+        return NULL;
     d->context = context;
-    d->physical = &vk->devices[i];
-    d->limits = d->physical->limits;
     pthread_mutex_init(&d->queue_lock, NULL);
     pthread_mutex_init(&d->shared_lock, NULL);
-    vka_result result = start(vk, d);
-    if (result != VKA_OK) {
-        destroy(d);
-        vka_free(context, device);
-        return result;
+    return d;
+}
+
+vka_result vka_vk_device_wrap(struct vka_vk_device *d, vka_device **out)
+{
+    vka_device *device = vka_calloc(d->context, 1, sizeof *device);
+    if (!device) {
+        vka_context *context = d->context;
+        vka_vk_device_free(d);
+        return vka_out_of_memory(context);
     }
     tell(d);
-    *device = (vka_device){.context = context,
+    *device = (vka_device){.context = d->context,
                            .info = d->physical->info,
                            .executor = &vka_vk_executor,
                            .limits = d->limits,
@@ -168,4 +180,22 @@ vka_result vka_vk_open(vka_context *context, int i, vka_device **out)
                            .close = close_device};
     *out = device;
     return VKA_OK;
+}
+
+vka_result vka_vk_open(vka_context *context, int i, vka_device **out)
+{
+    *out = NULL;
+    struct vka_vk *vk = context->vk;
+    struct vka_vk_device *d = vka_vk_device_alloc(context);
+    if (!d)
+        return vka_out_of_memory(context);
+    d->physical = &vk->devices[i];
+    d->limits = d->physical->limits;
+    vka_result result = create_handle(vk, d);
+    if (result == VKA_OK)
+        result = vka_vk_device_start(d, vk->call.vkGetDeviceProcAddr);
+    if (result == VKA_OK)
+        return vka_vk_device_wrap(d, out);
+    vka_vk_device_free(d);
+    return result;
 }

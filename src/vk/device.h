@@ -12,6 +12,15 @@
 struct vka_vk_pipeline;
 struct vka_vk_weights;
 
+// What belongs to the application: its instance, its queue's lock.
+struct vka_vk_own {
+    struct vka_vk vk; // `instance` isn't destroyed
+    struct vka_physical physical;
+    void *user;
+    void (*lock)(void *user);
+    void (*unlock)(void *user);
+};
+
 enum { VKA_PUSH_WORDS = VKA_PUSH_BYTES / 4 };
 
 struct vka_vk_device {
@@ -22,6 +31,7 @@ struct vka_vk_device {
     struct VolkDeviceTable vk;
     VkQueue queue;
     pthread_mutex_t queue_lock; // plans are submitted by several threads
+    struct vka_vk_own *own;     // the application's device: own.c; else NULL
     atomic_bool lost;           // for good
     atomic_uint allocations;    // alive
 
@@ -43,7 +53,16 @@ vka_result vka_vk_alive(struct vka_vk_device *d);
 // Waits until the queue is empty; for ways out after an error, so it tells none.
 void vka_vk_idle(struct vka_vk_device *d);
 
-// One submission under the queue's lock.
-vka_result vka_vk_submit(struct vka_vk_device *d, VkCommandBuffer command, VkFence fence);
+// One submission under the queue's lock. `with`: its semaphores; or NULL.
+vka_result vka_vk_submit(struct vka_vk_device *d, VkCommandBuffer command, const VkSubmitInfo *with,
+                         VkFence fence);
+
+// A device of the context's memory, to be filled; NULL: out of memory. Then started: functions,
+// pipeline cache. Freed with all that is in it, but for what belongs to the application.
+struct vka_vk_device *vka_vk_device_alloc(vka_context *context);
+vka_result vka_vk_device_start(struct vka_vk_device *d, PFN_vkGetDeviceProcAddr get);
+void vka_vk_device_free(struct vka_vk_device *d);
+// The public handle; takes `d` over, also where it fails.
+vka_result vka_vk_device_wrap(struct vka_vk_device *d, vka_device **out);
 
 #endif

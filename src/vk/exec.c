@@ -104,6 +104,8 @@ static void destroy(void *arg)
     vka_vk_buffer_destroy(d, &plan->out.local);
     vka_vk_weights_release(d, plan->weights);
     vka_free(d->context, plan->slabs);
+    vka_free(d->context, plan->outside);
+    vka_free(d->context, plan->sets);
     vka_free(d->context, plan->query_nodes);
     vka_free(d->context, plan->ticks);
     vka_free(d->context, plan->node_ms);

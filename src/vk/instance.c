@@ -103,7 +103,7 @@ static bool load_globals(PFN_vkGetInstanceProcAddr get, struct global_calls *g)
     return g->create && g->version && g->layers && g->extensions;
 }
 
-static bool load_instance(struct vka_vk *vk)
+bool vka_vk_load(struct vka_vk *vk)
 {
     struct vka_instance_calls *c = &vk->call;
     bool complete = true;
@@ -244,7 +244,7 @@ static bool start_instance(struct vka_vk *vk)
         vka_vk_set_reason(vk, what);
         return false;
     }
-    if (!load_instance(vk)) {
+    if (!vka_vk_load(vk)) {
         vka_vk_set_reason(vk, "the Vulkan loader lacks functions of Vulkan 1.1");
         return false;
     }
@@ -267,7 +267,7 @@ static bool start_messenger(struct vka_vk *vk)
     return false;
 }
 
-static void read_limits_switch(struct vka_vk *vk)
+void vka_vk_read_limits_switch(struct vka_vk *vk)
 {
     const char *text = vka_getenv("VKATTN_LIMITS");
     if (!text || !text[0])
@@ -288,7 +288,7 @@ vka_result vka_vk_create(vka_context *context, struct vka_vk **out)
     if (!vk)
         return vka_out_of_memory(context);
     vk->context = context;
-    read_limits_switch(vk);
+    vka_vk_read_limits_switch(vk);
     vka_result result = VKA_OK;
     if (start_instance(vk) && start_messenger(vk))
         result = vka_vk_list(vk);

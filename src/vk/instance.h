@@ -86,6 +86,12 @@ const char *vka_vk_result_name(VkResult result);
 // What went wrong, with the loader's own words behind it where it had some.
 void vka_vk_set_reason(struct vka_vk *vk, const char *what);
 
+// Fills vk->call of vk->instance by vk->get. False: it lacks functions of Vulkan 1.1.
+bool vka_vk_load(struct vka_vk *vk);
+
+// VKATTN_LIMITS
+void vka_vk_read_limits_switch(struct vka_vk *vk);
+
 // Fills vk->devices. Errors are those of host memory; the others become the reason.
 vka_result vka_vk_list(struct vka_vk *vk);
 

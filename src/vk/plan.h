@@ -15,6 +15,12 @@ struct vka_vk_io {
     struct vka_vk_buffer local; // handle NULL: used in place
 };
 
+// The application's memory in the place of an input or output. buffer NULL: the plan's own.
+struct vka_vk_outside {
+    VkBuffer buffer;
+    uint64_t offset, bytes;
+};
+
 struct vka_vk_plan {
     struct vka_vk_device *d;
     const struct vka_program *program;
@@ -23,11 +29,14 @@ struct vka_vk_plan {
     struct vka_vk_buffer constants;
     struct vka_vk_weights *weights;
     struct vka_vk_io in, out;
+    struct vka_vk_outside *outside; // by input, then by public output; NULL: none at all
 
     VkDescriptorPool descriptors;
+    VkDescriptorSet *sets; // by dispatch
     VkCommandPool pool;
     VkCommandBuffer command;
     VkFence fence;
+    bool recorded;
     bool in_flight;
 
     // Profile, where the queue has timestamps: one before the first node, one after each.
@@ -39,9 +48,29 @@ struct vka_vk_plan {
     double start_ms, total_ms;
 };
 
-vka_result vka_vk_record(struct vka_vk_plan *plan); // record.c
+// The outside of input or output `i`; NULL where nothing was ever bound, or none can be (a result
+// of the checks).
+static inline struct vka_vk_outside *vka_vk_outside_of(const struct vka_vk_plan *plan, bool input,
+                                                       size_t i)
+{
+    const struct vka_program *p = plan->program;
+    if (!plan->outside || (!input && i >= p->public_outputs))
+        return NULL;
+    return &plan->outside[input ? i : p->g->input_count + i];
+}
+// Whether any input (output) is in the plan's own memory.
+bool vka_vk_uses_own(const struct vka_vk_plan *plan, bool inputs); // own.c
+
+vka_result vka_vk_descriptors_create(struct vka_vk_plan *plan); // descriptors.c
+vka_result vka_vk_descriptors_write(struct vka_vk_plan *plan);  // anew, none in use
+
+vka_result vka_vk_record(struct vka_vk_plan *plan); // record.c: all that a run needs
+vka_result vka_vk_record_again(struct vka_vk_plan *plan);
+vka_result vka_vk_record_into(struct vka_vk_plan *plan, VkCommandBuffer command);
 
 vka_result vka_vk_plan_submit(void *plan); // submit.c
+// `info` has the semaphores; NULL: none.
+vka_result vka_vk_plan_submit_with(struct vka_vk_plan *plan, const VkSubmitInfo *info);
 vka_result vka_vk_plan_wait(void *plan);
 void vka_vk_plan_times(void *plan, double *node_ms, double *total_ms);
 

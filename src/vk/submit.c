@@ -20,13 +20,14 @@ static vka_result wait_fence(struct vka_vk_plan *plan)
     return result;
 }
 
-vka_result vka_vk_plan_submit(void *arg)
+vka_result vka_vk_plan_submit_with(struct vka_vk_plan *plan, const VkSubmitInfo *info)
 {
-    struct vka_vk_plan *plan = arg;
     struct vka_vk_device *d = plan->d;
     vka_result result = vka_vk_alive(d);
     if (result == VKA_OK && plan->in_flight) // a wait that failed left the run in flight
         result = wait_fence(plan);
+    if (result == VKA_OK && !plan->recorded)
+        result = vka_vk_record_again(plan);
     if (result == VKA_OK)
         result = vka_vk_buffer_flush(d, &plan->in.host);
     if (result == VKA_OK)
@@ -34,9 +35,14 @@ vka_result vka_vk_plan_submit(void *arg)
     if (result != VKA_OK)
         return result;
     plan->start_ms = now_ms();
-    result = vka_vk_submit(d, plan->command, plan->fence);
+    result = vka_vk_submit(d, plan->command, info, plan->fence);
     plan->in_flight = result == VKA_OK;
     return result;
+}
+
+vka_result vka_vk_plan_submit(void *plan)
+{
+    return vka_vk_plan_submit_with(plan, NULL);
 }
 
 // A tick counter of fewer than 64 bits wraps.

@@ -99,7 +99,7 @@ static vka_result stager_copy(struct stager *s, VkBuffer to, uint64_t offset, ui
     if (result == VKA_OK)
         result = VKA_VK(d, vkResetFences, d->handle, 1, &s->fence);
     if (result == VKA_OK)
-        result = vka_vk_submit(d, s->command, s->fence);
+        result = vka_vk_submit(d, s->command, NULL, s->fence);
     if (result != VKA_OK)
         return result;
     result = VKA_VK(d, vkWaitForFences, d->handle, 1, &s->fence, VK_TRUE, UINT64_MAX);

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+//
+// A plan from inside, for the files that implement its calls.
+#ifndef VKA_GRAPH_PLAN_H
+#define VKA_GRAPH_PLAN_H
+
+#include "graph/program.h"
+
+struct vka_plan {
+    vka_context *context;
+    vka_device *device;
+    struct vka_program *program;
+    void *impl;
+    bool *given;     // by input: set while a run's inputs come in
+    bool *bound_out; // by output: the caller's memory is in its place
+    bool *outside;   // by input, then by output: it is in a buffer of the application's
+    bool in_flight;
+    bool profile;
+    vka_report report;
+    vka_report_step *steps;
+    double *node_ms;
+};
+
+// The index of the input (output) of that name; -1: none.
+int vka_find_end(const struct vka_endpoint *ends, size_t count, const char *name);
+
+// Takes the inputs and submits by `submit`, which is the executor's or one that knows more.
+vka_result vka_plan_submit_by(vka_plan *plan, const vka_io *inputs,
+                              vka_result (*submit)(void *impl, const void *arg), const void *arg);
+
+#endif
