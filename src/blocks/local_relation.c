@@ -8,7 +8,7 @@
 
 struct relation {
     int64_t groups, depth, saliency; // depth: channels of a query in a group
-    struct vka_sliding w;
+    struct vka_windows w;
     vka_tensor q;     // [N, Q, Ho, Wo], or 0
     vka_tensor key;   // [N, Q, H, W]
     vka_tensor extra; // [N, G, H, W]: the keys' saliency by group, times depth; or 0
@@ -30,7 +30,7 @@ static bool check(struct vka_scope *s, struct relation *r, vka_tensor x)
                        "the %lld channels of x and %lld qk_channels don't divide into %lld "
                        "groups",
                        (long long)channels, (long long)q, (long long)r->groups);
-    r->w = vka_sliding_centred(s->g, x, k, vka_get_int(s, "stride"), vka_get_int(s, "dilation"),
+    r->w = vka_windows_centred(s->g, x, k, vka_get_int(s, "stride"), vka_get_int(s, "dilation"),
                                false);
     return !vka_failed(s->g);
 }
@@ -50,7 +50,7 @@ static void project(struct vka_scope *s, struct relation *r, vka_tensor x)
     enum { KEY, EXTRA, QUERY, PARTS };
     vka_graph *g = s->g;
     int64_t channels = vka_dim(g, x, 1), q = r->groups * r->depth;
-    bool asks = !vka_is(s, "similarity", "key_only"), sampled = r->w.stride > 1;
+    bool asks = !vka_is(s, "similarity", "key_only"), sampled = r->w.stride[0] > 1;
     struct vka_kernel all = vka_kernel_of(s, "key", q + r->saliency, channels, VKA_BIAS);
     struct vka_kernel k[PARTS] = {
         {vka_slice(g, all.weight, 0, 0, q), vka_slice(g, all.bias, 0, 0, q)}};
@@ -69,53 +69,27 @@ static void project(struct vka_scope *s, struct relation *r, vka_tensor x)
     r->key = y[KEY];
     r->extra = r->saliency ? y[EXTRA] : 0;
     if (asks && sampled)
-        r->q = vka_pointwise(s, vka_every(g, x, r->w.stride), "query", q, NULL, 0, &layer);
+        r->q = vka_pointwise(s, vka_every(g, x, r->w.stride[0]), "query", q, NULL, 0, &layer);
     else if (asks)
         r->q = y[count - 1];
 }
 
-// -|a - b| or -(a - b)^2, over |a| + |b| + 1 or |ab| + 1 where it is normed.
-static vka_tensor difference(vka_graph *g, const char *kind, vka_tensor a, vka_tensor b)
+static int relation_of(struct vka_scope *s)
 {
-    bool squared = strstr(kind, "sq_diff") != NULL;
-    struct vka_activation size = {squared ? VKA_ACT_SQUARE : VKA_ACT_ABS, 0, 0};
-    vka_tensor term = vka_act(g, vka_binary_act(g, VKA_SUB, a, b, size), VKA_ACT_NEG);
-    if (strncmp(kind, "norm_", 5) != 0)
-        return term;
-    struct vka_activation magnitude = {VKA_ACT_ABS, 0, 0};
-    vka_tensor norm = squared ? vka_binary_act(g, VKA_MUL, a, b, magnitude)
-                              : vka_add(g, vka_act(g, a, VKA_ACT_ABS), vka_act(g, b, VKA_ACT_ABS));
-    return vka_div(g, term, vka_affine(g, norm, 1, 1));
-}
-
-// [N, G, k*k, Ho, Wo]: the likeness, whatever it is outside the map.
-static vka_tensor similarity(struct vka_scope *s, const struct relation *r)
-{
-    vka_graph *g = s->g;
-    const char *kind = vka_get_string(s, "similarity");
-    int64_t n = vka_dim(g, r->key, 0), k = r->w.kernel, height = r->w.out[0], width = r->w.out[1];
-    vka_tensor sim;
-    if (strcmp(kind, "product") == 0) {
-        sim = vka_taps_dot(g, r->q, r->key, &r->w, r->groups);
-    } else {
-        vka_tensor taps = vka_reshape(g, vka_taps(g, r->key, &r->w),
-                                      VKA_SHAPE(n, r->groups, r->depth, k, k, height, width));
-        vka_tensor terms = taps;
-        if (r->q) {
-            vka_shape centre = VKA_SHAPE(n, r->groups, r->depth, 1, 1, height, width);
-            terms = difference(g, kind, vka_reshape(g, r->q, centre), taps);
-        }
-        sim = vka_reduce(g, VKA_REDUCE_SUM, terms, 1u << 2, false);
-        sim = vka_reshape(g, sim, VKA_SHAPE(n, r->groups, k * k, height, width));
-    }
-    double scale = vka_get_double(s, "scale");
-    if (scale != 1)
-        sim = vka_affine(g, sim, scale, 0);
-    if (r->extra) {
-        vka_tensor extra = vka_taps(g, r->extra, &r->w);
-        sim = vka_add(g, sim, vka_reshape(g, extra, vka_shape_of(g, sim)));
-    }
-    return sim;
+    static const struct {
+        const char *name;
+        int relation;
+    } all[] = {{"product", VKA_RELATION_PRODUCT},
+               {"key_only", VKA_RELATION_KEY},
+               {"abs_diff", VKA_RELATION_ABS_DIFF},
+               {"sq_diff", VKA_RELATION_SQ_DIFF},
+               {"norm_abs_diff", VKA_RELATION_NORM_ABS_DIFF},
+               {"norm_sq_diff", VKA_RELATION_NORM_SQ_DIFF}};
+    size_t i = 0;
+    while (strcmp(vka_get_string(s, "similarity"), all[i].name) != 0 &&
+           i + 1 < sizeof all / sizeof *all)
+        i++;
+    return all[i].relation;
 }
 
 // Columns to the right, rows upwards, 0 in the middle: [1, 2, k, k].
@@ -134,11 +108,11 @@ static vka_tensor place_grid(vka_graph *g, int64_t k)
     return vka_unsqueeze(g, t, 0);
 }
 
-// The prior [G, k*k, 1, 1], or 0.
+// The prior [G, k*k], or 0.
 static vka_tensor geometry(struct vka_scope *s, const struct relation *r)
 {
     vka_graph *g = s->g;
-    int64_t k = r->w.kernel;
+    int64_t k = r->w.kernel[0];
     vka_tensor prior = 0;
     if (vka_is(s, "geometry", "table")) {
         prior = vka_weight(s, "pos_weight", VKA_SHAPE(r->groups, k, k));
@@ -148,42 +122,57 @@ static vka_tensor geometry(struct vka_scope *s, const struct relation *r)
         vka_tensor hidden = vka_pointwise(s, place_grid(g, k), "geometry.fc1", 0, NULL, 0, &fc1);
         prior = vka_pointwise(s, hidden, "geometry.fc2", r->groups, NULL, 0, &fc2);
     }
-    return prior ? vka_reshape(g, prior, VKA_SHAPE(r->groups, k * k, 1, 1)) : 0;
+    return prior ? vka_reshape(g, prior, VKA_SHAPE(r->groups, k * k)) : 0;
 }
 
-// [N, G, k*k, Ho, Wo], of which N is 1 where the weights are those of the places alone.
-static vka_tensor attend(struct vka_scope *s, struct relation *r, vka_tensor x)
+// Weights of the places alone, [N, G, k*k, Ho, Wo].
+static vka_tensor place_weights(struct vka_scope *s, const struct relation *r, vka_tensor x,
+                                vka_tensor prior)
 {
     vka_graph *g = s->g;
-    vka_tensor sim = vka_constant_scalar(g, 0), prior = geometry(s, r);
-    if (!vka_is(s, "similarity", "none")) {
-        project(s, r, x);
-        sim = similarity(s, r);
-    }
-    int64_t k = r->w.kernel;
-    vka_tensor inside = vka_taps_inside(g, vka_dim(g, x, 2), vka_dim(g, x, 3), &r->w);
-    inside = vka_reshape(g, inside, VKA_SHAPE(1, 1, k * k, r->w.out[0], r->w.out[1]));
+    int64_t height = r->w.out[0], width = r->w.out[1], taps = r->w.kernel[0] * r->w.kernel[1];
+    vka_tensor inside = vka_window_inside(g, vka_dim(g, x, 2), vka_dim(g, x, 3), &r->w);
     vka_tensor outside = vka_constant_scalar(g, (float)vka_get_double(s, "pad_value"));
-    vka_tensor logits = vka_where(g, inside, sim, outside);
-    return vka_softmax(g, prior ? vka_add(g, logits, prior) : logits,
-                       &(struct vka_softmax){.axis = 2});
+    vka_tensor logits = vka_where(g, vka_reshape(g, inside, VKA_SHAPE(1, taps, height, width)),
+                                  vka_constant_scalar(g, 0), outside);
+    if (prior)
+        logits = vka_add(g, logits, vka_unsqueeze(g, vka_unsqueeze(g, prior, 2), 2));
+    vka_tensor attn = vka_softmax(g, logits, &(struct vka_softmax){.axis = 1});
+    return vka_broadcast_to(g, attn, VKA_SHAPE(vka_dim(g, x, 0), r->groups, taps, height, width));
+}
+
+// y, and the weights [N, G, k*k, Ho, Wo].
+static vka_tensor attend(struct vka_scope *s, struct relation *r, vka_tensor x, vka_tensor *attn)
+{
+    vka_graph *g = s->g;
+    vka_tensor prior = geometry(s, r);
+    if (vka_is(s, "similarity", "none")) {
+        *attn = place_weights(s, r, x, prior);
+        return vka_window_sum(g, *attn, x, &r->w, false);
+    }
+    project(s, r, x);
+    const struct vka_window_logits p = {.windows = r->w,
+                                        .maps = r->groups,
+                                        .relation = relation_of(s),
+                                        .scale = vka_get_double(s, "scale"),
+                                        .extra = r->extra,
+                                        .fixed = true,
+                                        .outside = vka_get_double(s, "pad_value"),
+                                        .bias = prior};
+    *attn = vka_softmax(g, vka_window_dot(g, r->q, r->key, &p), &(struct vka_softmax){.axis = 2});
+    return vka_window_attention(g, r->q, r->key, x, &p, 0);
 }
 
 static void build(struct vka_scope *s)
 {
-    vka_graph *g = s->g;
-    vka_tensor x = vka_in(s, "x");
+    vka_tensor x = vka_in(s, "x"), attn = 0;
     struct relation r = {0};
     if (!check(s, &r, x))
         return;
-    vka_tensor attn = attend(s, &r, x);
-    vka_shape shape =
-        VKA_SHAPE(vka_dim(g, x, 0), r.groups, vka_dim(g, attn, 2), r.w.out[0], r.w.out[1]);
-    attn = vka_broadcast_to(g, attn, shape);
-    vka_tensor y = vka_taps_sum(g, attn, x, &r.w, false);
+    vka_tensor y = attend(s, &r, x, &attn);
     struct vka_layer proj = {.bias = VKA_BIAS};
     if (vka_get_bool(s, "out_proj"))
-        y = vka_pointwise(s, y, "proj", vka_dim(g, x, 1), NULL, 0, &proj);
+        y = vka_pointwise(s, y, "proj", vka_dim(s->g, x, 1), NULL, 0, &proj);
     vka_give(s, "y", y);
     vka_give(s, "attn", attn);
 }

@@ -22,7 +22,7 @@ static bool check(struct vka_san *m, vka_tensor x, int64_t stride)
 {
     struct vka_scope *s = m->s;
     int64_t k = vka_get_int(s, "kernel_size"), share = vka_get_int(s, "share");
-    int64_t out = vka_get_int(s, "out_channels"), p = m->w.pad;
+    int64_t out = vka_get_int(s, "out_channels"), p = m->w.before[0];
     if (!vka_expect_rank(s, "x", x, 4, 4))
         return false;
     int64_t height = vka_dim(s->g, x, 2), width = vka_dim(s->g, x, 3);
@@ -60,14 +60,14 @@ void vka_san_build(struct vka_scope *s, int64_t stride, int64_t dilation, bool r
     vka_tensor x = vka_in(s, "x");
     bool bottleneck = vka_get_bool(s, "bottleneck");
     struct vka_san m = {.s = s, .prefix = bottleneck ? "sam." : ""};
-    m.w = vka_sliding_centred(g, x, vka_get_int(s, "kernel_size"), stride, dilation, reflect);
+    m.w = vka_windows_centred(g, x, vka_get_int(s, "kernel_size"), stride, dilation, reflect);
     if (!check(&m, x, stride))
         return;
     embed(&m, bottleneck ? vka_batch_norm(s, x, "bn1", BN_EPS, VKA_ACT_RELU) : x);
     if (vka_failed(g))
         return;
     vka_tensor attn = attend(&m);
-    vka_tensor y = vka_taps_sum(g, attn, m.part[VKA_SAN_VALUE], &m.w, true);
+    vka_tensor y = vka_window_sum(g, attn, m.part[VKA_SAN_VALUE], &m.w, true);
     if (bottleneck) {
         struct vka_layer out = {.bias = VKA_BIAS, .residual = x};
         y = vka_batch_norm(s, y, "bn2", BN_EPS, VKA_ACT_RELU);

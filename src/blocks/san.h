@@ -13,7 +13,7 @@ struct vka_san {
     struct vka_scope *s;
     const char *prefix; // "sam." in a bottleneck
     int64_t groups;
-    struct vka_sliding w;
+    struct vka_windows w;
     vka_tensor part[VKA_SAN_PARTS]; // conv1, conv2, conv3 of the map
 };
 

@@ -13,14 +13,15 @@ static vka_tensor with_taps(vka_graph *g, vka_tensor centre)
 static vka_tensor relate(const struct vka_san *m)
 {
     vka_graph *g = m->s->g;
-    vka_tensor a = vka_every(g, m->part[VKA_SAN_CENTRE], m->w.stride);
+    vka_tensor a = vka_every(g, m->part[VKA_SAN_CENTRE], m->w.stride[0]);
     vka_tensor near = m->part[VKA_SAN_NEAR];
     if (vka_is(m->s, "relation", "dot")) {
-        vka_shape shape =
-            VKA_SHAPE(vka_dim(g, a, 0), 1, m->w.kernel, m->w.kernel, m->w.out[0], m->w.out[1]);
-        return vka_reshape(g, vka_taps_dot(g, a, near, &m->w, 1), shape);
+        const struct vka_window_logits p = {.windows = m->w, .maps = 1, .scale = 1};
+        const int64_t *k = m->w.kernel, *out = m->w.out;
+        vka_shape shape = VKA_SHAPE(vka_dim(g, a, 0), 1, k[0], k[1], out[0], out[1]);
+        return vka_reshape(g, vka_window_dot(g, a, near, &p), shape);
     }
-    vka_tensor b = vka_taps(g, near, &m->w);
+    vka_tensor b = vka_window_taps(g, near, &m->w);
     a = with_taps(g, a);
     if (vka_is(m->s, "relation", "concatenation"))
         return VKA_CONCAT(g, 1, vka_broadcast_to(g, a, vka_shape_of(g, b)), b);
@@ -55,7 +56,7 @@ static vka_tensor positions(const struct vka_san *m)
     struct vka_layer layer = {.bias = VKA_BIAS};
     vka_tensor p = vka_pointwise(m->s, VKA_CONCAT(g, 1, across, down), vka_san_name(m, "conv_p"), 2,
                                  NULL, 0, &layer);
-    return vka_sub(g, with_taps(g, vka_every(g, p, m->w.stride)), vka_taps(g, p, &m->w));
+    return vka_sub(g, with_taps(g, vka_every(g, p, m->w.stride[0])), vka_window_taps(g, p, &m->w));
 }
 
 static vka_tensor attend(struct vka_san *m)

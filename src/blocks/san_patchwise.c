@@ -8,9 +8,10 @@
 static vka_tensor all_pairs(const struct vka_san *m)
 {
     vka_graph *g = m->s->g;
-    vka_tensor a = vka_taps(g, m->part[VKA_SAN_CENTRE], &m->w);
-    vka_tensor b = vka_taps(g, m->part[VKA_SAN_NEAR], &m->w);
-    int64_t n = vka_dim(g, a, 0), channels = vka_dim(g, a, 1), taps = m->w.kernel * m->w.kernel;
+    vka_tensor a = vka_window_taps(g, m->part[VKA_SAN_CENTRE], &m->w);
+    vka_tensor b = vka_window_taps(g, m->part[VKA_SAN_NEAR], &m->w);
+    int64_t n = vka_dim(g, a, 0), channels = vka_dim(g, a, 1),
+            taps = m->w.kernel[0] * m->w.kernel[1];
     vka_shape flat = VKA_SHAPE(n, channels, taps, -1);
     a = vka_permute(g, vka_reshape(g, a, flat), (const int[]){0, 3, 2, 1}); // [N, HW, taps, R]
     b = vka_permute(g, vka_reshape(g, b, flat), (const int[]){0, 3, 1, 2}); // [N, HW, R, taps]
@@ -24,18 +25,19 @@ static vka_tensor features(const struct vka_san *m)
 {
     vka_graph *g = m->s->g;
     vka_tensor centre = m->part[VKA_SAN_CENTRE];
+    const struct vka_window_logits p = {.windows = m->w, .maps = 1, .scale = 1};
     if (vka_is(m->s, "relation", "star"))
-        return vka_squeeze(g, vka_taps_dot(g, centre, m->part[VKA_SAN_NEAR], &m->w, 1), 1);
+        return vka_squeeze(g, vka_window_dot(g, centre, m->part[VKA_SAN_NEAR], &p), 1);
     if (vka_is(m->s, "relation", "clique"))
         return all_pairs(m);
-    vka_tensor taps = vka_flatten(g, vka_taps(g, m->part[VKA_SAN_NEAR], &m->w), 1, 3);
+    vka_tensor taps = vka_flatten(g, vka_window_taps(g, m->part[VKA_SAN_NEAR], &m->w), 1, 3);
     return VKA_CONCAT(g, 1, centre, taps);
 }
 
 static vka_tensor attend(struct vka_san *m)
 {
     vka_graph *g = m->s->g;
-    int64_t taps = m->w.kernel * m->w.kernel;
+    int64_t taps = m->w.kernel[0] * m->w.kernel[1];
     vka_tensor w = vka_san_weigh(m, features(m), m->groups, taps * m->groups);
     return vka_reshape(g, w,
                        VKA_SHAPE(vka_dim(g, w, 0), m->groups, taps, m->w.out[0], m->w.out[1]));

@@ -7,9 +7,10 @@
 struct layer {
     int64_t out, groups, proj_groups, kernel, pad;
     int64_t maps; // softmaxes a pixel: groups, or one a channel
-    vka_tensor x; // padded
+    bool bias;    // so what is projected from the padding isn't zero
+    vka_tensor x;
     vka_tensor q; // [N, O, Ho, Wo]
-    struct vka_sliding w;
+    struct vka_windows w;
 };
 
 static bool check(struct vka_scope *s, struct layer *l, vka_tensor x)
@@ -20,6 +21,8 @@ static bool check(struct vka_scope *s, struct layer *l, vka_tensor x)
     l->kernel = vka_get_int(s, "kernel_size");
     l->pad = vka_get_int(s, "padding");
     l->maps = vka_is(s, "logits", "head") ? l->groups : l->out;
+    l->bias = vka_get_bool(s, "bias");
+    l->x = x;
     if (!vka_expect_rank(s, "x", x, 4, 4))
         return false;
     if (l->out % l->groups != 0)
@@ -35,7 +38,7 @@ static bool check(struct vka_scope *s, struct layer *l, vka_tensor x)
 }
 
 // The windows: from padded pixel (0, 0) on; a stem has one for each pixel of x.
-static bool place(struct vka_scope *s, struct layer *l, vka_tensor x, bool stem)
+static bool place(struct vka_scope *s, struct layer *l, bool stem)
 {
     int64_t k = l->kernel, stride = vka_get_int(s, "stride");
     if (stem && stride != 1)
@@ -43,28 +46,50 @@ static bool place(struct vka_scope *s, struct layer *l, vka_tensor x, bool stem)
     if (stem && 2 * l->pad < k - 1)
         vka_scope_fail(s, "attribute 'padding' is %lld, but a stem of kernel_size %lld needs %lld",
                        (long long)l->pad, (long long)k, (long long)(k / 2));
-    l->w = (struct vka_sliding){.kernel = k, .stride = stride, .dilation = 1};
+    l->w = (struct vka_windows){.kernel = {k, k}, .stride = {stride, stride}, .dilation = {1, 1}};
     for (int i = 0; i < 2 && !vka_failed(s->g); i++) {
-        int64_t size = vka_dim(s->g, x, 2 + i), room = size + 2 * l->pad - k;
+        int64_t size = vka_dim(s->g, l->x, 2 + i), room = size + 2 * l->pad - k;
         if (!stem && room < 0)
             vka_scope_fail(s,
                            "a map of %lld x %lld with padding %lld is smaller than kernel_size "
                            "%lld",
-                           (long long)vka_dim(s->g, x, 2), (long long)vka_dim(s->g, x, 3),
+                           (long long)vka_dim(s->g, l->x, 2), (long long)vka_dim(s->g, l->x, 3),
                            (long long)l->pad, (long long)k);
         l->w.out[i] = stem ? size : room / stride + 1;
+        l->w.before[i] = l->bias ? 0 : l->pad;
     }
-    const int64_t pad[] = {0, 0, l->pad, l->pad};
-    l->x = vka_pad(s->g, x, VKA_PAD_ZEROS, pad, pad, 0);
     return !vka_failed(s->g);
 }
 
-static vka_tensor project(struct vka_scope *s, const struct layer *l, vka_tensor x,
+// `pad`: around x.
+static vka_tensor project(struct vka_scope *s, const struct layer *l, vka_tensor x, int64_t pad,
                           const char *name)
 {
-    struct vka_conv conv = {.groups = l->proj_groups};
+    struct vka_conv conv = {.groups = l->proj_groups, .before = {pad, pad}, .after = {pad, pad}};
     return vka_conv_layer(s, x, name, l->out, (const int64_t[]){1, 1},
-                          vka_get_bool(s, "bias") ? VKA_BIAS : VKA_NO_BIAS, NULL, 0, &conv);
+                          l->bias ? VKA_BIAS : VKA_NO_BIAS, NULL, 0, &conv);
+}
+
+static vka_tensor project_taps(struct vka_scope *s, const struct layer *l, const char *name)
+{
+    return project(s, l, l->x, l->bias ? l->pad : 0, name);
+}
+
+// The pixels in the windows' middle; they may lie in the padding.
+static vka_tensor centres(vka_graph *g, const struct layer *l)
+{
+    vka_tensor x = l->x;
+    int64_t begin = (l->kernel - 1) / 2 - l->pad, before[4] = {0}, after[4] = {0};
+    for (int i = 2; i < 4; i++) {
+        int64_t last = begin + (l->w.out[i - 2] - 1) * l->w.stride[0];
+        int64_t more = last + 1 - vka_dim(g, x, i);
+        before[i] = begin < 0 ? -begin : 0;
+        after[i] = more < 0 ? 0 : more;
+    }
+    x = vka_pad(g, x, VKA_PAD_ZEROS, before, after, 0);
+    for (int i = 2; i < 4; i++)
+        x = vka_slice_step(g, x, i, begin + before[i], l->w.out[i - 2], l->w.stride[0]);
+    return x;
 }
 
 // [O, k*k] as [maps, d, k*k]: the rows' part, then the columns'.
@@ -86,39 +111,24 @@ static vka_tensor relative(struct vka_scope *s, const struct layer *l)
     return vka_reshape(g, table, VKA_SHAPE(l->maps, l->out / l->maps, k * k));
 }
 
-// q times the embeddings, [N, maps, k*k, Ho, Wo].
-static vka_tensor relative_logits(struct vka_scope *s, const struct layer *l)
+static vka_tensor weights_of(vka_graph *g, const struct layer *l, vka_tensor key,
+                             const struct vka_window_logits *p)
 {
-    vka_graph *g = s->g;
-    vka_tensor table = vka_transpose(g, relative(s, l), 1, 2);
-    vka_tensor q =
-        vka_reshape(g, l->q, VKA_SHAPE(vka_dim(g, l->q, 0), l->maps, l->out / l->maps, -1));
-    vka_tensor dot = vka_matmul(g, table, q, NULL);
-    return vka_reshape(
-        g, dot,
-        VKA_SHAPE(vka_dim(g, dot, 0), l->maps, l->kernel * l->kernel, l->w.out[0], l->w.out[1]));
-}
-
-static vka_tensor attend(struct vka_scope *s, const struct layer *l, vka_tensor more)
-{
-    vka_graph *g = s->g;
-    vka_tensor logits = vka_taps_dot(g, l->q, project(s, l, l->x, "key"), &l->w, l->maps);
-    if (more)
-        logits = vka_add(g, logits, more);
-    return vka_softmax(g, logits, &(struct vka_softmax){.axis = 2});
+    return vka_softmax(g, vka_window_dot(g, l->q, key, p), &(struct vka_softmax){.axis = 2});
 }
 
 static void build_layer(struct vka_scope *s, struct layer *l)
 {
     vka_graph *g = s->g;
-    int64_t middle = (l->kernel - 1) / 2;
-    l->q = project(s, l, vka_tap_at(g, l->x, &l->w, middle, middle), "query");
-    vka_tensor attn = attend(s, l, relative_logits(s, l));
-    vka_give(s, "y", vka_taps_sum(g, attn, project(s, l, l->x, "value"), &l->w, false));
-    vka_give(s, "attn", attn);
+    l->q = project(s, l, centres(g, l), 0, "query");
+    vka_tensor key = project_taps(s, l, "key"), value = project_taps(s, l, "value");
+    const struct vka_window_logits p = {
+        .windows = l->w, .maps = l->maps, .scale = 1, .table = relative(s, l)};
+    vka_give(s, "y", vka_window_attention(g, l->q, key, value, &p, 0));
+    vka_give(s, "attn", weights_of(g, l, key, &p));
 }
 
-// Shares of the value projections in each tap, [m, k*k, 1, 1].
+// Shares of the value projections in each tap, [m, k*k].
 static vka_tensor mixture(struct vka_scope *s, const struct layer *l, int64_t m)
 {
     vka_graph *g = s->g;
@@ -128,25 +138,25 @@ static vka_tensor mixture(struct vka_scope *s, const struct layer *l, int64_t m)
     vka_tensor both = vka_add(g, vka_unsqueeze(g, row, 2), vka_unsqueeze(g, column, 1));
     vka_tensor logits =
         vka_matmul(g, vka_weight(s, "emb_mix", VKA_SHAPE(m, d)), vka_flatten(g, both, 1, 2), NULL);
-    vka_tensor shares = vka_softmax(g, logits, &(struct vka_softmax){.axis = 0});
-    return vka_reshape(g, shares, VKA_SHAPE(m, k * k, 1, 1));
+    return vka_softmax(g, logits, &(struct vka_softmax){.axis = 0});
 }
 
-static void build_stem(struct vka_scope *s, struct layer *l, vka_tensor x)
+static void build_stem(struct vka_scope *s, struct layer *l)
 {
     vka_graph *g = s->g;
     int64_t m = vka_get_int(s, "mix");
     vka_tensor y = 0, shares = mixture(s, l, m);
-    l->q = project(s, l, x, "query");
-    vka_tensor attn = attend(s, l, 0);
+    l->q = project(s, l, l->x, 0, "query");
+    vka_tensor key = project_taps(s, l, "key");
+    const struct vka_window_logits p = {.windows = l->w, .maps = l->maps, .scale = 1};
     for (int64_t i = 0; i < m && !vka_failed(g); i++) {
-        vka_tensor value = project(s, l, l->x, vka_name(s, "value.%lld", (long long)i));
-        vka_tensor own = vka_mul(g, attn, vka_slice(g, shares, 0, i, 1));
-        vka_tensor part = vka_taps_sum(g, own, value, &l->w, false);
+        vka_tensor value = project_taps(s, l, vka_name(s, "value.%lld", (long long)i));
+        vka_tensor own = vka_squeeze(g, vka_slice(g, shares, 0, i, 1), 0);
+        vka_tensor part = vka_window_attention(g, l->q, key, value, &p, own);
         y = y ? vka_add(g, y, part) : part;
     }
     vka_give(s, "y", y);
-    vka_give(s, "attn", attn);
+    vka_give(s, "attn", weights_of(g, l, key, &p));
 }
 
 static void build(struct vka_scope *s)
@@ -154,10 +164,10 @@ static void build(struct vka_scope *s)
     vka_tensor x = vka_in(s, "x");
     struct layer l = {0};
     bool stem = vka_is(s, "mode", "stem");
-    if (!check(s, &l, x) || !place(s, &l, x, stem))
+    if (!check(s, &l, x) || !place(s, &l, stem))
         return;
     if (stem)
-        build_stem(s, &l, x);
+        build_stem(s, &l);
     else
         build_layer(s, &l);
 }

@@ -5,7 +5,7 @@
 #ifndef VKA_CPU_KERNELS_H
 #define VKA_CPU_KERNELS_H
 
-#include "util/context.h"
+#include "ops/ops.h"
 
 enum {
     VKA_TILE_ROWS = 14, // at most
@@ -47,6 +47,21 @@ struct vka_lanewise {
 
 struct vka_corners;
 
+// Windows that slide over a map: taps at offset[j] of lines, `plane` floats a channel.
+struct vka_taps {
+    int count;
+    const int32_t *offset;
+    int64_t channels, plane;
+    int64_t table_step; // of the table, a channel
+};
+
+// What becomes of a sum of likenesses x: ((inside ? scale * x + extra : outside) + bias) * unit.
+struct vka_tap_finish {
+    float scale, outside, unit;
+    const float *extra, *inside; // planes; NULL: nothing, always
+    const float *bias;           // a tap; NULL: 0
+};
+
 struct vka_kernels {
     const char *name;
     int lanes;
@@ -80,6 +95,15 @@ struct vka_kernels {
 
     // dst[i] (+)= the sum of the four corners of place i, for i < count (cpu/sample.h).
     void (*blend)(float *dst, int count, const float *x, const struct vka_corners *c, bool add);
+
+    // Sliding windows, `width` of them (a multiple of lanes): see sliding_kernel.h. Logits and
+    // weights are s[tap][width], q[channel][width], y[channel][width], table[channel][tap].
+    void (*tap_logits)(const struct vka_taps *t, int relation, float *s, int width, const float *q,
+                       const float *k, const float *table);
+    void (*tap_finish)(const struct vka_taps *t, float *s, int width,
+                       const struct vka_tap_finish *f);
+    // y += the taps of v times s
+    void (*tap_sums)(const struct vka_taps *t, float *y, int width, const float *s, const float *v);
 };
 
 // The best ones that this machine has. VKATTN_ISA=avx512, avx2 or plain asks for others (tests).

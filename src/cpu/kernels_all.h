@@ -5,6 +5,7 @@
 #include "cpu/gemm_kernel.h"
 #include "cpu/lanewise_kernel.h"
 #include "cpu/sample_kernel.h"
+#include "cpu/sliding_kernel.h"
 
 extern const struct vka_kernels VKA_KERNELS;
 const struct vka_kernels VKA_KERNELS = {
@@ -24,4 +25,7 @@ const struct vka_kernels VKA_KERNELS = {
     .soften = soften,
     .scale_queries = scale_queries,
     .blend = blend,
+    .tap_logits = tap_logits,
+    .tap_finish = tap_finish,
+    .tap_sums = tap_sums,
 };

@@ -323,4 +323,48 @@ vka_tensor vka_additive(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v, 
 vka_tensor vka_sample_sum(vka_graph *g, vka_tensor x, vka_tensor at, vka_tensor weight, int taps,
                           const struct vka_sample *p);
 
+// --- windows that slide over a map ---
+
+// Windows over the last two axes of a map [N, C, H, W]. Tap (a, b) of window (h, w) is the pixel
+// (h * stride[0] + a * dilation[0] - before[0], ... [1]); taps are numbered row by row.
+struct vka_windows {
+    int64_t kernel[2], stride[2], dilation[2];
+    int64_t before[2]; // rows and columns of the first windows that lie outside the map
+    int64_t out[2];    // windows along both axes
+    bool reflect;      // taps outside mirror the map, without the edge; else they are zeros
+};
+
+// How a channel a of q and b of a tap are alike: ab; b; -|a - b|; -(a - b)^2; these over
+// |a| + |b| + 1 and |ab| + 1.
+#include "../../shaders/push/relation.h"
+
+struct vka_window_logits {
+    struct vka_windows windows;
+    int64_t maps;     // blocks of channels of q and k, each with logits of its own
+    int relation;     // VKA_RELATION_...; KEY has no q
+    double scale;     // of the sum over a block's channels, as it is
+    vka_tensor table; // [maps, depth, taps], added to the taps of k; for products
+    vka_tensor extra; // [N, maps, H, W]: its tap is added to the logit
+    bool fixed;       // taps outside the map have the logit `outside` instead
+    double outside;
+    vka_tensor bias; // [maps, taps], added to all
+};
+// [N, maps, taps, Ho, Wo] of q [N, maps * depth, Ho, Wo] and k [N, maps * depth, H, W].
+vka_tensor vka_window_dot(vka_graph *g, vka_tensor q, vka_tensor k,
+                          const struct vka_window_logits *p);
+// [N, C, Ho, Wo]: the taps of v [N, C, H, W] weighted by attn [N, maps, taps, Ho, Wo], summed.
+// Channel c has map c mod maps if cyclic, else floor(c / (C / maps)).
+vka_tensor vka_window_sum(vka_graph *g, vka_tensor attn, vka_tensor v, const struct vka_windows *w,
+                          bool cyclic);
+// The taps of v summed by the softmax of vka_window_dot's logits over the taps, which is never
+// stored; `shares` [taps] (or 0) multiplies its weights.
+vka_tensor vka_window_attention(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v,
+                                const struct vka_window_logits *p, vka_tensor shares);
+// For what the three above can't do: the taps [N, C, rows, columns, Ho, Wo] of a map of any type, a
+// copy with what lies outside and a view of it; BOOL [rows, columns, Ho, Wo], which of them lie
+// inside a map of this size.
+vka_tensor vka_window_taps(vka_graph *g, vka_tensor map, const struct vka_windows *w);
+vka_tensor vka_window_inside(vka_graph *g, int64_t height, int64_t width,
+                             const struct vka_windows *w);
+
 #endif
