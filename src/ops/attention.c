@@ -7,6 +7,7 @@
 #include "ops/ops.h"
 
 #include <math.h>
+#include <string.h>
 
 struct attention_params {
     double scale;
@@ -419,26 +420,45 @@ static vka_tensor make_lse(vka_graph *g, vka_tensor logits, vka_tensor bias, vka
     return vka_reduce(g, VKA_REDUCE_LOGSUMEXP, logits, 1u << 3, false);
 }
 
-// A copy whose last axis is contiguous, if t's isn't.
-static vka_tensor lined_up(vka_graph *g, vka_tensor t, bool *copied)
+static bool same_view(const vka_graph *g, vka_tensor a, vka_tensor b)
 {
-    struct vka_array a;
-    vka_value_array(g, t, &a);
-    if (lines_up(&a))
-        return t;
-    *copied = true;
-    return vka_copy(g, t);
+    const struct vka_value *x = vka_value_of(g, a), *y = vka_value_of(g, b);
+    return x->base == y->base && x->offset == y->offset && vka_shape_equal(&x->shape, &y->shape) &&
+           memcmp(x->stride, y->stride, (size_t)x->shape.rank * sizeof *x->stride) == 0;
+}
+
+// Copies whose last axis is contiguous in place of those whose isn't, one of what is the same.
+// False: there was none.
+static bool line_up(vka_graph *g, const vka_tensor *from, vka_tensor *in)
+{
+    bool copied = false;
+    for (int i = Q; i <= V; i++) {
+        struct vka_array a;
+        vka_value_array(g, from[i], &a);
+        if (lines_up(&a))
+            continue;
+        in[i] = i > Q && same_view(g, from[i], from[i - 1]) ? in[i - 1] : vka_copy(g, from[i]);
+        copied = true;
+    }
+    return copied;
+}
+
+// The same once more, which may fit now; the lse is as unwanted as before.
+static void add_again(vka_graph *g, const struct vka_op_node *node, const vka_tensor *in,
+                      vka_tensor out[VKA_MAX_OUT])
+{
+    vka_add_node(g, &vka_op_attention, node->params, INPUTS, in, out);
+    if (!node->out[LSE] && !vka_failed(g))
+        g->nodes[g->node_count - 1].out[LSE] = 0;
 }
 
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
     const struct attention_params *p = node->params;
-    bool copied = false;
-    vka_tensor in[INPUTS] = {0};
-    for (int i = 0; i < INPUTS; i++)
-        in[i] = i <= V ? lined_up(g, node->in[i], &copied) : node->in[i];
-    if (copied) { // it may fit now
-        vka_add_node(g, &vka_op_attention, p, INPUTS, in, out);
+    vka_tensor in[INPUTS];
+    memcpy(in, node->in, sizeof in);
+    if (line_up(g, node->in, in)) {
+        add_again(g, node, in, out);
         return;
     }
     vka_shape q = vka_shape_of(g, in[Q]);
