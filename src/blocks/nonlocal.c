@@ -76,7 +76,8 @@ static vka_tensor attend_dot(struct vka_scope *s, const struct pairs *p)
     return vka_matmul(g, mixed, p->theta, NULL);
 }
 
-// f = relu(wt.theta_i + wp.phi_j) / Q: two vectors; no [2C', P, Q] tensor.
+// f = relu(wt.theta_i + wp.phi_j) / Q: two vectors; no [2C', P, Q] tensor, and no
+// [P, Q].
 static vka_tensor attend_concat(struct vka_scope *s, const struct pairs *p)
 {
     vka_graph *g = s->g;
@@ -84,12 +85,11 @@ static vka_tensor attend_concat(struct vka_scope *s, const struct pairs *p)
     vka_tensor w = vka_weight(s, "concat_project.weight", VKA_SHAPE(1, 2 * inner));
     vka_tensor i = vka_matmul(g, vka_slice(g, w, 1, 0, inner), p->theta, NULL);   // [N, 1, P]
     vka_tensor j = vka_matmul(g, vka_slice(g, w, 1, inner, inner), p->phi, NULL); // [N, 1, Q]
-    struct vka_activation relu = {VKA_ACT_RELU, 0, 0};
-    vka_tensor f = vka_binary_act(g, VKA_ADD, vka_transpose(g, i, 1, 2), j, relu);
+    i = vka_squeeze(g, i, 1);
+    j = vka_squeeze(g, j, 1);
     float by_count = 1.0f / (float)vka_dim(g, p->phi, 2);
-    vka_give(s, "attn", vka_affine(g, f, by_count, 0));
-    struct vka_matmul scaled = {.alpha = by_count};
-    return vka_matmul(g, p->g, vka_transpose(g, f, 1, 2), &scaled);
+    vka_give(s, "attn", vka_affine(g, vka_relu_pairs_map(g, i, j), by_count, 0));
+    return vka_relu_pairs(g, i, j, p->g, by_count);
 }
 
 static vka_tensor attend(struct vka_scope *s, const struct pairs *p)

@@ -32,7 +32,9 @@ static void project(struct vka_scope *s, vka_tensor x, vka_tensor *t)
                        (long long)channels, (long long)vka_dim(g, k[VALUE].weight, 0));
     if (!out)
         k[VALUE] = vka_kernel_times(g, k[VALUE], vka_weight(s, "gamma", VKA_SHAPE(1)));
-    vka_pointwise_all(g, x, PARTS, k, t);
+    // The value alone: where tokens are copied, q and k are gone by then.
+    vka_pointwise_all(g, x, VALUE, k, t);
+    vka_pointwise_all(g, x, 1, &k[VALUE], &t[VALUE]);
     t[QUERY] = tokens(g, t[QUERY]);
     t[KEY] = tokens(g, pool(s, t[KEY]));
     t[VALUE] = tokens(g, pool(s, t[VALUE]));

@@ -54,6 +54,14 @@ static bool infer(struct vka_infer *n)
     return true;
 }
 
+static double flops(const struct vka_args *args)
+{
+    const struct criss_cross_params *p = args->params;
+    const struct vka_array *z = &args->in[Z];
+    double lines = (double)(z->dim[2] + z->dim[3]), channels = (double)(p->depth + z->dim[1]);
+    return (double)(z->dim[0] * z->dim[2] * z->dim[3]) * lines * (2 * channels + 1);
+}
+
 // --- CPU ---
 
 static void job_of(const struct vka_args *args, struct vka_criss_cross_job *job)
@@ -207,6 +215,7 @@ const struct vka_op vka_op_criss_cross = {
     .infer = infer,
     .cpu = cpu,
     .cpu_scratch = cpu_scratch,
+    .flops = flops,
     .variants = variants,
     .expand = expand,
 };

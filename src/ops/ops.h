@@ -263,6 +263,12 @@ vka_tensor vka_criss_cross(vka_graph *g, vka_tensor z, vka_tensor qkv, int64_t d
 // its centre.
 vka_tensor vka_criss_cross_map(vka_graph *g, vka_tensor q, vka_tensor k);
 
+// y[N, C, P]: y[:, i] = alpha * the sum over j of relu(u[i] + w[j]) v[:, j]; u [N, P], w [N, Q], v
+// [N, C, Q]. Never stores [P, Q].
+vka_tensor vka_relu_pairs(vka_graph *g, vka_tensor u, vka_tensor w, vka_tensor v, float alpha);
+// relu(u[i] + w[j]) [N, P, Q], in primitives.
+vka_tensor vka_relu_pairs_map(vka_graph *g, vka_tensor u, vka_tensor w);
+
 struct vka_deform_conv {
     int64_t stride[2], dilation[2]; // 0 means 1
     int64_t padding[2];             // zeros on both sides

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+//
+// What plans hold between inputs and outputs. No matrix of all pairs and no unfolded copy is stored
+// where no map is asked for: q, k and v (each once), one map of the output's size and a few numbers
+// a position are enough. Each block states its budget in floats. On the CPU path, and for devices
+// as small as Vulkan allows and as large as they are today: no driver is needed to plan.
+#include "rig.h"
+
+enum { INPUTS = 4, WEIGHTS = 16 };
+
+struct tensor {
+    const char *name;
+    vka_shape shape;
+};
+#define T(name, ...)                                                                               \
+    {                                                                                              \
+        name,                                                                                      \
+        {                                                                                          \
+            (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),                             \
+            {                                                                                      \
+                __VA_ARGS__                                                                        \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+struct memory_case {
+    const char *name, *id;
+    vka_attr attrs[6];
+    struct tensor inputs[INPUTS], weights[WEIGHTS];
+    uint64_t floats; // the budget
+    bool many;       // needs more than 4 storage buffers: not on the smallest device
+};
+
+static struct rig rig;
+static const float zeros[1 << 18];
+
+static int start(void **state)
+{
+    (void)state;
+    rig_start(&rig);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    rig_end(&rig);
+    return 0;
+}
+
+// --- devices ---
+
+// A discrete GPU, and a driver that is a program.
+static struct vka_limits large_limits(bool is_cpu)
+{
+    struct vka_limits l = rig_least_limits();
+    l.max_invocations = 1024;
+    l.max_group_size[0] = l.max_group_size[1] = 1024;
+    l.shared_bytes = 32768;
+    l.push_bytes = 256;
+    l.storage_buffers = 32;
+    l.storage_range = l.allocation = UINT64_C(1) << 31;
+    l.subgroup_size = is_cpu ? 8 : 32;
+    l.subgroup_arithmetic = true;
+    l.f16_storage = true;
+    l.is_cpu = is_cpu;
+    return l;
+}
+
+static uint64_t temporaries(const struct vka_program *p)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < p->slab_count; i++)
+        bytes += p->slabs[i];
+    return bytes;
+}
+
+// What the steps make.
+static void print_steps(const struct vka_program *p)
+{
+    for (size_t i = 0; i < p->g->node_count; i++) {
+        const struct vka_op_node *node = &p->g->nodes[i];
+        char text[VKA_SHAPE_TEXT];
+        print_error("    %s %s\n", node->op->name,
+                    vka_shape_text(&p->g->values[node->out[0]].shape, text));
+    }
+}
+
+// --- cases ---
+
+static void build(const struct memory_case *c)
+{
+    for (const struct tensor *w = c->weights; w->name; w++)
+        rig_add_weight(&rig, w->name, w->shape, zeros);
+    rig_new_graph(&rig);
+    vka_named inputs[INPUTS + 1] = {{0}};
+    for (int i = 0; i < INPUTS && c->inputs[i].name; i++)
+        inputs[i] = (vka_named){c->inputs[i].name,
+                                rig_input(&rig, c->inputs[i].name, VKA_F32, c->inputs[i].shape)};
+    vka_node n = vka_block_prefixed(rig.graph, c->id, "b", "", c->attrs, inputs);
+    vka_output(rig.graph, "y", vka_out(rig.graph, n, "y"));
+    rig_assert_ok(vka_graph_status(rig.graph));
+}
+
+static int check(const struct memory_case *c, const char *device, const struct vka_limits *limits)
+{
+    enum { ROUNDING = 16 * VKA_ALIGNMENT }; // a few tensors' ends
+    struct vka_program *p;
+    rig_assert_ok(vka_program_create(rig.graph, limits, false, false, &p));
+    uint64_t bytes = temporaries(p), budget = c->floats * 4 + ROUNDING;
+    if (bytes > budget) {
+        print_error("%s, %s: %llu bytes of temporaries, the budget is %llu\n", c->name, device,
+                    (unsigned long long)bytes, (unsigned long long)budget);
+        print_steps(p);
+    }
+    vka_program_destroy(p);
+    return bytes > budget;
+}
+
+static int check_all(const struct memory_case *c)
+{
+    struct vka_limits least = rig_least_limits(), gpu = large_limits(false),
+                      program = large_limits(true);
+    build(c);
+    int wrong = check(c, "cpu", NULL);
+    wrong += c->many ? 0 : check(c, "the smallest device", &least);
+    wrong += check(c, "a GPU", &gpu);
+    return wrong + check(c, "a device that is a program", &program);
+}
+
+#define INT(name, value)                                                                           \
+    {                                                                                              \
+        name, VKA_ATTR_INT, false, value, 0, NULL, NULL, 0                                         \
+    }
+#define YES(name)                                                                                  \
+    {                                                                                              \
+        name, VKA_ATTR_BOOL, true, 0, 0, NULL, NULL, 0                                             \
+    }
+#define TEXT(name, value)                                                                          \
+    {                                                                                              \
+        name, VKA_ATTR_STRING, false, 0, 0, value, NULL, 0                                         \
+    }
+
+// x [1, 256, 56, 56], 128 inner channels.
+enum { P56 = 56 * 56, P28 = 28 * 28, P97 = 97 * 97, P32 = 32 * 32 };
+#define NONLOCAL(...)                                                                              \
+    .id = "nonlocal", .inputs = {T("x", 1, 256, 56, 56)},                                          \
+    .weights = {T("g.weight", 128, 256),                                                           \
+                T("g.bias", 128),                                                                  \
+                T("theta.weight", 128, 256),                                                       \
+                T("theta.bias", 128),                                                              \
+                T("phi.weight", 128, 256),                                                         \
+                T("phi.bias", 128),                                                                \
+                T("conv_out.weight", 256, 128),                                                    \
+                T("conv_out.bias", 256),                                                           \
+                T("bn.weight", 256),                                                               \
+                T("bn.bias", 256),                                                                 \
+                T("bn.running_mean", 256),                                                         \
+                T("bn.running_var", 256),                                                          \
+                T("concat_project.weight", 1, 256)},                                               \
+    .attrs = {__VA_ARGS__}
+
+static const struct memory_case cases[] = {
+    // Nothing at all; a quarter of q, k, v and y would be 2 * 2^21.
+    {.name = "sdpa",
+     .id = "sdpa",
+     .inputs = {T("q", 1, 8, 4096, 64), T("k", 1, 8, 4096, 64), T("v", 1, 8, 4096, 64)},
+     .floats = 0},
+    {.name = "nonlocal, embedded_gaussian", NONLOCAL({0}), .floats = (3 * 128 + 256) * P56},
+    {.name = "nonlocal, embedded_gaussian, pooled",
+     NONLOCAL(YES("sub_sample")),
+     .floats = (3 * 128 + 256) * P56},
+    {.name = "nonlocal, gaussian",
+     NONLOCAL(TEXT("mode", "gaussian")),
+     .floats = (256 + 128 + 256) * P56},
+    {.name = "nonlocal, dot_product",
+     NONLOCAL(TEXT("mode", "dot_product")),
+     .floats = (3 * 128 + 256) * P56},
+    {.name = "nonlocal, concatenation",
+     NONLOCAL(TEXT("mode", "concatenation")),
+     .floats = (3 * 128 + 256) * P56},
+    // q, k, v, the map between the passes.
+    {.name = "criss_cross",
+     .id = "criss_cross",
+     .inputs = {T("x", 1, 64, 97, 97)},
+     .weights = {T("query.weight", 8, 64), T("query.bias", 8), T("key.weight", 8, 64),
+                 T("key.bias", 8), T("value.weight", 64, 64), T("value.bias", 64), T("gamma", 1)},
+     .floats = (8 + 8 + 64 + 64) * P97},
+    // x itself is what is gathered; maps of 64 descriptors for gathering and distributing, 128 out.
+    {.name = "double_attention",
+     .id = "double_attention",
+     .inputs = {T("x", 1, 256, 28, 28)},
+     .weights = {T("conv_a.weight", 128, 256), T("conv_a.bias", 128), T("conv_b.weight", 64, 256),
+                 T("conv_b.bias", 64), T("conv_v.weight", 64, 256), T("conv_v.bias", 64)},
+     .floats = (64 + 64 + 128) * P28},
+    {.name = "double_attention, reconstructed",
+     .id = "double_attention",
+     .attrs = {YES("reconstruct"), YES("residual")},
+     .inputs = {T("x", 1, 256, 28, 28)},
+     .weights = {T("conv_a.weight", 128, 256), T("conv_b.weight", 64, 256),
+                 T("conv_v.weight", 64, 256), T("conv_reconstruct.weight", 256, 128)},
+     .floats = (64 + 64 + 256) * P28},
+    {.name = "cgnl",
+     .id = "cgnl",
+     .attrs = {INT("groups", 8)},
+     .inputs = {T("x", 1, 256, 28, 28)},
+     .weights = {T("t.weight", 128, 256), T("p.weight", 128, 256), T("g.weight", 128, 256),
+                 T("z.weight", 256, 16), T("gn.weight", 256), T("gn.bias", 256)},
+     .floats = (3 * 128 + 256) * P28 + 256 * 16}, // z times the sums, too
+    {.name = "cgnl, rbf",
+     .id = "cgnl",
+     .attrs = {TEXT("kernel", "rbf"), INT("order", 3), INT("groups", 8)},
+     .inputs = {T("x", 1, 256, 28, 28)},
+     .weights = {T("t.weight", 128, 256), T("p.weight", 128, 256), T("g.weight", 128, 256),
+                 T("z.weight", 256, 16), T("gn.weight", 256), T("gn.bias", 256)},
+     .floats = (3 * 128 + 256) * P28},
+    {.name = "sagan",
+     .id = "sagan",
+     .inputs = {T("x", 1, 256, 32, 32)},
+     .weights = {T("query.weight", 32, 256), T("key.weight", 32, 256), T("value.weight", 256, 256),
+                 T("gamma", 1)},
+     .floats = (32 + 32 + 256 + 256) * P32},
+    {.name = "sagan, pooled",
+     .id = "sagan",
+     .attrs = {YES("pool"), YES("out_conv")},
+     .inputs = {T("x", 1, 256, 32, 32)},
+     .weights = {T("query.weight", 32, 256), T("key.weight", 32, 256), T("value.weight", 128, 256),
+                 T("out.weight", 256, 128), T("gamma", 1)},
+     .floats = (32 + 32 + 128 + 256) * P32},
+};
+
+static void run_case(void **state)
+{
+    assert_int_equal(check_all(*state), 0);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[VKA_COUNT(cases)];
+    for (size_t i = 0; i < VKA_COUNT(cases); i++)
+        tests[i] =
+            (struct CMUnitTest){cases[i].name, run_case, start, end, (void *)(uintptr_t)&cases[i]};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
