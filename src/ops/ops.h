@@ -255,6 +255,19 @@ vka_tensor vka_attention(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v,
 vka_tensor vka_attention_map(vka_graph *g, vka_tensor q, vka_tensor k,
                              const struct vka_attention *p);
 
+// out[N, G, V, Q] = sum over c of factors[G, C] x[N, V, C] y[N, Q, C], + bias[G] (0: none).
+vka_tensor vka_bilinear_logits(vka_graph *g, vka_tensor x, vka_tensor y, vka_tensor factors,
+                               vka_tensor bias);
+// out[N, K]: the sum over v and q of weights[N, V, Q] x[N, V, K] y[N, Q, K], elementwise along K.
+vka_tensor vka_bilinear_pool(vka_graph *g, vka_tensor weights, vka_tensor x, vka_tensor y);
+
+// Zhang's counting module: the `objects` boxes with the largest scores [N, G, V], the first of
+// equals, of boxes [N, V, 4...] (x1, y1, x2, y2, ...), counted with the piecewise linear functions
+// of tables [8, 17]. out[N, G, objects + 1]: shares of the two counts that are next, times the
+// confidence.
+vka_tensor vka_count_boxes(vka_graph *g, vka_tensor scores, vka_tensor boxes, vka_tensor tables,
+                           int64_t objects);
+
 // z [N, C, H, W] + every pixel's mixture of the values in its column and row by one softmax, the
 // pixel itself counted once: qkv [N, 2 * depth + C, H, W] holds the channels of q, k, v one after
 // the other. No weights are stored.
