@@ -351,6 +351,39 @@ static void product_of_node(vka_graph *g, const struct vka_op_node *node, struct
     vka_product_of(&args, p);
 }
 
+// Whether b is more than every device can bind, and halves of its columns are half as much: a
+// linear layer of hundreds of megabytes, say.
+static bool is_wide(const vka_graph *g, vka_tensor b)
+{
+    enum { BOUND = 128 << 20 }; // bytes that Vulkan promises
+    const struct vka_value *v = vka_value_of(g, b);
+    int last = v->shape.rank - 1;
+    int64_t all = 0, columns = (v->shape.dim[last] - 1) * llabs(v->stride[last]);
+    for (int i = 0; i <= last; i++)
+        all += (v->shape.dim[i] - 1) * llabs(v->stride[i]);
+    return columns > all / 2 && all > BOUND / (int64_t)sizeof(float);
+}
+
+static vka_tensor columns_of(vka_graph *g, vka_tensor t, int64_t begin, int64_t count)
+{
+    bool repeats = !t || vka_rank(g, t) == 0 || vka_dim(g, t, -1) == 1;
+    return repeats ? t : vka_slice(g, t, -1, begin, count);
+}
+
+static vka_tensor by_halves(vka_graph *g, vka_tensor a, vka_tensor b, const struct vka_matmul *m)
+{
+    int64_t columns = vka_dim(g, b, -1), half = columns / 2;
+    vka_tensor part[2];
+    for (int i = 0; i < 2; i++) {
+        int64_t begin = i ? half : 0, count = i ? columns - half : half;
+        struct vka_matmul own = *m;
+        own.bias = columns_of(g, m->bias, begin, count);
+        own.residual = columns_of(g, m->residual, begin, count);
+        part[i] = vka_matmul(g, a, vka_slice(g, b, -1, begin, count), &own);
+    }
+    return vka_concat(g, vka_rank(g, part[0]) - 1, 2, part);
+}
+
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
     const struct matmul_params *params = node->params;
@@ -366,8 +399,15 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
         m.residual =
             m.residual ? vka_dense(g, vka_broadcast_to(g, m.residual, vka_shape_of(g, to))) : 0;
         out[0] = vka_matmul(g, spread(g, a, to), spread(g, b, to), &m);
+    } else if (is_wide(g, b)) {
+        out[0] = by_halves(g, a, b, &m);
     } else if (turns_b(&p)) {
         out[0] = vka_matmul(g, a, vka_copy(g, b), &m);
+    } else if (!m.residual) {
+        char text[2][VKA_SHAPE_TEXT];
+        vka_shape of_a = vka_shape_of(g, a), of_b = vka_shape_of(g, b);
+        vka_fail(g, "matmul: %s by %s is more than the device can bind",
+                 vka_shape_text(&of_a, text[0]), vka_shape_text(&of_b, text[1]));
     } else { // a buffer too many
         m.residual = 0;
         m.act = (struct vka_activation){0};

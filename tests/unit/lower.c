@@ -440,6 +440,41 @@ static void test_too_large(void **state)
     rig_end(&rig);
 }
 
+// A layer's weights that no binding holds are taken in parts; a sum that none holds is refused.
+static void test_wide_product(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct vka_program *p;
+    struct vka_limits limits = rig_least_limits();
+    rig_start(&rig);
+    vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 1024));
+    vka_tensor w = rig_input(&rig, "w", VKA_F32, VKA_SHAPE(99999, 1024));
+    vka_tensor y = vka_matmul(rig.graph, x, vka_transpose(rig.graph, w, 0, 1), NULL);
+    vka_output(rig.graph, "y", y);
+    rig_assert_ok(vka_program_create(rig.graph, &limits, false, false, &p));
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < p->dispatch_count; i++) {
+        for (int k = 0; k < p->dispatches[i].n_bindings; k++) {
+            const struct vka_binding *b = &p->dispatches[i].bindings[k];
+            assert_true(b->end - b->begin <= limits.storage_range);
+            if (p->g->values[b->base].source == 1 && p->g->values[b->base].store == VKA_STORE_INPUT)
+                bytes += b->end - b->begin;
+        }
+    }
+    assert_int_equal(bytes, 99999 * 1024 * 4);
+    vka_program_destroy(p);
+    rig_end(&rig);
+
+    rig_start(&rig);
+    x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 50000000));
+    w = rig_input(&rig, "w", VKA_F32, VKA_SHAPE(50000000, 1));
+    vka_output(rig.graph, "y", vka_matmul(rig.graph, x, w, NULL));
+    assert_int_not_equal(vka_program_create(rig.graph, &limits, false, false, &p), VKA_OK);
+    unit_assert_error_has("[1, 50000000] by [50000000, 1] is more than the device can bind");
+    rig_end(&rig);
+}
+
 // --- the graph stays as it is ---
 
 static void test_untouched(void **state)
@@ -476,7 +511,7 @@ int main(void)
         cmocka_unit_test(test_expanded),          cmocka_unit_test(test_odd_expansions),
         cmocka_unit_test(test_refused),           cmocka_unit_test(test_refused_known),
         cmocka_unit_test(test_failing_expansion), cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_untouched),
+        cmocka_unit_test(test_wide_product),      cmocka_unit_test(test_untouched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
