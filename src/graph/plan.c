@@ -340,7 +340,7 @@ vka_result vka_plan_run(vka_plan *plan, const vka_io *inputs, const vka_io *outp
 
 // --- the report ---
 
-static double flops_of(const struct vka_program *p, const struct vka_op_node *node)
+double vka_node_flops(const struct vka_program *p, const struct vka_op_node *node)
 {
     struct vka_args args;
     double most = 0;
@@ -372,7 +372,7 @@ static void report_step(const vka_plan *plan, size_t i, vka_report_step *step)
         if (node->out[k])
             step->bytes += vka_base_bytes(plan->program, node->out[k]);
     }
-    step->flops = flops_of(plan->program, node);
+    step->flops = vka_node_flops(plan->program, node);
 }
 
 const vka_report *vka_plan_report(vka_plan *plan)

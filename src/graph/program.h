@@ -46,6 +46,9 @@ uint64_t vka_base_bytes(const struct vka_program *p, vka_tensor base);
 void vka_program_args(const struct vka_program *p, const struct vka_op_node *node,
                       struct vka_args *args);
 
+// Operations of a node in floating point, at least roughly.
+double vka_node_flops(const struct vka_program *p, const struct vka_op_node *node);
+
 // The passes, in order.
 vka_result vka_lower(struct vka_program *p, const vka_graph *graph, bool expand); // graph/lower.c
 vka_result vka_place_all(struct vka_program *p);                                  // graph/arena.c

@@ -33,6 +33,7 @@ struct vka_vk_device {
     pthread_mutex_t queue_lock; // plans are submitted by several threads
     struct vka_vk_own *own;     // the application's device: own.c; else NULL
     atomic_bool lost;           // for good
+    double submission_budget;   // operations; 0: the default of split.c
     atomic_uint allocations;    // alive
 
     pthread_mutex_t shared_lock; // of all below

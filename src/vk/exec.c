@@ -106,6 +106,8 @@ static void destroy(void *arg)
     vka_free(d->context, plan->slabs);
     vka_free(d->context, plan->outside);
     vka_free(d->context, plan->sets);
+    vka_free(d->context, plan->cuts);
+    vka_free(d->context, plan->commands);
     vka_free(d->context, plan->query_nodes);
     vka_free(d->context, plan->ticks);
     vka_free(d->context, plan->node_ms);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A program on a Vulkan device: its buffers, and one command buffer recorded once.
+// A program on a Vulkan device: its buffers, and its command buffers (one, where the work isn't
+// long), recorded once.
 #ifndef VKA_VK_PLAN_H
 #define VKA_VK_PLAN_H
 
@@ -34,7 +35,9 @@ struct vka_vk_plan {
     VkDescriptorPool descriptors;
     VkDescriptorSet *sets; // by dispatch
     VkCommandPool pool;
-    VkCommandBuffer command;
+    size_t *cuts; // the first dispatch of each submission
+    size_t cut_count;
+    VkCommandBuffer *commands; // one a submission
     VkFence fence;
     bool recorded;
     bool in_flight;
@@ -64,6 +67,7 @@ bool vka_vk_uses_own(const struct vka_vk_plan *plan, bool inputs); // own.c
 vka_result vka_vk_descriptors_create(struct vka_vk_plan *plan); // descriptors.c
 vka_result vka_vk_descriptors_write(struct vka_vk_plan *plan);  // anew, none in use
 
+vka_result vka_vk_split(struct vka_vk_plan *plan);  // split.c: fills `cuts`
 vka_result vka_vk_record(struct vka_vk_plan *plan); // record.c: all that a run needs
 vka_result vka_vk_record_again(struct vka_vk_plan *plan);
 vka_result vka_vk_record_into(struct vka_vk_plan *plan, VkCommandBuffer command);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Records a program's dispatches into the plan's command buffer, once: a run resubmits it, and
+// Records a program's dispatches into the plan's command buffers, once: a run resubmits them, and
 // makes or writes nothing. Or into the application's.
 #include "vk/plan.h"
 
@@ -17,34 +17,32 @@ static void barrier(const struct vka_vk_plan *plan, VkCommandBuffer command,
     plan->d->vk.vkCmdPipelineBarrier(command, from, to, 0, 1, &memory, 0, NULL, 0, NULL);
 }
 
-static void copy(struct vka_vk_plan *plan, const struct vka_vk_buffer *from,
-                 const struct vka_vk_buffer *to)
+static void copy(struct vka_vk_plan *plan, VkCommandBuffer command,
+                 const struct vka_vk_buffer *from, const struct vka_vk_buffer *to)
 {
     VkBufferCopy region = {.size = from->bytes};
-    plan->d->vk.vkCmdCopyBuffer(plan->command, from->handle, to->handle, 1, &region);
+    plan->d->vk.vkCmdCopyBuffer(command, from->handle, to->handle, 1, &region);
 }
 
 // The host's writes before a submission are seen by it without a barrier.
-static void record_begin(struct vka_vk_plan *plan)
+static void record_begin(struct vka_vk_plan *plan, VkCommandBuffer command)
 {
-    VkCommandBuffer command = plan->command;
     if (!plan->in.local.handle || !vka_vk_uses_own(plan, true))
         return;
-    copy(plan, &plan->in.host, &plan->in.local);
+    copy(plan, command, &plan->in.host, &plan->in.local);
     barrier(plan, command, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
             VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
 }
 
-static void record_end(struct vka_vk_plan *plan)
+static void record_end(struct vka_vk_plan *plan, VkCommandBuffer command)
 {
-    VkCommandBuffer command = plan->command;
     VkPipelineStageFlags last = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
     VkAccessFlags written = VK_ACCESS_SHADER_WRITE_BIT;
     if (plan->out.local.handle && vka_vk_uses_own(plan, false)) {
         barrier(plan, command, last, written, VK_PIPELINE_STAGE_TRANSFER_BIT,
                 VK_ACCESS_TRANSFER_READ_BIT);
-        copy(plan, &plan->out.local, &plan->out.host);
+        copy(plan, command, &plan->out.local, &plan->out.host);
         last = VK_PIPELINE_STAGE_TRANSFER_BIT;
         written = VK_ACCESS_TRANSFER_WRITE_BIT;
     }
@@ -111,15 +109,15 @@ static vka_result create_queries(struct vka_vk_plan *plan)
 }
 
 // After the last dispatch of each node. Node -1: the start.
-static void timestamp(struct vka_vk_plan *plan, int node)
+static void timestamp(struct vka_vk_plan *plan, VkCommandBuffer command, int node)
 {
     if (!plan->queries)
         return;
     if (node < 0)
-        plan->d->vk.vkCmdResetQueryPool(plan->command, plan->queries, 0,
+        plan->d->vk.vkCmdResetQueryPool(command, plan->queries, 0,
                                         (uint32_t)plan->program->dispatch_count + 1);
     plan->query_nodes[plan->query_count] = node;
-    plan->d->vk.vkCmdWriteTimestamp(plan->command,
+    plan->d->vk.vkCmdWriteTimestamp(command,
                                     node < 0 ? VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT
                                              : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
                                     plan->queries, plan->query_count++);
@@ -127,36 +125,47 @@ static void timestamp(struct vka_vk_plan *plan, int node)
 
 // --- all ---
 
-static vka_result create_command(struct vka_vk_plan *plan)
+static vka_result create_commands(struct vka_vk_plan *plan)
 {
     struct vka_vk_device *d = plan->d;
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .queueFamilyIndex = d->physical->queue_family};
-    vka_result result = VKA_VK(d, vkCreateCommandPool, d->handle, &pool, NULL, &plan->pool);
+    vka_result result = vka_vk_split(plan);
+    if (result == VKA_OK)
+        result = VKA_VK(d, vkCreateCommandPool, d->handle, &pool, NULL, &plan->pool);
     if (result != VKA_OK)
         return result;
+    plan->commands = vka_calloc(d->context, plan->cut_count, sizeof *plan->commands);
+    if (!plan->commands)
+        return vka_out_of_memory(d->context);
     VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                         .commandPool = plan->pool,
                                         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                                        .commandBufferCount = 1};
-    return VKA_VK(d, vkAllocateCommandBuffers, d->handle, &info, &plan->command);
+                                        .commandBufferCount = (uint32_t)plan->cut_count};
+    return VKA_VK(d, vkAllocateCommandBuffers, d->handle, &info, plan->commands);
 }
 
-static vka_result record_commands(struct vka_vk_plan *plan)
+// Submission `part`. Barriers reach over all that was submitted to the queue before.
+static vka_result record_part(struct vka_vk_plan *plan, size_t part)
 {
     const struct vka_program *p = plan->program;
+    VkCommandBuffer command = plan->commands[part];
+    bool last = part + 1 == plan->cut_count;
+    size_t end = last ? p->dispatch_count : plan->cuts[part + 1];
     VkPipeline bound = NULL;
-    plan->query_count = 0;
-    record_begin(plan);
-    timestamp(plan, -1);
-    for (size_t i = 0; i < p->dispatch_count; i++) {
-        vka_result result = record_dispatch(plan, plan->command, i, &bound);
+    if (part == 0) {
+        record_begin(plan, command);
+        timestamp(plan, command, -1);
+    }
+    for (size_t i = plan->cuts[part]; i < end; i++) {
+        vka_result result = record_dispatch(plan, command, i, &bound);
         if (result != VKA_OK)
             return result;
         if (i + 1 == p->dispatch_count || p->dispatches[i + 1].node != p->dispatches[i].node)
-            timestamp(plan, p->dispatches[i].node);
+            timestamp(plan, command, p->dispatches[i].node);
     }
-    record_end(plan);
+    if (last)
+        record_end(plan, command);
     return VKA_OK;
 }
 
@@ -165,13 +174,15 @@ vka_result vka_vk_record_again(struct vka_vk_plan *plan)
     struct vka_vk_device *d = plan->d;
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     plan->recorded = false;
+    plan->query_count = 0;
     vka_result result = VKA_VK(d, vkResetCommandPool, d->handle, plan->pool, 0);
-    if (result == VKA_OK)
-        result = VKA_VK(d, vkBeginCommandBuffer, plan->command, &begin);
-    if (result == VKA_OK)
-        result = record_commands(plan);
-    if (result == VKA_OK)
-        result = VKA_VK(d, vkEndCommandBuffer, plan->command);
+    for (size_t i = 0; i < plan->cut_count && result == VKA_OK; i++) {
+        result = VKA_VK(d, vkBeginCommandBuffer, plan->commands[i], &begin);
+        if (result == VKA_OK)
+            result = record_part(plan, i);
+        if (result == VKA_OK)
+            result = VKA_VK(d, vkEndCommandBuffer, plan->commands[i]);
+    }
     plan->recorded = result == VKA_OK;
     return result;
 }
@@ -199,6 +210,6 @@ vka_result vka_vk_record(struct vka_vk_plan *plan)
     if (result == VKA_OK)
         result = create_queries(plan);
     if (result == VKA_OK)
-        result = create_command(plan);
+        result = create_commands(plan);
     return result == VKA_OK ? vka_vk_record_again(plan) : result;
 }

@@ -20,6 +20,26 @@ static vka_result wait_fence(struct vka_vk_plan *plan)
     return result;
 }
 
+// The first submission waits, the last one signals.
+static vka_result submit_parts(struct vka_vk_plan *plan, const VkSubmitInfo *all)
+{
+    static const VkSubmitInfo none = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO};
+    vka_result result = VKA_OK;
+    for (size_t i = 0; i < plan->cut_count && result == VKA_OK; i++) {
+        bool last = i + 1 == plan->cut_count;
+        VkSubmitInfo info = all ? *all : none;
+        if (i > 0)
+            info.waitSemaphoreCount = 0;
+        if (!last)
+            info.signalSemaphoreCount = 0;
+        result =
+            vka_vk_submit(plan->d, plan->commands[i], &info, last ? plan->fence : VK_NULL_HANDLE);
+        if (result != VKA_OK && i > 0)
+            vka_vk_idle(plan->d); // those before it use the plan's memory
+    }
+    return result;
+}
+
 vka_result vka_vk_plan_submit_with(struct vka_vk_plan *plan, const VkSubmitInfo *info)
 {
     struct vka_vk_device *d = plan->d;
@@ -35,7 +55,7 @@ vka_result vka_vk_plan_submit_with(struct vka_vk_plan *plan, const VkSubmitInfo 
     if (result != VKA_OK)
         return result;
     plan->start_ms = now_ms();
-    result = vka_vk_submit(d, plan->command, info, plan->fence);
+    result = submit_parts(plan, info);
     plan->in_flight = result == VKA_OK;
     return result;
 }

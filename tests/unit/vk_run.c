@@ -53,6 +53,27 @@ static void test_right_and_valid(void **state)
     assert_true(work_end(&work));
 }
 
+// Each dispatch a submission of its own.
+static void test_split(void **state)
+{
+    (void)state;
+    vk_calls_begin();
+    start(true);
+    ((struct vka_vk_device *)work.device->impl)->submission_budget = 1;
+    vka_plan *plan = make_plan(&(vka_plan_params){.profile = true});
+    unsigned before = vk_calls.count[CALL_vkQueueSubmit];
+    for (int i = 0; i < 3; i++)
+        expect_run(plan);
+    uint32_t dispatches = vka_plan_report(plan)->dispatches;
+    assert_true(dispatches > 1);
+    assert_int_equal(vk_calls.count[CALL_vkQueueSubmit] - before, 3 * dispatches);
+    vka_plan_destroy(plan);
+    if (vka_context_validation_count(work.context) > 0)
+        fail_msg("%s", work.log);
+    assert_true(work_end(&work));
+    vk_calls_end();
+}
+
 static void test_f16(void **state)
 {
     (void)state;
@@ -319,11 +340,17 @@ static void test_allocation_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right_and_valid), cmocka_unit_test(test_f16),
-        cmocka_unit_test(test_replays),         cmocka_unit_test(test_discrete),
-        cmocka_unit_test(test_shared_weights),  cmocka_unit_test(test_profile),
-        cmocka_unit_test(test_threads),         cmocka_unit_test(test_missing_barrier),
-        cmocka_unit_test(test_limits),          cmocka_unit_test(test_allocation_count),
+        cmocka_unit_test(test_right_and_valid),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_replays),
+        cmocka_unit_test(test_discrete),
+        cmocka_unit_test(test_shared_weights),
+        cmocka_unit_test(test_profile),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_missing_barrier),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_allocation_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
