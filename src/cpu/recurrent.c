@@ -5,7 +5,7 @@
 #include "cpu/kernels.h"
 #include "cpu/threads.h"
 
-#include <sched.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ enum {
     DEPTH = 256,      // of a sum that is taken in one go
     BLOCK_ROWS = 112, // of a piece
     SMALL = 1 << 16,  // multiply-adds of a step below which threads cost more than they bring
-    SPINS = 2000,     // looks at a counter before the thread gives way
+    SPINS = 4000,     // looks at a counter before a thread goes to sleep
 };
 
 // A step has one phase, or two where all of a first result must be there for the second: the
@@ -41,7 +41,10 @@ struct run {
     float *own, *update; // what a unit keeps for itself: [D, panel, N, UNITS]
     atomic_llong *taken; // by piece: steps taken so far
     atomic_llong done;   // pieces
-    int64_t state_size;  // of a direction
+    atomic_int sleepers; // members that wait for a phase's last piece
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    int64_t state_size; // of a direction
 };
 
 // --- the work, cut ---
@@ -308,12 +311,28 @@ static void run_piece(const struct run *run, const struct phase *phase, int64_t 
 
 // --- the team ---
 
+// A phase is short: it is worth a look or two before a thread sleeps, which costs more.
 static void wait_for(struct run *run, int64_t pieces)
 {
-    for (int spins = 0; atomic_load_explicit(&run->done, memory_order_acquire) < pieces;) {
-        if (++spins > SPINS)
-            sched_yield();
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (atomic_load_explicit(&run->done, memory_order_acquire) >= pieces)
+            return;
     }
+    pthread_mutex_lock(&run->lock);
+    atomic_fetch_add(&run->sleepers, 1);
+    while (atomic_load(&run->done) < pieces)
+        pthread_cond_wait(&run->wake, &run->lock);
+    atomic_fetch_sub(&run->sleepers, 1);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void count_piece(struct run *run, int64_t end)
+{
+    if (atomic_fetch_add(&run->done, 1) + 1 < end || atomic_load(&run->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&run->lock);
+    pthread_cond_broadcast(&run->wake);
+    pthread_mutex_unlock(&run->lock);
 }
 
 // Every member goes through all pieces of all steps, its own share first, and does those that
@@ -328,6 +347,7 @@ static void run_member(void *arg, int64_t member, int thread)
         for (int i = 0; i < run->phases; i++) {
             const struct phase *phase = &run->phase[i];
             int64_t first = phase->pieces * member / run->team;
+            before += phase->pieces;
             for (int64_t k = 0; k < phase->pieces; k++) {
                 int64_t number = (first + k) % phase->pieces;
                 long long expected = atomic_load_explicit(&taken[number], memory_order_relaxed);
@@ -335,10 +355,9 @@ static void run_member(void *arg, int64_t member, int thread)
                     !atomic_compare_exchange_strong(&taken[number], &expected, step + 1))
                     continue;
                 run_piece(run, phase, number, step);
-                atomic_fetch_add_explicit(&run->done, 1, memory_order_release);
+                count_piece(run, before);
             }
             taken += phase->pieces;
-            before += phase->pieces;
             wait_for(run, before);
         }
     }
@@ -386,12 +405,17 @@ void vka_recurrent_run(const struct vka_recurrent_job *job, struct vka_threads *
     int64_t pieces = cut(job, &run);
     share_out(&run, pieces, scratch);
     atomic_init(&run.done, 0);
+    atomic_init(&run.sleepers, 0);
+    pthread_mutex_init(&run.lock, NULL);
+    pthread_cond_init(&run.wake, NULL);
     for (int64_t i = 0; i < pieces; i++)
         atomic_init(&run.taken[i], 0);
     start_states(&run);
     int64_t work = job->directions * job->rows * job->hidden * job->out * GATES;
     run.team = work < SMALL ? 1 : vka_threads_count(threads);
     vka_parallel(threads, run.team, run_member, &run);
+    pthread_cond_destroy(&run.wake);
+    pthread_mutex_destroy(&run.lock);
     if (job->c_last)
         end_states(&run);
 }

@@ -218,7 +218,7 @@ static void cpu(const struct vka_cpu_run *run)
 
 // Invocations of a workgroup; of them, on devices that have shared memory, so many units and the
 // rest slices of k.
-enum { GROUP = 128, GROUP_UNITS = 8, LANES = 8, ROWS = 4, LANE_ROWS = 4 };
+enum { GROUP = 128, GROUP_UNITS = 8, LANES = 8, ROWS = 4, LANE_ROWS = 8 };
 
 struct form {
     bool lanes; // no shared memory: a lane sums up alone
