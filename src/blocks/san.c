@@ -8,14 +8,53 @@ const char *vka_san_name(const struct vka_san *m, const char *name)
     return vka_name(m->s, "%s%s", m->prefix, name);
 }
 
-vka_tensor vka_san_weigh(const struct vka_san *m, vka_tensor features, int64_t hidden, int64_t out)
+void vka_san_norm(struct vka_san *m, int64_t channels)
+{
+    vka_batch_norm_affine(m->s, vka_san_name(m, "conv_w.0"), channels, BN_EPS, &m->scale,
+                          &m->shift);
+}
+
+vka_tensor vka_san_slice(const struct vka_san *m, vka_tensor t, int64_t first, int64_t count,
+                         int rank)
+{
+    return vka_channels(m->s->g, vka_slice(m->s->g, t, 0, first, count), rank);
+}
+
+vka_tensor vka_san_normed(const struct vka_san *m, vka_tensor x, int64_t first)
+{
+    vka_graph *g = m->s->g;
+    int64_t count = vka_dim(g, x, 1);
+    int rank = vka_rank(g, x);
+    x = vka_mul(g, x, vka_san_slice(m, m->scale, first, count, rank));
+    return vka_binary_act(g, VKA_ADD, x, vka_san_slice(m, m->shift, first, count, rank),
+                          (struct vka_activation){VKA_ACT_RELU, 0, 0});
+}
+
+vka_tensor vka_san_weigh(const struct vka_san *m, int count, const struct vka_san_features *f,
+                         int64_t hidden, int64_t out)
 {
     struct vka_scope *s = m->s;
-    struct vka_layer first = {.act = {VKA_ACT_RELU, 0, 0}}, second = {.bias = VKA_BIAS};
-    vka_tensor z = vka_batch_norm(s, features, vka_san_name(m, "conv_w.0"), BN_EPS, VKA_ACT_RELU);
-    z = vka_pointwise(s, z, vka_san_name(m, "conv_w.2"), hidden, vka_san_name(m, "conv_w.3"),
-                      BN_EPS, &first);
-    return vka_pointwise(s, z, vka_san_name(m, "conv_w.5"), out, NULL, 0, &second);
+    vka_graph *g = s->g;
+    struct vka_kernel k =
+        vka_kernel_of(s, vka_san_name(m, "conv_w.2"), hidden, vka_dim(g, m->scale, 0), VKA_NO_BIAS);
+    vka_tensor scale, shift, z = 0;
+    vka_batch_norm_affine(s, vka_san_name(m, "conv_w.3"), hidden, BN_EPS, &scale, &shift);
+    vka_tensor weight = vka_mul(g, k.weight, vka_unsqueeze(g, scale, 1));
+    // The last part first: the first one's product has all images and all that is added.
+    for (int i = count - 1; i >= 0; i--) {
+        struct vka_matmul p = {.residual = z};
+        if (i == 0) {
+            p.bias = vka_unsqueeze(g, shift, 1);
+            p.act.kind = VKA_ACT_RELU;
+        }
+        vka_tensor rows = vka_slice(g, weight, 1, f[i].first, vka_dim(g, f[i].t, 1));
+        z = vka_matmul(g, rows, vka_flatten(g, f[i].t, 2, -1), &p);
+    }
+    vka_shape shape = vka_shape_of(g, f[0].t);
+    shape.dim[1] = hidden;
+    struct vka_layer second = {.bias = VKA_BIAS};
+    return vka_pointwise(s, vka_reshape(g, z, shape), vka_san_name(m, "conv_w.5"), out, NULL, 0,
+                         &second);
 }
 
 static bool check(struct vka_san *m, vka_tensor x, int64_t stride)

@@ -15,6 +15,14 @@ struct vka_san {
     int64_t groups;
     struct vka_windows w;
     vka_tensor part[VKA_SAN_PARTS]; // conv1, conv2, conv3 of the map
+    vka_tensor scale, shift;        // of the norm that features go through: vka_san_norm
+};
+
+// Features [N, D, ...] that are normed and activated: channels from `first` on of all there are.
+// Several parts are as good as one, but needn't be stored beside each other; N may be 1.
+struct vka_san_features {
+    vka_tensor t;
+    int64_t first;
 };
 
 // The weights' name with the prefix; the vka_... that take a name take it.
@@ -26,8 +34,17 @@ typedef vka_tensor vka_san_attend(struct vka_san *m);
 // attn; the bottleneck is around if it is asked for.
 void vka_san_build(struct vka_scope *s, int64_t stride, int64_t dilation, bool reflect,
                    vka_san_attend *attend);
-// Features [N, D, ...] to weights [N, out, ...], through `hidden` channels.
-vka_tensor vka_san_weigh(const struct vka_san *m, vka_tensor features, int64_t hidden, int64_t out);
+// Gets the norm of `channels` features.
+void vka_san_norm(struct vka_san *m, int64_t channels);
+// A part of its scale or shift [...], of as many axes as a feature has, for channels from `first`
+// on.
+vka_tensor vka_san_slice(const struct vka_san *m, vka_tensor t, int64_t first, int64_t count,
+                         int rank);
+// Normed and activated.
+vka_tensor vka_san_normed(const struct vka_san *m, vka_tensor x, int64_t first);
+// Features to weights [N, out, ...], through `hidden` channels.
+vka_tensor vka_san_weigh(const struct vka_san *m, int count, const struct vka_san_features *f,
+                         int64_t hidden, int64_t out);
 
 // The rows of the weights under a prefix, "" or "sam."; the width D of the features and of the
 // network's layers as text.

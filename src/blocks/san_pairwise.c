@@ -9,26 +9,50 @@ static vka_tensor with_taps(vka_graph *g, vka_tensor centre)
     return vka_unsqueeze(g, vka_unsqueeze(g, centre, 2), 2); // [N, C, 1, 1, Ho, Wo]
 }
 
-// [N, D, k, k, Ho, Wo]
+static vka_tensor dot(const struct vka_san *m, vka_tensor a)
+{
+    const struct vka_window_logits p = {.windows = m->w, .maps = 1, .scale = 1};
+    const int64_t *k = m->w.kernel, *out = m->w.out;
+    vka_graph *g = m->s->g;
+    vka_shape shape = VKA_SHAPE(vka_dim(g, a, 0), 1, k[0], k[1], out[0], out[1]);
+    return vka_reshape(g, vka_window_dot(g, a, m->part[VKA_SAN_NEAR], &p), shape);
+}
+
+// The relation, normed and activated, [N, D, k, k, Ho, Wo]. As much of the norm as can be is done
+// to the maps, before the taps.
 static vka_tensor relate(const struct vka_san *m)
 {
+    const struct vka_activation relu = {VKA_ACT_RELU, 0, 0};
     vka_graph *g = m->s->g;
     vka_tensor a = vka_every(g, m->part[VKA_SAN_CENTRE], m->w.stride[0]);
-    vka_tensor near = m->part[VKA_SAN_NEAR];
-    if (vka_is(m->s, "relation", "dot")) {
-        const struct vka_window_logits p = {.windows = m->w, .maps = 1, .scale = 1};
-        const int64_t *k = m->w.kernel, *out = m->w.out;
-        vka_shape shape = VKA_SHAPE(vka_dim(g, a, 0), 1, k[0], k[1], out[0], out[1]);
-        return vka_reshape(g, vka_window_dot(g, a, near, &p), shape);
+    vka_tensor b = m->part[VKA_SAN_NEAR];
+    int64_t count = vka_dim(g, a, 1);
+    if (vka_is(m->s, "relation", "dot"))
+        return vka_san_normed(m, dot(m, a), 0);
+    if (vka_is(m->s, "relation", "concatenation")) {
+        b = vka_window_taps(g, b, &m->w);
+        a = vka_broadcast_to(g, with_taps(g, a), vka_shape_of(g, b));
+        return vka_san_normed(m, VKA_CONCAT(g, 1, a, b), 0);
     }
-    vka_tensor b = vka_window_taps(g, near, &m->w);
-    a = with_taps(g, a);
-    if (vka_is(m->s, "relation", "concatenation"))
-        return VKA_CONCAT(g, 1, vka_broadcast_to(g, a, vka_shape_of(g, b)), b);
-    enum vka_binary_kind kind = vka_is(m->s, "relation", "subtraction") ? VKA_SUB
-                                : vka_is(m->s, "relation", "summation") ? VKA_ADD
-                                                                        : VKA_MUL;
-    return vka_binary(g, kind, a, b);
+    vka_tensor scale = vka_san_slice(m, m->scale, 0, count, 4);
+    a = vka_mul(g, a, scale);
+    if (vka_is(m->s, "relation", "hadamard")) {
+        a = vka_mul(g, with_taps(g, a), vka_window_taps(g, b, &m->w));
+        return vka_binary_act(g, VKA_ADD, a, vka_san_slice(m, m->shift, 0, count, 6), relu);
+    }
+    a = vka_add(g, a, vka_san_slice(m, m->shift, 0, count, 4));
+    b = vka_window_taps(g, vka_mul(g, b, scale), &m->w);
+    bool minus = vka_is(m->s, "relation", "subtraction");
+    return vka_binary_act(g, minus ? VKA_SUB : VKA_ADD, with_taps(g, a), b, relu);
+}
+
+// Channels of the relation.
+static int64_t relation_depth(const struct vka_san *m)
+{
+    int64_t inner = vka_get_int(m->s, "rel_channels");
+    return vka_is(m->s, "relation", "dot")             ? 1
+           : vka_is(m->s, "relation", "concatenation") ? 2 * inner
+                                                       : inner;
 }
 
 // -1 .. 1 end to end, [1, 1, size]; a single one is -1.
@@ -62,16 +86,16 @@ static vka_tensor positions(const struct vka_san *m)
 static vka_tensor attend(struct vka_san *m)
 {
     vka_graph *g = m->s->g;
-    vka_tensor e = relate(m);
-    if (vka_get_bool(m->s, "position")) {
-        vka_tensor p = positions(m);
-        vka_shape all = vka_shape_of(g, e);
-        all.dim[1] = 2;
-        e = VKA_CONCAT(g, 1, e, vka_broadcast_to(g, p, all));
-    }
-    e = vka_flatten(g, e, 2, 3);
-    vka_tensor w = vka_san_weigh(m, e, vka_get_int(m->s, "rel_channels"), m->groups);
-    return vka_softmax(g, w, &(struct vka_softmax){.axis = 2});
+    bool position = vka_get_bool(m->s, "position");
+    int64_t depth = relation_depth(m);
+    vka_san_norm(m, depth + (position ? 2 : 0));
+    struct vka_san_features f[2] = {{.t = relate(m)}};
+    // The positions' part hangs on weights alone: it is computed once.
+    if (position)
+        f[1] = (struct vka_san_features){vka_san_normed(m, positions(m), depth), depth};
+    vka_tensor w =
+        vka_san_weigh(m, position ? 2 : 1, f, vka_get_int(m->s, "rel_channels"), m->groups);
+    return vka_softmax(g, vka_flatten(g, w, 2, 3), &(struct vka_softmax){.axis = 2});
 }
 
 static void build(struct vka_scope *s)

@@ -20,25 +20,43 @@ static vka_tensor all_pairs(const struct vka_san *m)
                        VKA_SHAPE(n, taps * taps, m->w.out[0], m->w.out[1]));
 }
 
-// [N, D, H, W]
-static vka_tensor features(const struct vka_san *m)
+// The centre's channels and the taps' apart, normed and activated.
+static void centre_and_taps(struct vka_san *m, struct vka_san_features f[2])
 {
     vka_graph *g = m->s->g;
     vka_tensor centre = m->part[VKA_SAN_CENTRE];
-    const struct vka_window_logits p = {.windows = m->w, .maps = 1, .scale = 1};
-    if (vka_is(m->s, "relation", "star"))
-        return vka_squeeze(g, vka_window_dot(g, centre, m->part[VKA_SAN_NEAR], &p), 1);
-    if (vka_is(m->s, "relation", "clique"))
-        return all_pairs(m);
-    vka_tensor taps = vka_flatten(g, vka_window_taps(g, m->part[VKA_SAN_NEAR], &m->w), 1, 3);
-    return VKA_CONCAT(g, 1, centre, taps);
+    int64_t inner = vka_dim(g, centre, 1), k = m->w.kernel[0];
+    vka_san_norm(m, inner * (k * k + 1));
+    const vka_shape each = VKA_SHAPE(inner, k, k, 1, 1);
+    vka_tensor scale = vka_slice(g, m->scale, 0, inner, inner * k * k);
+    vka_tensor shift = vka_slice(g, m->shift, 0, inner, inner * k * k);
+    vka_tensor taps = vka_window_taps(g, m->part[VKA_SAN_NEAR], &m->w);
+    taps = vka_mul(g, taps, vka_reshape(g, scale, each));
+    taps = vka_binary_act(g, VKA_ADD, taps, vka_reshape(g, shift, each),
+                          (struct vka_activation){VKA_ACT_RELU, 0, 0});
+    f[0] = (struct vka_san_features){vka_flatten(g, taps, 1, 3), inner};
+    f[1] = (struct vka_san_features){vka_san_normed(m, centre, 0), 0};
 }
 
 static vka_tensor attend(struct vka_san *m)
 {
     vka_graph *g = m->s->g;
     int64_t taps = m->w.kernel[0] * m->w.kernel[1];
-    vka_tensor w = vka_san_weigh(m, features(m), m->groups, taps * m->groups);
+    bool apart = vka_is(m->s, "relation", "concatenation");
+    struct vka_san_features f[2] = {{0}};
+    if (apart) {
+        centre_and_taps(m, f);
+    } else {
+        const struct vka_window_logits p = {.windows = m->w, .maps = 1, .scale = 1};
+        vka_tensor t =
+            vka_is(m->s, "relation", "clique")
+                ? all_pairs(m)
+                : vka_squeeze(
+                      g, vka_window_dot(g, m->part[VKA_SAN_CENTRE], m->part[VKA_SAN_NEAR], &p), 1);
+        vka_san_norm(m, vka_dim(g, t, 1));
+        f[0].t = vka_san_normed(m, t, 0);
+    }
+    vka_tensor w = vka_san_weigh(m, apart ? 2 : 1, f, m->groups, taps * m->groups);
     return vka_reshape(g, w,
                        VKA_SHAPE(vka_dim(g, w, 0), m->groups, taps, m->w.out[0], m->w.out[1]));
 }

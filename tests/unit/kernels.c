@@ -290,6 +290,84 @@ static void masks_of(const struct vka_kernels *k)
         near(k->name, (a[i] + 1.5 * b[i]) * last[i % width], s[i]);
 }
 
+// --- sliding windows ---
+
+enum { WINDOW_TAPS = 13, WINDOW_CHANNELS = 11, WINDOW_PLANE = 300, WINDOWS = 64 };
+
+static double likeness(int relation, double x, double y)
+{
+    switch (relation) {
+    case VKA_RELATION_PRODUCT:
+        return x * y;
+    case VKA_RELATION_KEY:
+        return y;
+    case VKA_RELATION_ABS_DIFF:
+        return -fabs(x - y);
+    case VKA_RELATION_SQ_DIFF:
+        return -(x - y) * (x - y);
+    case VKA_RELATION_NORM_ABS_DIFF:
+        return -fabs(x - y) / (fabs(x) + fabs(y) + 1);
+    default:
+        return -(x - y) * (x - y) / (fabs(x * y) + 1);
+    }
+}
+
+static const int32_t window_offset[WINDOW_TAPS] = {0,  1,   2,   7,   60,  61, 62,
+                                                   63, 120, 121, 122, 180, 235};
+
+// q in a, k in b, the table at b's end.
+static void window_logits_of(const struct vka_kernels *k)
+{
+    const struct vka_taps t = {WINDOW_TAPS, window_offset, WINDOW_CHANNELS, WINDOW_PLANE,
+                               WINDOW_TAPS};
+    const float *table = b + ROOM - WINDOW_TAPS * WINDOW_CHANNELS;
+    const float *inside = a + ROOM / 2, *extra = b + ROOM / 2;
+    const struct vka_tap_finish f = {0.5f, -3, 2, extra, inside, table};
+    for (int relation = 0; relation <= VKA_RELATION_NORM_SQ_DIFF; relation++) {
+        const float *added = relation == VKA_RELATION_PRODUCT ? table : NULL;
+        k->tap_logits(&t, relation, c, WINDOWS, a, b, added);
+        memcpy(c_before, c, sizeof c);
+        k->tap_finish(&t, c, WINDOWS, &f);
+        for (int i = 0; i < WINDOW_TAPS * WINDOWS; i++) {
+            int tap = i / WINDOWS, w = i % WINDOWS, at = window_offset[tap] + w;
+            double sum = 0;
+            for (int ch = 0; ch < WINDOW_CHANNELS; ch++)
+                sum += likeness(relation, a[ch * WINDOWS + w],
+                                b[ch * WINDOW_PLANE + at] +
+                                    (added ? table[ch * WINDOW_TAPS + tap] : 0));
+            near(k->name, sum, c_before[i]);
+            sum = inside[at] > 0 ? sum * 0.5 + extra[at] : -3;
+            near(k->name, (sum + table[tap]) * 2, c[i]);
+        }
+    }
+}
+
+static void window_sums_of(const struct vka_kernels *k)
+{
+    const struct vka_taps t = {WINDOW_TAPS, window_offset, WINDOW_CHANNELS, WINDOW_PLANE, 0};
+    for (int width = k->lanes; width <= WINDOWS; width += k->lanes) {
+        fill(c, WINDOW_CHANNELS * width);
+        memcpy(c_before, c, sizeof c);
+        k->tap_sums(&t, c, width, a, b);
+        for (int i = 0; i < WINDOW_CHANNELS * width; i++) {
+            double sum = c_before[i];
+            for (int tap = 0; tap < WINDOW_TAPS; tap++)
+                sum += (double)a[tap * width + i % width] *
+                       b[i / width * WINDOW_PLANE + window_offset[tap] + i % width];
+            near(k->name, sum, c[i]);
+        }
+    }
+}
+
+static void test_windows(void **unused)
+{
+    (void)unused;
+    fill(a, ROOM);
+    fill(b, ROOM);
+    each_set(window_logits_of);
+    each_set(window_sums_of);
+}
+
 static void test_soften(void **unused)
 {
     (void)unused;
@@ -352,7 +430,8 @@ int main(void)
         cmocka_unit_test(test_choice),   cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_lanewise), cmocka_unit_test(test_dots),
         cmocka_unit_test(test_packing),  cmocka_unit_test(test_soften),
-        cmocka_unit_test(test_masks),    cmocka_unit_test(test_blends),
+        cmocka_unit_test(test_windows),  cmocka_unit_test(test_masks),
+        cmocka_unit_test(test_blends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
