@@ -8,9 +8,13 @@
 #include "push.h"
 #include "scalar.h"
 
+#define VKA_NMS_BATCH 128 // candidates at a time: invocations of the workgroup
+#define VKA_NMS_STEP  8   // boxes tested in one turn of a loop
+
 PUSH(nms)
 {
-    uint boxes, count;      // count: of numbers in `order`
+    uint boxes;
+    uint from, to;          // candidates of this dispatch
     uint most;              // to take
     uint box, order, taken; // offsets
     float limit, half_step; // the threshold; half the way to the next float

@@ -25,12 +25,13 @@ static vka_tensor without_padding(vka_graph *g, vka_tensor valid, vka_tensor t, 
 // How often each class is in `parent`: [F].
 static vka_tensor parent_classes(struct vka_scope *s, int64_t classes)
 {
-    int count = vka_is_null(s, "parent") ? 0 : vka_get_count(s, "parent");
+    bool given = vka_attr_given(s, "parent");
+    int count = given ? vka_get_count(s, "parent") : 0;
     if (vka_failed(s->g))
         return 0;
     if (count == 0)
         return vka_scope_fail(s, "attribute 'parent' (list of int) is %s",
-                              vka_is_null(s, "parent") ? "missing" : "empty");
+                              given ? "empty" : "missing");
     vka_shape shape = VKA_SHAPE(classes);
     float *times = vka_pool_alloc(s->g, (size_t)classes * sizeof *times);
     for (int64_t i = 0; times && i < classes; i++)

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { BOXES, ORDER, GROUP = 128, BATCH = 1024, SIDES = 4 };
+enum { BOXES, ORDER, BATCH = 1024, SIDES = 4 };
 
 struct params {
     float limit;
@@ -66,7 +66,7 @@ struct job {
     float limit, half_step;
     float *taken[SIDES]; // the boxes taken, by side
     int64_t took;
-    bool *free; // of the batch
+    bool *free; // of the batch: candidates that none taken before overlaps
     int64_t first, per_piece, batch;
     int32_t *y;
 };
@@ -100,15 +100,15 @@ static void run_piece(void *arg, int64_t piece, int thread)
     int64_t end = (piece + 1) * c->per_piece;
     (void)thread;
     for (int64_t i = piece * c->per_piece; i < end && i < c->batch; i++)
-        c->free[i] = is_free(c, box_of(c, c->first + i), 0);
+        c->free[i] = c->order[c->first + i] >= 0 && is_free(c, box_of(c, c->first + i), 0);
 }
 
 static void decide(struct job *c)
 {
     int64_t before = c->took;
     for (int64_t i = 0; i < c->batch && c->took < c->most; i++) {
-        const float *b = box_of(c, c->first + i);
-        if (!c->free[i] || !is_free(c, b, before))
+        const float *b = c->free[i] ? box_of(c, c->first + i) : NULL;
+        if (!b || !is_free(c, b, before))
             continue;
         for (int k = 0; k < SIDES; k++)
             c->taken[k][c->took] = b[k];
@@ -142,8 +142,6 @@ static void cpu(const struct vka_cpu_run *run)
     for (int k = 0; k < SIDES; k++)
         c.taken[k] = (float *)run->scratch + k * c.most;
     c.free = (bool *)((float *)run->scratch + SIDES * c.most);
-    for (int64_t i = 0; i < c.count; i++)
-        c.count = c.order[i] < 0 ? i : c.count;
     for (; c.first < c.count && c.took < c.most; c.first += BATCH) {
         c.batch = c.count - c.first < BATCH ? c.count - c.first : BATCH;
         int64_t pieces = vka_pieces(run->threads, c.batch, c.batch * (c.took * 8 + 1));
@@ -157,15 +155,26 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-static void launch(struct vka_launch *l, const struct vka_args *args)
+// Some drivers end a shader's loops after 65,535 turns in all, so a dispatch is kept well below:
+// in turns of a batch's loops, by those that may be taken before it.
+enum { TURNS = 30000, MOST_TURNS = 65000 };
+
+static int64_t turns_of(const struct job *c, int64_t from)
+{
+    int64_t before = from < c->most ? from : c->most, batches = before / VKA_NMS_BATCH + 1;
+    return batches * (VKA_NMS_BATCH / VKA_NMS_STEP + 1) + 2 * VKA_NMS_BATCH;
+}
+
+static void walk(struct vka_launch *l, const struct vka_args *args, int64_t from, int64_t to)
 {
     struct job c = job_of(args);
+    bool fill = from == to;
     struct vka_dispatch d;
-    if (c.rows > UINT32_MAX / SIDES)
-        vka_launch_fail(l, "nms: more than 2^30 boxes");
-    vka_begin(l, &d, "nms", GROUP, 1, 1);
+    vka_begin(l, &d, "nms", VKA_NMS_BATCH, 1, 1);
+    vka_constant_u32(&d, fill);
     struct vka_push_nms push = {.boxes = (uint32_t)c.rows,
-                                .count = (uint32_t)c.count,
+                                .from = (uint32_t)from,
+                                .to = (uint32_t)to,
                                 .most = (uint32_t)c.most,
                                 .limit = c.limit,
                                 .half_step = c.half_step};
@@ -173,7 +182,28 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.order = vka_bind(l, &d, &args->in[ORDER], VKA_READ);
     push.taken = vka_bind(l, &d, &args->out[0], VKA_READ_WRITE);
     VKA_PUSH(&d, push);
-    vka_emit(l, &d, 1, 1, 1);
+    uint64_t groups = ((uint64_t)c.most + VKA_NMS_BATCH - 1) / VKA_NMS_BATCH;
+    vka_emit(l, &d, fill ? groups : 1, 1, 1);
+}
+
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    struct job c = job_of(args);
+    int64_t from = 0, turns = 0;
+    if (c.rows > UINT32_MAX / SIDES)
+        vka_launch_fail(l, "nms: more than 2^30 boxes");
+    if (turns_of(&c, c.count) > MOST_TURNS)
+        vka_launch_fail(l, "nms: up to %lld boxes taken are too many", (long long)c.most);
+    for (int64_t to = 0; to < c.count; to += VKA_NMS_BATCH) {
+        turns += turns_of(&c, to);
+        if (turns > TURNS && to > from) {
+            walk(l, args, from, to);
+            from = to;
+            turns = turns_of(&c, to);
+        }
+    }
+    walk(l, args, from, c.count);
+    walk(l, args, c.count, c.count);
 }
 
 static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};

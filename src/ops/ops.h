@@ -227,11 +227,11 @@ vka_tensor vka_zoom(vka_graph *g, vka_tensor x, vka_tensor box, vka_tensor facto
 // equals stays the first; -0 equals 0, NaN counts as largest.
 vka_tensor vka_order(vka_graph *g, vka_tensor x);
 
-// Non-maximum suppression: walks through `order` (I32 [K], numbers of boxes, up to the first
-// negative one) and takes each box (y0, x0, y1, x1) of [P, 4] whose overlap with none of those
-// taken is over the threshold, at most `most` of them. The overlap is intersection over union, 0
-// where a box has no area, rounded to the nearest float on every device. I32 [1 + min(most, K)]:
-// how many were taken, their numbers, then zeros.
+// Non-maximum suppression: walks through `order` (I32 [K], numbers of boxes; negative ones are left
+// out) and takes each box (y0, x0, y1, x1) of [P, 4] whose overlap with none of those taken is over
+// the threshold, at most `most` of them. The overlap is intersection over union, 0 where a box has
+// no area, rounded to the nearest float on every device. I32 [1 + min(most, K)]: how many were
+// taken, their numbers, then zeros.
 vka_tensor vka_nms(vka_graph *g, vka_tensor boxes, vka_tensor order, double threshold,
                    int64_t most);
 

@@ -27,7 +27,9 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
     int64_t took = 0;
     for (int64_t i = 0; i < in[0].count; i++)
         in[0].v[i] = trunc(in[0].v[i]);
-    for (int64_t i = 0; i < in[1].count && in[1].v[i] >= 0 && took < out->count - 1; i++) {
+    for (int64_t i = 0; i < in[1].count && took < out->count - 1; i++) {
+        if (in[1].v[i] < 0)
+            continue;
         const double *b = in[0].v + 4 * (int64_t)in[1].v[i];
         bool free = true;
         for (int64_t k = 0; k < took && free; k++)
@@ -56,11 +58,12 @@ static const struct op_case cases[] = {
     CASE("a 41st", 97, 1.0 / 41, BOXES(9, 131), OP_IDS(0, 130, 131), 98),
     CASE("any overlap", 50, 0, BOXES(40, 1009), OP_IDS(0, 1008, 1009), 51),
     CASE("nothing too much", 3000, 1, BOXES(20, 300), OP_IDS(0, 299, 2003), 2004),
-    CASE("ends soon", 77, 0.5, BOXES(30, 300), OP_IDS(-1, 299, 900), 78),
-    CASE("ends at once", 3, 0.5, BOXES(9, 3), OP_IDS(-3, -1, 5), 4),
+    CASE("some left out", 77, 0.5, BOXES(30, 300), OP_IDS(-100, 299, 900), 78),
+    CASE("none", 3, 0.5, BOXES(9, 3), OP_IDS(-3, -1, 5), 4),
     CASE("one", 1, 0.5, BOXES(9, 1), OP_IDS(0, 0, 1), 2),
     CASE("a batch", 128, 0.25, BOXES(50, 128), OP_IDS(0, 127, 128), 129),
     CASE("a batch and one", 129, 0.2, BOXES(50, 129), OP_IDS(0, 128, 129), 130),
+    CASE("many taken", 9001, 0.99, BOXES(3000, 9001), OP_IDS(0, 9000, 9001), 9002),
     CASE("more than batches", 500, 0.6, BOXES(99, 5003), OP_IDS(0, 5002, 5003), 501),
 };
 

@@ -244,6 +244,24 @@ def exact(r, shapes, rows):
     return {f"x_{i}" if i else "x": t for i, t in enumerate(maps)}, w
 
 
+def alike(r, shapes, kinds):
+    """Positions of a few kinds, numbers of 12 binary places: exact in double, whatever the order
+    of a sum, but not in single precision. Those of a kind must score alike all the same."""
+    c, hidden = 37, 5
+
+    def grid(t):
+        return np.round(t * 4096) / 4096
+    while True:
+        columns = grid(np.abs(r.normal(c, kinds)))
+        maps = [columns[:, r.ints(0, kinds, h * w)].reshape(1, c, h, w) for h, w in shapes]
+        w = {"conv1.weight": grid(r.normal(hidden, c, 1, 1, scale=0.3)),
+             "conv2.weight": grid(r.normal(1, hidden, 1, 1)), "conv2.bias": np.array([2.0])}
+        scores = scores_of([columns.reshape(1, c, 1, kinds)], w, {**DEFAULTS, "use_bn": False})
+        if np.diff(-scores).min() > 0.01:
+            break
+    return {f"x_{i}" if i else "x": t for i, t in enumerate(maps)}, w
+
+
 def tie_cases(rng):
     base = {"use_bn": False, "select": True, "score_threshold": 22.0, "rf": 4.0,
             "rf_stride": 1.0, "rf_padding": 1.0, "max_feature_num": 17}
@@ -256,6 +274,13 @@ def tie_cases(rng):
     ]
     for name, shapes, attrs in table:
         yield (name, *exact(rng(name), shapes, (1, 1, 2)), {**base, **attrs})
+    base = {**base, "score_threshold": 0.0, "max_feature_num": 19}
+    table = [
+        ("ties_of_any_scores", [(5, 7), (3, 5)], {"scales": [1.0, 0.5]}),
+        ("ties_of_any_scores_suppress", [(6, 7)], {"iou_threshold": 0.3}),
+    ]
+    for name, shapes, attrs in table:
+        yield (name, *alike(rng(name), shapes, 5), {**base, **attrs})
 
 
 def cases(rng):

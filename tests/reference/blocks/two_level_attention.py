@@ -117,6 +117,13 @@ def object_cases(rng):
     x = object_inputs(r, 2, 5, 4, 3)
     x["filter_logits"][:] = 0
     yield "object_ties", x, {}, {**attrs, "threshold": 0.75}
+    r = rng("object_alike")  # two kinds of patches, in single precision, too
+    x = object_inputs(r, 2, 9, 37, 3)
+    x["filter_logits"] = x["filter_logits"][:, [0, 1, 0, 1, 1, 0, 1, 1, 0]]
+    yield "object_alike", x, {}, {**mode, "parent": list(range(0, 37, 2)), "threshold": 2.0}
+    r = rng("object_all_classes")  # their sum is 1
+    yield "object_all_classes", object_inputs(r, 2, 7, 5, 3), {}, \
+        {**mode, "parent": [0, 1, 2, 3, 4], "threshold": 0.999999}
     r = rng("object_f16_bf16_i64")
     x = object_inputs(r, 2, 5, 4, 3)
     yield "object_f16_bf16_i64", {"filter_logits": f16(x["filter_logits"]), "domain_logits":
@@ -155,6 +162,10 @@ def patch_cases(rng):
     x = patch_inputs(r, 2, 5, [0, 1, 1], 2, 1, 3)
     x["act"][:, :, 0] = 0  # cluster 0 never answers
     yield "patch_ties", x, {}, attrs
+    r = rng("patch_alike")  # sums that no rounding of single precision may tell apart
+    x = patch_inputs(r, 2, 9, [i % 3 - 1 for i in range(37)], 2, 1, 3)
+    x["act"] = np.round(x["act"] * 4096)[:, [0, 1, 0, 1, 1, 0, 1, 1, 0]] / 4096
+    yield "patch_alike", x, {}, attrs
     r = rng("patch_all_negative")  # padding's 0 is no score
     x = {**patch_inputs(r, 2, 5, [0, 1, 1], 2, 1, 3), "counts": np.array([3, 4], np.int32)}
     x["act"] = -1 - x["act"]
