@@ -1,17 +1,21 @@
 #version 450
 // SPDX-License-Identifier: MIT
 //
-// regions: the maximum or the mean over each box of a map, one invocation a channel of a box. Rows
-// are summed before they are added up: a large box has short sums.
+// regions: the maximum or the mean over each box of a map: a group takes some elements of the
+// result, some lanes each.
 #extension GL_GOOGLE_include_directive : require
 #include "types.glsl"
 #include "regions.h"
+#include "reduce.glsl"
 
 layout(constant_id = 3) const bool MAX = true;
 
 BUFFER_IN(0, x);
 BUFFER_INT_IN(1, box);
 BUFFER_OUT(2, y);
+
+GROUP_REDUCE(group_max, max_nan)
+GROUP_REDUCE(group_sum, plus)
 
 uint corner(uint region, uint i, uint size)
 {
@@ -20,28 +24,24 @@ uint corner(uint region, uint i, uint size)
 
 void main()
 {
-    uint i = global_index();
-    if (i >= p.count)
-        return;
-    uint row = i / p.channels, region = row % p.boxes;
-    uint plane = row / p.boxes * p.channels + (i - row * p.channels);
+    uint i = group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    // Elements past the end go along: the group's barriers need everyone.
+    uint at = min(i, p.count - 1), row = at / p.channels, region = row % p.boxes;
+    uint plane = row / p.boxes * p.channels + (at - row * p.channels);
     uint x0 = corner(region, 0, p.width), x1 = corner(region, 2, p.width);
     uint y0 = corner(region, 1, p.height), y1 = corner(region, 3, p.height);
-    float best = NEG_INF, sum = 0.0;
-    for (uint h = y0; h < y1; h++) {
-        uint from = p.x + (plane * p.height + h) * p.width;
-        float part = 0.0;
-        for (uint w = x0; w < x1; w++) {
-            float v = LOAD(x, from + w);
-            if (MAX)
-                best = !is_nan(best) && (v > best || is_nan(v)) ? v : best; // NaN stays
-            else
-                part += v;
-        }
-        sum += part;
+    uint width = max(x1, x0) - x0, area = width * (max(y1, y0) - y0);
+    uint start = p.x + (plane * p.height + y0) * p.width + x0;
+    float best = NEG_INF, sum = 0.0, lost = 0.0;
+    for (uint cell = gl_LocalInvocationID.y; cell < area; cell += gl_WorkGroupSize.y) {
+        uint h = cell / width;
+        float v = LOAD(x, start + h * p.width + (cell - h * width));
+        if (MAX)
+            best = max_nan(best, v);
+        else
+            add_to_sum(sum, lost, v);
     }
-    float value = MAX ? best : sum / float((y1 - y0) * (x1 - x0));
-    if (y0 >= y1 || x0 >= x1)
-        value = 0.0;
-    STORE(y, p.y + i, value);
+    float value = MAX ? group_max(best) : group_sum(sum + lost) / float(area);
+    if (i < p.count && gl_LocalInvocationID.y == 0)
+        STORE(y, p.y + i, area == 0 ? 0.0 : value);
 }

@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-enum { X, BOXES, GROUP = 64, LANES = 16 };
+enum { X, BOXES, LANES = 16 };
 
 struct params {
     bool max;
@@ -147,15 +147,28 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 
 // --- Vulkan ---
 
+// Lanes of the device an element: few cells each, as some drivers end a shader's loops after 65,535
+// turns in all.
+enum { GROUP = 64, MOST_TURNS = 65000 };
+
+static uint32_t lanes_for(int64_t area)
+{
+    return area <= 64 ? 1 : area <= 4096 ? 8 : GROUP;
+}
+
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     struct job c = sizes(args);
-    int64_t count = vka_array_count(&args->out[0]);
+    int64_t count = vka_array_count(&args->out[0]), area = c.height * c.width;
+    uint32_t lanes = lanes_for(area), each = GROUP / lanes;
     if (count > UINT32_MAX || vka_array_count(&args->in[X]) > UINT32_MAX ||
         vka_array_count(&args->in[BOXES]) > UINT32_MAX)
         vka_launch_fail(l, "regions: more than 2^32 elements");
+    if (area > (int64_t)lanes * MOST_TURNS)
+        vka_launch_fail(l, "regions: a map of %lld x %lld places is too large", (long long)c.height,
+                        (long long)c.width);
     struct vka_dispatch d;
-    vka_begin(l, &d, "regions", GROUP, 1, 1);
+    vka_begin(l, &d, "regions", each, lanes, 1);
     vka_constant_u32(&d, c.max);
     struct vka_push_regions push = {.count = (uint32_t)count,
                                     .channels = (uint32_t)c.channels,
@@ -166,7 +179,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.box = vka_bind(l, &d, &args->in[BOXES], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
-    vka_emit(l, &d, ((uint64_t)count + GROUP - 1) / GROUP, 1, 1);
+    vka_emit(l, &d, ((uint64_t)count + each - 1) / each, 1, 1);
 }
 
 static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};

@@ -57,6 +57,8 @@ static const struct op_case cases[] = {
     CASE("mean of a row", 0, 1e-6, OP_F32(OP_POSITIVE, 1, 33, 1, 131), OP_IDS(-9, 140, 31, 4), 1,
          31, 33),
     CASE("one", 0, 0, OP_F32(OP_NORMAL, 1, 1, 1, 1), OP_IDS(0, 1, 16, 4), 1, 16, 1),
+    CASE("very large", 0, 1e-6, OP_F32(OP_POSITIVE, 1, 1, 311, 613), OP_IDS(-9, 600, 3, 4), 1, 3,
+         1),
     CASE("large", 0, 1e-6, OP_F32(OP_POSITIVE, 1, 3, 127, 131), OP_IDS(-9, 140, 5, 4), 1, 5, 3),
 };
 
