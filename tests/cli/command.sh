@@ -7,40 +7,11 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 vkattn=$1/vkattn
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
-passed=0 failed=0
+. "$top/tests/cli/check.sh"
 net=$top/samples/spotlight/spotlight.json
 weights=$top/samples/spotlight/spotlight.safetensors
 picture=$top/tests/samples/spotlight/scene0.png
 case_file=$top/tests/cases/se/official_hardsigmoid.safetensors
-
-# check NAME CODE SAYS COMMAND...: the exit code, and a text on stdout or stderr ("" for any).
-check() {
-    name=$1 code=$2 says=$3
-    shift 3
-    "$@" >"$out/stdout" 2>"$out/stderr" </dev/null
-    got=$?
-    cat "$out/stdout" "$out/stderr" >"$out/said"
-    if [ $got -eq "$code" ] && { [ -z "$says" ] || grep -qF -- "$says" "$out/said"; }; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name: exit $got (want $code), wanted to read '$says'"
-        sed 's/^/    /' "$out/said"
-    fi
-}
-# true_that NAME COMMAND...
-true_that() {
-    name=$1
-    shift
-    if "$@" >/dev/null 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAIL $name"
-    fi
-}
 
 check "no command" 2 "vkattn devices" "$vkattn"
 check "help" 0 "vkattn verify" "$vkattn" --help
@@ -164,7 +135,4 @@ check "the sample" 0 "looked at" "$1/samples/spotlight" --device cpu "$picture" 
 check "the smallest program" 0 "0." "$1/samples/hello" --device cpu
 true_that "no file was left half written" sh -c '! ls "$0" | grep -q part' "$out"
 
-echo "[==========] $((passed + failed)) test(s) run."
-echo "[  PASSED  ] $passed test(s)."
-[ $failed -eq 0 ] || echo "[  FAILED  ] $failed test(s)."
-[ $failed -eq 0 ]
+close_checks
