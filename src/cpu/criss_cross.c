@@ -170,8 +170,10 @@ static void leave_columns(const struct run *r, const struct place *p, const stru
     size_t bytes = (size_t)x->lanes * sizeof(float);
     for (int64_t c = 0; c < job->channels; c++) {
         float *y = job->y + (x->batch * job->channels + c) * job->height * job->width + x->first;
-        for (int64_t j = 0; j < count; j++)
-            memcpy(y + (row + j) * job->width, p->sums + (c * COLS + j) * lanes, bytes);
+        for (int64_t j = 0; j < count; j++) {
+            for (int64_t i = 0; i < x->lanes; i++) // few: no call
+                y[(row + j) * job->width + i] = p->sums[(c * COLS + j) * lanes + i];
+        }
     }
     for (int64_t j = 0; j < count; j++) {
         int64_t pixel = (x->batch * job->height + row + j) * job->width + x->first;

@@ -120,28 +120,61 @@ static uint64_t parts(int64_t x, int64_t of)
     return (uint64_t)((x + of - 1) / of);
 }
 
+// `groups` workgroups for each chunk of channels; constants are in d already.
+static void launch(struct vka_launch *l, const struct vka_args *args, struct vka_dispatch *d,
+                   const struct vka_criss_cross_job *job, uint64_t groups, uint64_t chunks)
+{
+    struct vka_push_criss_cross push;
+    fill_push(job, &push);
+    push.chunks = (uint)chunks;
+    push.end = (uint)(groups * chunks);
+    push.qkv_offset = vka_bind(l, d, &args->in[QKV], VKA_READ);
+    push.z_offset = vka_bind(l, d, &args->in[Z], VKA_READ);
+    push.y_offset = vka_bind(l, d, &args->out[0], VKA_WRITE);
+    VKA_PUSH(d, push);
+    vka_emit(l, d, groups * chunks, 1, 1);
+}
+
 static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_criss_cross_job job;
     job_of(args, &job);
-    int64_t chunks = (int64_t)parts(job.channels, SHARE * MOST_CHANNELS);
-    int64_t per_lane = (int64_t)parts(job.channels, SHARE * chunks);
+    uint64_t chunks = parts(job.channels, SHARE * MOST_CHANNELS);
     struct vka_dispatch d;
     vka_begin(l, &d, "criss_cross", PIXELS, SHARE, 1);
-    vka_constant_u32(&d, (uint32_t)per_lane);
-    struct vka_push_criss_cross push;
-    fill_push(&job, &push);
-    push.chunks = (uint)chunks;
-    push.qkv_offset = vka_bind(l, &d, &args->in[QKV], VKA_READ);
-    push.z_offset = vka_bind(l, &d, &args->in[Z], VKA_READ);
-    push.y_offset = vka_bind(l, &d, &args->out[0], VKA_WRITE);
-    uint64_t groups = (uint64_t)(job.batch * job.height * chunks) * parts(job.width, PIXELS);
-    push.end = (uint)groups;
-    VKA_PUSH(&d, push);
-    vka_emit(l, &d, groups, 1, 1);
+    vka_constant_u32(&d, (uint32_t)parts(job.channels, SHARE * (int64_t)chunks));
+    launch(l, args, &d, &job, (uint64_t)(job.batch * job.height) * parts(job.width, PIXELS),
+           chunks);
+}
+
+// --- devices that are programs ---
+
+// More keys at once save less than they cost the driver's compiler.
+enum { LANES = 8, CHANNELS = 16, ROWS = 4, KEYS = 1, MOST_DEPTH = 16 };
+
+static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct criss_cross_params *p = args->params;
+    return limits->is_cpu && p->depth <= MOST_DEPTH;
+}
+
+static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_criss_cross_job job;
+    job_of(args, &job);
+    struct vka_dispatch d;
+    vka_begin(l, &d, "criss_cross_lanes", LANES, 1, 1);
+    vka_constant_u32(&d, CHANNELS);
+    vka_constant_u32(&d, ROWS);
+    vka_constant_u32(&d, KEYS);
+    vka_constant_u32(&d, (uint32_t)job.depth);
+    launch(l, args, &d, &job,
+           (uint64_t)job.batch * parts(job.height, ROWS) * parts(job.width, LANES),
+           parts(job.channels, CHANNELS));
 }
 
 static const struct vka_variant variants[] = {
+    {"lanes", fits_lanes, launch_lanes},
     {"baseline", NULL, launch_baseline},
     {NULL, NULL, NULL},
 };
