@@ -382,7 +382,10 @@ static vka_tensor distances(vka_graph *g, vka_tensor boxes)
     }
     vka_tensor area = vka_mul(g, own[0], own[1]), both = vka_mul(g, inter[0], inter[1]);
     vka_tensor either = vka_sub(g, vka_add(g, area, vka_transpose(g, area, 2, 3)), both);
-    return vka_affine(g, vka_div(g, both, vka_affine(g, either, 1, 1e-12)), -1, 1);
+    // 1e-12 is nothing where floats are stored in 16 bits.
+    vka_tensor zero = vka_constant_scalar(g, 0), meet = vka_binary(g, VKA_GT, both, zero);
+    vka_tensor share = vka_div(g, both, vka_affine(g, either, 1, 1e-12));
+    return vka_affine(g, vka_where(g, meet, share, zero), -1, 1);
 }
 
 // 1 - |a - b|
