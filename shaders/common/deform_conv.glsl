@@ -17,6 +17,7 @@ layout(constant_id = 11) const uint TM = 1; // sums of a lane: channels, places
 layout(constant_id = 12) const uint TN = 1;
 layout(constant_id = 13) const bool HAS_MASK = false;
 layout(constant_id = 14) const bool HAS_BIAS = false;
+layout(constant_id = 15) const bool FOURS = false; // channels of the weight can be read at once
 
 const uint TAPS = KERNEL_0 * KERNEL_1;
 

@@ -51,10 +51,9 @@ corners corners_of(float y, float x, uvec2 size, uvec2 step, bool clamped)
     {                                                                                              \
         float sum = 0.0;                                                                           \
         [[unroll]] for (uint k = 0; k < 4; k++) {                                                  \
-            float v = 0.0;                                                                         \
-            if (c.at[k] != NOWHERE)                                                                \
-                v = LOAD(buffer, start + c.at[k]);                                                 \
-            sum += c.part[k] * v;                                                                  \
+            bool there = c.at[k] != NOWHERE; /* else the first one is read, for no branch */       \
+            float v = LOAD(buffer, start + (there ? c.at[k] : 0u));                                \
+            sum += c.part[k] * (there ? v : 0.0);                                                  \
         }                                                                                          \
         return sum;                                                                                \
     }

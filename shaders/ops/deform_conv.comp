@@ -12,7 +12,7 @@ const uint LANES = 8;
 const uint DEPTH = 16;
 const uint TILE_M = LANES * TM;
 const uint TILE_N = LANES * TN;
-shared float tile_w[DEPTH * (TILE_M + 1)];
+shared float tile_w[DEPTH * TILE_M];
 shared float tile_x[DEPTH * TILE_N];
 shared uint corner_at[4 * TILE_N];
 shared float corner_part[4 * TILE_N];
@@ -40,12 +40,13 @@ void main()
     uint group = group_index();
     if (group >= p.end)
         return;
-    uint places = out_places(), terms = p.in_channels * TAPS;
+    uint places = out_places();
     uint tiles_n = (places + TILE_N - 1) / TILE_N, tiles_m = (p.out_channels + TILE_M - 1) / TILE_M;
     uint n0 = group % tiles_n * TILE_N, m0 = group / tiles_n % tiles_m * TILE_M;
     uint index = group / tiles_n / tiles_m; // item of the batch and group of channels
     uint item = index / p.groups, part = index % p.groups;
-    uint start = x_start(item, part), w_start = p.weight + part * p.out_channels * terms;
+    uint start = x_start(item, part);
+    uint w_start = p.weight + part * p.out_channels * p.weight_stride[0];
     uint lane = gl_LocalInvocationIndex, tx = lane % LANES, ty = lane / LANES;
     uint column = lane % TILE_N; // LANES * LANES is a multiple of TILE_N
 
@@ -62,12 +63,14 @@ void main()
             for (uint k0 = c0; k0 < c1; k0 += DEPTH) {
                 uint depth = min(DEPTH, c1 - k0);
                 barrier(); // the corners are there, the last slices have been read
-                for (uint i = lane; i < DEPTH * TILE_M; i += LANES * LANES) {
-                    uint kk = i % DEPTH, row = i / DEPTH;
+                for (uint i = lane; i < depth * TILE_M; i += LANES * LANES) {
+                    uint kk = i / TILE_M, row = i % TILE_M;
                     float v = 0.0;
-                    if (kk < depth && m0 + row < p.out_channels)
-                        v = LOAD(weight, w_start + (m0 + row) * terms + (k0 + kk) * TAPS + tap);
-                    tile_w[kk * (TILE_M + 1) + row] = v;
+                    if (m0 + row < p.out_channels)
+                        v = LOAD(weight, w_start + (m0 + row) * p.weight_stride[0] +
+                                             (k0 + kk) * p.weight_stride[1] +
+                                             tap * p.weight_stride[2]);
+                    tile_w[kk * TILE_M + row] = v;
                 }
                 corners c = kept_corners(column);
                 for (uint kk = lane / TILE_N; kk < depth; kk += LANES * LANES / TILE_N)
@@ -77,7 +80,7 @@ void main()
                 for (uint kk = 0; kk < depth; kk++) {
                     float w[TM], v[TN];
                     [[unroll]] for (uint i = 0; i < TM; i++)
-                        w[i] = tile_w[kk * (TILE_M + 1) + ty + i * LANES];
+                        w[i] = tile_w[kk * TILE_M + ty + i * LANES];
                     [[unroll]] for (uint j = 0; j < TN; j++)
                         v[j] = tile_x[kk * TILE_N + tx + j * LANES];
                     [[unroll]] for (uint i = 0; i < TM; i++)

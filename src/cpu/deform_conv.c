@@ -84,9 +84,10 @@ static void pack_weight(void *arg, int64_t number, int thread)
     int64_t group = number / t->panels, row = number % t->panels * t->panel;
     int rows = (int)smaller(t->panel, job->out_channels - row);
     float *to = r->weight + number * t->panel * t->terms;
-    const float *from = job->weight + (group * job->out_channels + row) * t->terms;
+    const float *from = job->weight + (group * job->out_channels + row) * job->weight_step[0];
     for (int64_t tap = 0; tap < t->taps; tap++, to += t->panel * job->in_channels)
-        t->kernels->pack(to, t->panel, from + tap, t->terms, t->taps, rows, job->in_channels);
+        t->kernels->pack(to, t->panel, from + tap * job->weight_step[2], job->weight_step[0],
+                         job->weight_step[1], rows, job->in_channels);
 }
 
 // --- samples ---

@@ -15,7 +15,8 @@ struct vka_deform_job {
     int64_t stride[2], dilation[2], before[2];
     const float *x, *offset, *mask, *weight, *bias; // mask, bias: may be NULL
     int64_t x_step[4], offset_step[4], mask_step[4], bias_step;
-    float *y; // dense, as is the weight
+    int64_t weight_step[3]; // channel out, channel in, tap
+    float *y;               // dense
 };
 
 size_t vka_deform_scratch(const struct vka_deform_job *job, int threads);

@@ -17,6 +17,15 @@ struct deform_params {
 
 enum { X, OFFSET, MASK, WEIGHT, BIAS, INPUTS };
 
+// The weight so that the channels out lie side by side, then the channels in: as sums are made.
+static vka_tensor lay_out(vka_graph *g, vka_tensor weight)
+{
+    if (vka_failed(g) || vka_rank(g, weight) != 4)
+        return weight;
+    weight = vka_dense(g, vka_permute(g, weight, (const int[]){2, 3, 1, 0}));
+    return vka_permute(g, weight, (const int[]){3, 2, 0, 1});
+}
+
 vka_tensor vka_deform_conv(vka_graph *g, vka_tensor x, vka_tensor offset, vka_tensor weight,
                            const struct vka_deform_conv *p)
 {
@@ -29,7 +38,7 @@ vka_tensor vka_deform_conv(vka_graph *g, vka_tensor x, vka_tensor offset, vka_te
         params.window.dilation[i] = p->dilation[i] ? p->dilation[i] : 1;
         params.window.before[i] = params.window.after[i] = p->padding[i];
     }
-    vka_tensor in[INPUTS] = {x, offset, p->mask, vka_dense(g, weight), p->bias};
+    vka_tensor in[INPUTS] = {x, offset, p->mask, lay_out(g, weight), p->bias};
     return vka_add_node(g, &vka_op_deform_conv, &params, INPUTS, in, NULL);
 }
 
@@ -97,6 +106,17 @@ static bool infer(struct vka_infer *n)
            infer_shape(n, BIAS, "bias", VKA_SHAPE(w->dim[0]));
 }
 
+// 2 for a product's term, 10 for its sample (once for all channels of a group).
+static double flops(const struct vka_args *args)
+{
+    const struct vka_array *weight = &args->in[WEIGHT], *y = &args->out[0];
+    double terms = (double)(vka_array_count(weight) / weight->dim[0]);
+    double samples =
+        (double)args->in[X].dim[1] * (double)(weight->dim[2] * weight->dim[3] * y->dim[0]);
+    return 2.0 * (double)vka_array_count(y) * terms +
+           10.0 * samples * (double)(y->dim[2] * y->dim[3]);
+}
+
 // --- CPU ---
 
 static void job_of(const struct vka_args *args, struct vka_deform_job *job)
@@ -120,6 +140,10 @@ static void job_of(const struct vka_args *args, struct vka_deform_job *job)
     memcpy(job->offset_step, args->in[OFFSET].stride, sizeof job->offset_step);
     if (vka_present(&args->in[MASK]))
         memcpy(job->mask_step, args->in[MASK].stride, sizeof job->mask_step);
+    const struct vka_array *weight = &args->in[WEIGHT]; // a tap's steps: those of axis 3, then 2
+    job->weight_step[0] = weight->stride[0];
+    job->weight_step[1] = weight->stride[1];
+    job->weight_step[2] = weight->stride[weight->dim[3] > 1 ? 3 : 2];
     if (vka_present(&args->in[BIAS]))
         job->bias_step = args->in[BIAS].stride[0];
 }
@@ -147,7 +171,7 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-enum { LANES = 8, GROUP = 64, FEW = 4, LANES_SUMS = 16, FULL_BUFFERS = 6 };
+enum { LANES = 8, GROUP = 64, FEW = 4, LANES_SUMS = 64, FULL_BUFFERS = 6 };
 
 static bool is_full(const struct vka_args *args)
 {
@@ -181,10 +205,21 @@ static void fill_push(const struct vka_deform_job *job, struct vka_push_deform_c
         push->offset_stride[i] = (uint)job->offset_step[i];
         push->mask_stride[i] = (uint)job->mask_step[i];
     }
+    for (int i = 0; i < 3; i++)
+        push->weight_stride[i] = (uint)job->weight_step[i];
     for (int i = 0; i < 2; i++) {
         push->size_in[i] = (uint)job->in[i];
         push->size_out[i] = (uint)job->out[i];
     }
+}
+
+// Four channels of the weight side by side, at an aligned place.
+static bool reads_fours(const struct vka_array *weight, int64_t out_channels)
+{
+    bool aligned = weight->offset % 4 == 0 && out_channels % 4 == 0 && weight->stride[0] == 1;
+    for (int i = 1; aligned && i < 4; i++)
+        aligned = weight->stride[i] % 4 == 0 || weight->dim[i] == 1;
+    return aligned;
 }
 
 static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
@@ -202,6 +237,7 @@ static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
         vka_constant_u32(d, sums[i]);
     vka_constant_u32(d, vka_present(&args->in[MASK]));
     vka_constant_u32(d, vka_present(&args->in[BIAS]));
+    vka_constant_u32(d, sums[0] % 4 == 0 && reads_fours(&args->in[WEIGHT], job->out_channels));
 }
 
 // Tiles of tile[0] channels x tile[1] places; sums of a lane along both.
@@ -320,6 +356,7 @@ const struct vka_op vka_op_deform_conv = {
     .flags = VKA_OP_STRIDED | VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,

@@ -31,6 +31,11 @@ static bool infer(struct vka_infer *n)
     return true;
 }
 
+static double flops(const struct vka_args *args)
+{
+    return 8.0 * (double)vka_array_count(&args->out[0]);
+}
+
 // --- CPU: a piece is some blocks of places of a part, with all channels that share them ---
 
 struct sampling {
@@ -107,5 +112,6 @@ const struct vka_op vka_op_sample = {
     .flags = VKA_OP_STRIDED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .variants = variants,
 };

@@ -58,6 +58,12 @@ static bool infer(struct vka_infer *n)
     return true;
 }
 
+static double flops(const struct vka_args *args)
+{
+    double places = (double)vka_array_count(&args->in[WEIGHT]) / (double)args->in[WEIGHT].dim[1];
+    return 10.0 * places * (double)args->in[X].dim[1];
+}
+
 // --- CPU: a piece is some blocks of places of a part, with all channels that share them ---
 
 struct summing {
@@ -175,6 +181,7 @@ const struct vka_op vka_op_sample_sum = {
     .flags = VKA_OP_STRIDED | VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .variants = variants,
     .expand = expand,
 };
