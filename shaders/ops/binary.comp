@@ -80,6 +80,8 @@ float combine(float x, float z)
         return x / z;
     case BINARY_POW:
         return vka_powf(x, z);
+    case BINARY_PASS:
+        return !is_nan(x) && x > 0.0 ? z : 0.0;
     default:
         if (is_nan(x) || is_nan(z))
             return is_nan(x) ? x : z;

@@ -39,6 +39,8 @@ static bool reads_floats(const vka_graph *g, const struct vka_op_node *node)
 // A float that jumps where another one moves a little.
 static bool is_step(const struct vka_op_node *node)
 {
+    if (vka_binary_kind_of(node) == VKA_PASS || node->op == &vka_op_pool_back)
+        return true;
     if (node->op != &vka_op_unary)
         return false;
     const struct vka_activation *f = node->params;

@@ -13,21 +13,10 @@ struct params {
     struct vka_activation act;
 };
 
-static const char *const names[] = {"add",
-                                    "sub",
-                                    "mul",
-                                    "div",
-                                    "min",
-                                    "max",
-                                    "pow",
-                                    "less",
-                                    "less or equal",
-                                    "greater",
-                                    "greater or equal",
-                                    "equal",
-                                    "not equal",
-                                    "and",
-                                    "or",
+static const char *const names[] = {"add",   "sub",           "mul",     "div",
+                                    "min",   "max",           "pow",     "pass",
+                                    "less",  "less or equal", "greater", "greater or equal",
+                                    "equal", "not equal",     "and",     "or",
                                     "xor"};
 
 vka_tensor vka_binary_act(vka_graph *g, enum vka_binary_kind kind, vka_tensor a, vka_tensor b,
@@ -115,6 +104,7 @@ VKA_CLONES static void span_float(int kind, float *y, const float *a, const floa
         SPAN(VKA_MIN, a[i] < b[i] || a[i] != a[i] ? a[i] : b[i])
         SPAN(VKA_MAX, a[i] > b[i] || a[i] != a[i] ? a[i] : b[i])
         SPAN(VKA_POW, vka_powf(a[i], b[i]))
+        SPAN(VKA_PASS, a[i] > 0 ? b[i] : 0)
     }
 }
 

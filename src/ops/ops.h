@@ -36,7 +36,8 @@ enum vka_binary_kind {
     VKA_DIV,
     VKA_MIN,
     VKA_MAX,
-    VKA_POW, // base >= 0
+    VKA_POW,  // base >= 0
+    VKA_PASS, // a > 0 ? b : 0
     VKA_LT,
     VKA_LE,
     VKA_GT,

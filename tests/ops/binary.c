@@ -25,6 +25,8 @@ static double combine(int kind, double a, double b)
         return -lesser(-a, -b);
     case VKA_POW:
         return pow(a, b);
+    case VKA_PASS:
+        return a > 0 ? b : 0;
     case VKA_LT:
         return a < b;
     case VKA_LE:
@@ -89,6 +91,8 @@ static const struct op_case cases[] = {
     FLOATS("max", OP_NORMAL, MAX, 0),
     FLOATS("max, special", OP_SPECIAL, MAX, 1e-7),
     FLOATS("pow", OP_POSITIVE, POW, 1e-6),
+    FLOATS("pass", OP_TIES, PASS, 0),
+    FLOATS("pass, special", OP_SPECIAL, PASS, 0),
     FLOATS("less", OP_TIES, LT, 0),
     FLOATS("less, special", OP_SPECIAL, LT, 0),
     FLOATS("less or equal", OP_TIES, LE, 0),

@@ -69,6 +69,20 @@ static void test_argmax(void **state)
     assert_true(hangs(f, vka_argmax(f->g, f->x, 1, false)));
 }
 
+static void test_passing(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(hangs(f, vka_binary(f->g, VKA_PASS, f->x, f->y)));
+}
+
+static void test_routing(void **state)
+{
+    struct fixture *f = *state;
+    struct vka_pool pool = {.max = true, .kernel = {1}};
+    vka_tensor x = vka_unsqueeze(f->g, f->x, 0), y = vka_unsqueeze(f->g, f->y, 0);
+    assert_true(hangs(f, vka_pool_back(f->g, x, y, &pool)));
+}
+
 static void test_what_hangs_on_it(void **state)
 {
     struct fixture *f = *state;
@@ -132,6 +146,8 @@ int main(void)
         TEST(test_input_itself),
         TEST(test_integers_of_integers),
         TEST(test_argmax),
+        TEST(test_passing),
+        TEST(test_routing),
         TEST(test_what_hangs_on_it),
         TEST(test_comparison),
         TEST(test_sign),
