@@ -68,11 +68,12 @@ static vka_tensor climb(const struct network *n, vka_tensor gate, vka_tensor a, 
     return vka_binary_act(g, VKA_ADD, gate ? gate : vka_constant_scalar(g, 1), step, clip);
 }
 
-// One way down from the classes; the image's gradient. Sets the gates.
+// One way down from the classes; the image's gradient. Sets the gates: where alpha is positive, so
+// alpha itself can stand for them.
 static vka_tensor think(struct network *n, vka_tensor label)
 {
     vka_graph *g = n->s->g;
-    struct vka_activation cut = {n->mode == RECOVERING ? VKA_ACT_RELU : VKA_ACT_NONE, 0, 0};
+    int cut = n->mode == RECOVERING ? VKA_ACT_RELU : VKA_ACT_NONE;
     vka_tensor alpha = one_hot(g, label, vka_dim(g, n->layers[n->count - 1].out, 1));
     for (int i = n->count - 1; i >= 0 && !vka_failed(g); i--) {
         struct vka_feedback_layer *l = &n->layers[i];
@@ -80,15 +81,18 @@ static vka_tensor think(struct network *n, vka_tensor label)
         alpha = q;
         if (!is_gated(n, l))
             continue;
-        if (l->gate)
-            alpha = vka_binary_act(g, VKA_MUL, l->gate, q, cut);
-        else if (cut.kind)
-            alpha = vka_unary(g, q, cut);
-        if (n->mode == ASCENT)
+        if (n->mode == ASCENT) {
+            alpha = vka_feedback_gate(g, l, q, VKA_ACT_NONE);
             l->gate = climb(n, l->gate, l->in, q);
-        else
-            l->gate = vka_cast(g, vka_binary(g, VKA_GT, alpha, vka_constant_scalar(g, 0)), VKA_F32);
-        if (n->mode == PRUNING && i == 0) // the only gradient that goes out
+            continue;
+        }
+        if (l->kind != VKA_LAYER_RELU) // which gave 0 where its gate is closed, and passes 0 there
+            alpha = vka_feedback_gate(g, l, q, cut);
+        else if (cut)
+            alpha = vka_act(g, q, cut);
+        l->gate = alpha;
+        l->keyed = true;
+        if (i == 0) // the only gradient cut by the new gates that goes out
             alpha = vka_act(g, alpha, VKA_ACT_RELU);
     }
     return alpha;
@@ -101,6 +105,14 @@ static vka_tensor saliency_of(vka_graph *g, vka_tensor y)
     vka_tensor top = vka_reduce(g, VKA_REDUCE_MAX, size, 1u << 1 | 1u << 2, true);
     vka_tensor any = vka_binary(g, VKA_GT, top, vka_constant_scalar(g, 0));
     return vka_div(g, size, vka_where(g, any, top, vka_constant_scalar(g, 1)));
+}
+
+// What the layer's gate is in numbers.
+static vka_tensor gate_of(vka_graph *g, const struct vka_feedback_layer *l)
+{
+    vka_tensor one = vka_constant_scalar(g, 1);
+    vka_tensor ones = vka_broadcast_to(g, one, vka_shape_of(g, l->gate));
+    return l->keyed ? vka_binary(g, VKA_PASS, l->gate, ones) : l->gate;
 }
 
 static bool read(struct network *n)
@@ -159,7 +171,7 @@ static void build(struct vka_scope *s)
     vka_give(s, "labels", vka_concat(g, 1, (int)rounds, labels));
     for (int i = 0; i < n.count; i++) {
         if (is_gated(&n, &n.layers[i]))
-            vka_give(s, vka_name(s, "gate%d", i), n.layers[i].gate);
+            vka_give(s, vka_name(s, "gate%d", i), gate_of(g, &n.layers[i]));
     }
 }
 

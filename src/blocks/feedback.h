@@ -17,13 +17,18 @@ struct vka_feedback_layer {
         int64_t stride, taps, phases; // taps of a phase; phases that have any
     } axis[2];
     // Of the round: what goes in, times its gate, and what comes out.
-    vka_tensor in, gated, out;
-    vka_tensor gate; // 0: all ones still
+    vka_tensor in, gated, out; // gated: not of a relu
+    // 0: all open still. Weights of what goes in, or (keyed) open where it is positive.
+    vka_tensor gate;
+    bool keyed;
 };
 
 // Reads the attribute "layers"; their count, 0 after a failure.
 int vka_feedback_layers(struct vka_scope *s, struct vka_feedback_layer **layers);
 
+// act(t through the layer's gate).
+vka_tensor vka_feedback_gate(vka_graph *g, const struct vka_feedback_layer *layer, vka_tensor t,
+                             int act);
 // Sets what the layer gives for `in`, whose gate is applied first; layer `index` of the list.
 void vka_feedback_forward(struct vka_scope *s, struct vka_feedback_layer *layer, int index);
 // The gradient with respect to `gated`, of `d` with respect to `out`.

@@ -202,16 +202,27 @@ static struct vka_pool pool_of(const struct vka_feedback_layer *l)
         .max = true, .kernel = {l->kernel, l->kernel}, .stride = {l->stride, l->stride}};
 }
 
+vka_tensor vka_feedback_gate(vka_graph *g, const struct vka_feedback_layer *l, vka_tensor t,
+                             int act)
+{
+    if (!l->gate)
+        return act ? vka_act(g, t, act) : t;
+    enum vka_binary_kind kind = l->keyed ? VKA_PASS : VKA_MUL;
+    return vka_binary_act(g, kind, l->gate, t, (struct vka_activation){act, 0, 0});
+}
+
 void vka_feedback_forward(struct vka_scope *s, struct vka_feedback_layer *l, int index)
 {
     vka_graph *g = s->g;
-    l->gated = l->gate ? vka_mul(g, l->gate, l->in) : l->in;
+    if (l->kind == VKA_LAYER_RELU) {
+        l->out = vka_feedback_gate(g, l, l->in, VKA_ACT_RELU);
+        return;
+    }
+    l->gated = vka_feedback_gate(g, l, l->in, VKA_ACT_NONE);
     if (l->kind == VKA_LAYER_CONV) {
         l->out = forward_conv(s, l, index);
     } else if (l->kind == VKA_LAYER_LINEAR) {
         l->out = forward_linear(s, l, index);
-    } else if (l->kind == VKA_LAYER_RELU) {
-        l->out = vka_act(g, l->gated, VKA_ACT_RELU);
     } else if (window_fits(s, l, index, (const int64_t[]){l->kernel, l->kernel})) {
         struct vka_pool p = pool_of(l);
         l->out = vka_pool(g, l->gated, &p);
@@ -280,6 +291,5 @@ vka_tensor vka_feedback_backward(vka_graph *g, const struct vka_feedback_layer *
         struct vka_pool p = pool_of(l);
         return vka_pool_back(g, l->gated, d, &p);
     }
-    vka_tensor none = vka_constant_scalar(g, 0);
-    return vka_where(g, vka_binary(g, VKA_GT, l->out, none), d, none);
+    return vka_binary(g, VKA_PASS, l->out, d);
 }
