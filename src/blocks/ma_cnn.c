@@ -255,8 +255,8 @@ static const vka_port_info outputs[] = {
     {"d", "[N, groups, C]", "f32", "", "weights of the channels"},
     {"logits", "[N, groups, K]", "f32", "cls weights", "class scores of each part"},
     {"peak", "[N, groups, 2]", "i32", "", "row, column of the map's maximum"},
-    {"boxes", "[N, groups, 4]", "f32", "crop > 0", "x0, y0, x1, y1 in pixels (decided)"},
-    {"dis", "[N, groups]", "f32", "losses", "distances from the peak (decided)"},
+    {"boxes", "[N, groups, 4]", "f32", "crop > 0", "x0, y0, x1, y1 in pixels"},
+    {"dis", "[N, groups]", "f32", "losses", "distances from the peak"},
     {"div", "[N, groups]", "f32", "losses", "overlap of the maps"},
     {0},
 };

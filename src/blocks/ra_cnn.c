@@ -101,10 +101,10 @@ static const vka_port_info weights[] = {
     {0},
 };
 static const vka_port_info outputs[] = {
-    {"y", "[N, Ci, out_size, out_size]", "f32", "", "zoomed crop (decided)"},
+    {"y", "[N, Ci, out_size, out_size]", "f32", "", "zoomed crop"},
     {"loc", "[N, 3]", "f32", "", "row, column, half side in pixels, not moved to fit"},
     {"box", "[N, 4]", "i32", "", "row begin, row end, column begin, column end; ends exclusive"},
-    {"mask", "[N, S, S]", "f32", "", "logistic mask of the image (decided)"},
+    {"mask", "[N, S, S]", "f32", "", "logistic mask of the image"},
     {0},
 };
 
