@@ -1,18 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs all cases of all blocks on the CPU and under each driver of tests/drivers.sh, and writes what
-# was found to tests/results/blocks.csv: cases, operations and the worst error on each. The README's
-# table is made of it. Some ten minutes on two cores.
+# Runs the cases of all blocks, or of some, on the CPU and under each driver of tests/drivers.sh, and
+# writes what was found to tests/results/blocks.csv: cases, operations and the worst error on each.
+# The README's table is made of it. All blocks: some ten minutes on two cores.
 #
-#   sh tests/results.sh [BUILD]
+#   sh tests/results.sh [--build BUILD] [ID...]
 #
-# BUILD must have the tests built. Nothing is written unless all cases pass everywhere.
+# BUILD (build) must have the tests built. Blocks that aren't named keep their rows. Nothing is
+# written unless all cases pass everywhere.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/lib.sh"
 cd "$top"
-build=${1:-build}
+build=build
+if [ "${1:-}" = --build ]; then
+    [ $# -gt 1 ] || die "--build takes a folder"
+    build=$2
+    shift 2
+fi
 drivers="debian12 minimum swiftshader lavapipe26"
+csv=tests/results/blocks.csv
 [ -x "$build/tests/test_blocks_cases" ] || die "$build has no tests: run sh tests/run.sh first"
 
 found=$(mktemp -d)
@@ -22,7 +29,7 @@ for driver in $drivers; do
     [ "$driver" != lavapipe26 ] || program=build/tests/test_blocks_cases
     say "== $driver"
     VKATTN_CMAKE_FLAGS=-DVKATTN_TESTS=ON VKATTN_VALIDATION=0 sh tests/drivers.sh $driver -- \
-        "$program" --results >"$found/$driver.txt" 2>"$found/$driver.err" || {
+        "$program" --results "$@" >"$found/$driver.txt" 2>"$found/$driver.err" || {
         grep -h 'FAIL\|ERROR' "$found/$driver.txt" >&2 || tail -n 20 "$found/$driver.err" >&2
         die "cases fail under $driver"
     }
@@ -31,21 +38,29 @@ for driver in $drivers; do
 done
 
 # CPU, cases and operations stand in the first driver's results.
-csv=$found/blocks.csv
+grep '^result,[^,]*,cpu,' "$found/debian12.txt" | while IFS=, read -r _ id _ cases err ops; do
+    row="$id,$cases,${ops# },$err"
+    for driver in $drivers; do
+        worst=$(sed -n "s/^result,$id,vulkan,[0-9]*,\([^,]*\),.*/\1/p" "$found/$driver.txt")
+        [ -n "$worst" ] || die "$driver told nothing of '$id'"
+        row=$row,$worst
+    done
+    echo "$row"
+done >"$found/rows"
+[ -s "$found/rows" ] || die "there are no results"
+if [ -f $csv ]; then # the rows of the others
+    grep '^[a-z0-9_]*,[0-9]' $csv |
+        awk -F, 'NR == FNR { new[$1] = 1; next } !($1 in new)' "$found/rows" - >"$found/old" || :
+    cat "$found/old" >>"$found/rows"
+fi
 {
     echo "# Worst error of each block over its cases; made by tests/results.sh, $(date +%F)"
     for driver in $drivers; do
         echo "# $driver: $(cat "$found/$driver.name")"
     done
     echo "block,cases,operations,cpu,$(echo "$drivers" | tr ' ' ,)"
-    grep '^result,[^,]*,cpu,' "$found/debian12.txt" | while IFS=, read -r _ id _ cases err ops; do
-        row="$id,$cases,${ops# },$err"
-        for driver in $drivers; do
-            row=$row,$(sed -n "s/^result,$id,vulkan,[0-9]*,\([^,]*\),.*/\1/p" "$found/$driver.txt")
-        done
-        echo "$row"
-    done
-} >"$csv"
+    sort "$found/rows"
+} >"$found/blocks.csv"
 mkdir -p tests/results
-cp "$csv" tests/results/blocks.csv
-say "tests/results/blocks.csv: $(grep -c '^[a-z0-9_]*,[0-9]' "$csv") blocks"
+cp "$found/blocks.csv" $csv
+say "$csv: $(wc -l <"$found/rows") blocks"

@@ -40,7 +40,8 @@ model renamed '"y": [1, 3, "H", "W"]' '{"name": "same", "block": "relu", "in": {
 check "a tensor of that name" 0 "" "$vkattn" run "$out/renamed.json" --input \
     y="$out/c.safetensors" --output image="$out/d.npy" --device cpu
 true_that "nothing was lost either" cmp "$out/a.npy" "$out/d.npy"
-check "no tensor of that name" 2 "holds no tensor 'image'" run same "$out/c.safetensors" "$out/e.npy"
+check "no tensor of that name" 2 "holds no tensor 'image'" run same "$out/c.safetensors" \
+    "$out/e.npy"
 check "a broken safetensors file" 2 "picture.safetensors" sh -c \
     'cp "$1" "$0/picture.safetensors" && "$2" run "$0/same.json" --input \
         image="$0/picture.safetensors" --output y="$0/e.npy" --device cpu' \
