@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs the cases of all blocks, or of some, on the CPU and under each driver of tests/drivers.sh, and
+# Runs the cases of all blocks, or of some, on the CPU and under each driver of tests/drivers.sh and
 # writes what was found to tests/results/blocks.csv: cases, operations and the worst error on each.
 # The README's table is made of it. All blocks: some ten minutes on two cores.
 #
