@@ -58,6 +58,20 @@ static vka_tensor one_hot(vka_graph *g, vka_tensor label, int64_t classes)
     return vka_cast(g, same, VKA_F32);
 }
 
+// The gradient of the classes' scores through the last layer: of a linear one a row of its weights,
+// where every device can bind them.
+static vka_tensor start(const struct network *n, vka_tensor label)
+{
+    enum { BOUND = 128 << 20 }; // bytes that Vulkan promises
+    vka_graph *g = n->s->g;
+    const struct vka_feedback_layer *last = &n->layers[n->count - 1];
+    bool row = last->kind == VKA_LAYER_LINEAR &&
+               vka_elements(g, last->weight) <= BOUND / (int64_t)sizeof(float);
+    if (row)
+        return vka_reshape(g, vka_gather_known(g, last->weight, label), vka_shape_of(g, last->in));
+    return vka_feedback_backward(g, last, one_hot(g, label, vka_dim(g, last->out, 1)));
+}
+
 // clip(z + eta * (a * q - lambda), 0, 1)
 static vka_tensor climb(const struct network *n, vka_tensor gate, vka_tensor a, vka_tensor q)
 {
@@ -74,10 +88,10 @@ static vka_tensor think(struct network *n, vka_tensor label)
 {
     vka_graph *g = n->s->g;
     int cut = n->mode == RECOVERING ? VKA_ACT_RELU : VKA_ACT_NONE;
-    vka_tensor alpha = one_hot(g, label, vka_dim(g, n->layers[n->count - 1].out, 1));
+    vka_tensor alpha = 0;
     for (int i = n->count - 1; i >= 0 && !vka_failed(g); i--) {
         struct vka_feedback_layer *l = &n->layers[i];
-        vka_tensor q = vka_feedback_backward(g, l, alpha);
+        vka_tensor q = alpha ? vka_feedback_backward(g, l, alpha) : start(n, label);
         alpha = q;
         if (!is_gated(n, l))
             continue;

@@ -178,6 +178,7 @@ def table():
         ("one_linear", (3, 2, 3, 5), [LINEAR], [4], {"iterations": 2}, None),
         ("no_gates", (2, 2, 4, 3), [conv_layer(), LINEAR], [(3, 2, 2), 4], select, None),
         ("relu_first", (2, 2, 4, 5), [RELU, LINEAR, RELU, LINEAR], [5, 3], select, [2, -1]),
+        ("relu_last", (2, 2, 7, 5), [*SMALL, RELU], SMALL_SIZES, {"iterations": 2}, [-1, 2]),
         ("pool_first", (2, 2, 7, 5), [pool_layer(2), LINEAR], [4], {"mode": "fr", **select}, None),
         ("overlapping_pools", (2, 2, 6, 7), [conv_layer(), RELU, pool_layer(3, stride=1), LINEAR],
          [(3, 2, 2), 4], {"iterations": 2}, [3, 1]),
