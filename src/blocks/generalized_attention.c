@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Generalized attention: an energy of up to four terms, of the contents of query and key and of
-// their relative position, whose features are made for rows and columns apart.
+// their relative position, whose features are made for rows and columns apart. All terms are one
+// product of queries and keys: a query has its energies with every row and column as further
+// numbers, and a key picks its own by ones among zeros. So no matrix of all pairs is stored.
 #include "blocks/window.h"
 
 #include <math.h>
@@ -120,16 +122,26 @@ static vka_tensor places(const struct general *a, int axis, int64_t width)
     return vka_strided(g, all, VKA_SHAPE(a->heads, queries, a->depth, keys), stride, before * out);
 }
 
-// T2 and T4: (query + geom_bias) times the features, [N or 1, M, Pq, Pk].
-static vka_tensor place_energy(const struct general *a, int64_t channels)
+// [.., Hq, Wq, keys along an axis] of queries that may repeat, for all of them: [N, M, Pq, keys].
+static vka_tensor for_all(const struct general *a, vka_tensor t)
+{
+    vka_graph *g = a->s->g;
+    vka_shape all =
+        VKA_SHAPE(vka_dim(g, a->v, 0), a->heads, a->q_size[0], a->q_size[1], vka_dim(g, t, -1));
+    return vka_flatten(g, vka_broadcast_to(g, t, all), 2, 3);
+}
+
+// T2 and T4: (query + geom_bias) times the features, with rows [N, M, Pq, Hk] and columns of keys.
+static void place_energies(const struct general *a, int64_t channels, vka_tensor *energies)
 {
     struct vka_scope *s = a->s;
     vka_graph *g = s->g;
     int64_t width = vka_get_int(s, "position_embedding_dim");
     width = width > 0 ? width : channels;
-    if (width % 4 != 0)
-        return vka_scope_fail(s, "a position_embedding_dim of %lld is no multiple of 4",
-                              (long long)width);
+    if (width % 4 != 0) {
+        vka_scope_fail(s, "a position_embedding_dim of %lld is no multiple of 4", (long long)width);
+        return;
+    }
     vka_tensor bias = a->t.place ? head_bias(a, "geom_bias") : 0;
     vka_tensor q = bias ? vka_unsqueeze(g, bias, 2) : 0; // [N, M, Hq, Wq, d], or ones for Hq, Wq
     if (a->t.query_place) {
@@ -137,11 +149,30 @@ static vka_tensor place_energy(const struct general *a, int64_t channels)
             VKA_SHAPE(vka_dim(g, a->q, 0), a->heads, a->q_size[0], a->q_size[1], a->depth);
         q = vka_reshape(g, bias ? vka_add(g, a->q, bias) : a->q, split);
     }
-    vka_tensor rows = vka_matmul(g, q, places(a, 0, width / 2), NULL);
     vka_tensor columns = vka_matmul(g, vka_transpose(g, q, 2, 3), places(a, 1, width / 2), NULL);
-    vka_tensor sum =
-        vka_add(g, vka_unsqueeze(g, rows, 5), vka_unsqueeze(g, vka_transpose(g, columns, 2, 3), 4));
-    return vka_flatten(g, vka_flatten(g, sum, 4, 5), 2, 3);
+    energies[0] = for_all(a, vka_matmul(g, q, places(a, 0, width / 2), NULL));
+    energies[1] = for_all(a, vka_transpose(g, columns, 2, 3));
+}
+
+// What picks a key's row and column: [Pk, Hk + Wk], ones at both.
+static vka_tensor picks(const struct general *a)
+{
+    vka_graph *g = a->s->g;
+    int64_t rows = a->k_size[0], columns = a->k_size[1], width = rows + columns;
+    vka_shape shape = VKA_SHAPE(rows * columns, width);
+    uint64_t count;
+    if (vka_failed(g) || !vka_shape_count(&shape, &count))
+        return 0;
+    float *ones = vka_calloc(g->context, count, sizeof *ones);
+    if (!ones)
+        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+    for (int64_t i = 0; i < rows * columns; i++) {
+        ones[i * width + i / columns] = 1;
+        ones[i * width + rows + i % columns] = 1;
+    }
+    vka_tensor t = vka_constant(g, VKA_F32, &shape, ones);
+    vka_free(g->context, ones);
+    return t;
 }
 
 // Which keys are near enough to a query, [queries, keys] along one axis.
@@ -194,35 +225,44 @@ static vka_tensor range_mask(const struct general *a, int64_t channels)
                        VKA_SHAPE(1, 1, a->q_size[0] * a->q_size[1], a->k_size[0] * a->k_size[1]));
 }
 
-// Without T1 the energies are there already: no product of queries and keys.
-static vka_tensor attend_energy(const struct general *a, vka_tensor energy, vka_tensor mask)
+// T1 and T3: what the keys' contents are multiplied with, [N, M, Pq, d].
+static vka_tensor content_queries(const struct general *a)
 {
     vka_graph *g = a->s->g;
-    if (a->t.key_content) {
-        vka_tensor of_keys = vka_matmul(g, head_bias(a, "appr_bias"), vka_transpose(g, a->k, 2, 3),
-                                        NULL); // [N, M, 1, Pk]
-        energy = energy ? vka_add(g, of_keys, energy) : of_keys;
-    }
-    vka_tensor attn = vka_softmax(g, energy, &(struct vka_softmax){.axis = -1, .mask = mask});
-    vka_shape all = VKA_SHAPE(vka_dim(g, a->v, 0), a->heads, a->q_size[0] * a->q_size[1],
-                              a->k_size[0] * a->k_size[1]);
-    attn = vka_broadcast_to(g, attn, all);
-    vka_give(a->s, "attn", attn);
-    return vka_matmul(g, attn, a->v, NULL);
+    if (!a->t.key_content)
+        return a->q;
+    vka_tensor bias = head_bias(a, "appr_bias");
+    if (a->t.content)
+        return vka_add(g, a->q, bias);
+    vka_shape all = VKA_SHAPE(vka_dim(g, a->v, 0), a->heads, a->q_size[0] * a->q_size[1], a->depth);
+    return vka_broadcast_to(g, bias, all);
 }
 
 // [N, M, Pq, d]
 static vka_tensor attend(const struct general *a, int64_t channels)
 {
     vka_graph *g = a->s->g;
-    vka_tensor energy = a->t.query_place || a->t.place ? place_energy(a, channels) : 0;
-    vka_tensor mask = range_mask(a, channels);
-    if (!a->t.content)
-        return attend_energy(a, energy, mask);
-    vka_tensor q = a->t.key_content ? vka_add(g, a->q, head_bias(a, "appr_bias")) : a->q;
-    struct vka_attention p = {.scale = 1, .bias = energy, .mask = mask};
-    vka_give(a->s, "attn", vka_attention_map(g, q, a->k, &p));
-    return vka_attention(g, q, a->k, a->v, &p, NULL);
+    vka_tensor q[3], k[2];
+    int parts = 0, key_parts = 0;
+    if (a->t.content || a->t.key_content) {
+        q[parts++] = content_queries(a);
+        k[key_parts++] = a->k;
+    }
+    if (a->t.query_place || a->t.place) {
+        place_energies(a, channels, q + parts);
+        if (vka_failed(g))
+            return 0;
+        parts += 2;
+        vka_tensor pick = picks(a);
+        vka_shape all =
+            VKA_SHAPE(vka_dim(g, a->v, 0), a->heads, vka_dim(g, pick, 0), vka_dim(g, pick, 1));
+        k[key_parts++] = vka_broadcast_to(g, pick, all);
+    }
+    vka_tensor queries = parts > 1 ? vka_concat(g, 3, parts, q) : q[0];
+    vka_tensor keys = key_parts > 1 ? vka_concat(g, 3, key_parts, k) : k[0];
+    struct vka_attention p = {.scale = 1, .mask = range_mask(a, channels)};
+    vka_give(a->s, "attn", vka_attention_map(g, queries, keys, &p));
+    return vka_attention(g, queries, keys, a->v, &p, NULL);
 }
 
 static void build(struct vka_scope *s)

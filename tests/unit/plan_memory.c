@@ -227,6 +227,33 @@ static const struct memory_case cases[] = {
      .weights = {T("query.weight", 32, 256), T("key.weight", 32, 256), T("value.weight", 128, 256),
                  T("out.weight", 256, 128), T("gamma", 1)},
      .floats = (32 + 32 + 128 + 256) * P32},
+    // q, k, v; 28 + 28 energies of a query with rows and columns; then both joined to q, and picks
+    // for them to k. 8 heads of 32.
+    {.name = "generalized_attention",
+     .id = "generalized_attention",
+     .attrs = {INT("num_heads", 8)},
+     .inputs = {T("x", 1, 256, 28, 28)},
+     .weights = {T("query_conv.weight", 256, 256), T("key_conv.weight", 256, 256),
+                 T("value_conv.weight", 256, 256), T("appr_geom_fc_x.weight", 256, 128),
+                 T("appr_geom_fc_y.weight", 256, 128), T("appr_bias", 256), T("geom_bias", 256),
+                 T("proj_conv.weight", 256, 256), T("proj_conv.bias", 256), T("gamma", 1)},
+     .floats = (3 * 256 + 8 * 56 + 2 * (256 + 8 * 56)) * P28},
+    // Its samples are never laid out: nothing between x and y, but where the bias is a step apart.
+    {.name = "deform_conv",
+     .id = "deform_conv",
+     .attrs = {INT("padding", 1)},
+     .inputs = {T("x", 1, 64, 56, 56), T("offset", 1, 18, 56, 56)},
+     .weights = {T("weight", 64, 64, 3, 3), T("bias", 64)},
+     .floats = 64 * P56},
+    // k and v of the padded map, q. On the smallest device the weights of the windows are stored.
+    {.name = "sasa",
+     .id = "sasa",
+     .attrs = {INT("out_channels", 64), INT("groups", 8)},
+     .inputs = {T("x", 1, 64, 56, 56)},
+     .weights = {T("query.weight", 64, 8), T("key.weight", 64, 8), T("value.weight", 64, 8),
+                 T("rel_h", 4, 7), T("rel_w", 4, 7)},
+     .floats = (2 * 64) * 62 * 62 + (64 + 64) * P56,
+     .many = true},
 };
 
 static void run_case(void **state)
