@@ -28,7 +28,8 @@ static void set_corner(const struct vka_map *map, struct vka_corners *c, int cor
 void vka_corners_of(const struct vka_map *map, const float position[2][VKA_SAMPLE_BLOCK], int count,
                     struct vka_corners *c)
 {
-    for (int i = 0; i < VKA_SAMPLE_BLOCK; i++) {
+    const int end = (count + VKA_SAMPLE_WIDTH - 1) / VKA_SAMPLE_WIDTH * VKA_SAMPLE_WIDTH;
+    for (int i = 0; i < end; i++) {
         int32_t y = 0, x = 0;
         float b = 0, d = 0;
         bool near = i < count && split(position[0][i], map->size[0], map->clamp, &y, &b) &&

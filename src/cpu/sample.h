@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 enum { VKA_SAMPLE_BLOCK = 64 };   // places worked on at a time
+enum { VKA_SAMPLE_WIDTH = 16 };   // the longest vector
 enum { VKA_NOWHERE = INT32_MIN }; // no element: strides may be negative
 
 // Of `VKA_SAMPLE_BLOCK` positions: the elements around or VKA_NOWHERE, and how much
@@ -23,7 +24,7 @@ struct vka_map {
     bool clamp;               // positions outside are moved to the edge
 };
 
-// position[0][i], position[1][i] for i < count; the rest of the block is nowhere.
+// position[0][i], position[1][i] for i < count; the rest of a vector is nowhere.
 void vka_corners_of(const struct vka_map *map, const float position[2][VKA_SAMPLE_BLOCK], int count,
                     struct vka_corners *c);
 // Parts times factor[i].
