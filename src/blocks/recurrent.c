@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "blocks/recurrent.h"
+#include "blocks/select.h"
 
 // --- steps ---
 
@@ -63,11 +64,7 @@ vka_tensor vka_valid_steps(struct vka_scope *s, const char *name, vka_tensor len
     if (!lengths || !vka_expect(s, name, lengths, VKA_SHAPE(n)) || !vka_steps_fit(s, steps))
         return 0;
     vka_check_range(g, lengths, 1, steps, name);
-    int32_t *places = vka_pool_alloc(g, (size_t)steps * sizeof *places);
-    for (int64_t t = 0; places && t < steps; t++)
-        places[t] = (int32_t)t;
-    vka_shape row = VKA_SHAPE(1, steps);
-    vka_tensor place = places ? vka_constant(g, VKA_I32, &row, places) : 0;
+    vka_tensor place = vka_numbers(g, 0, 1, steps);
     return vka_binary(g, VKA_LT, place, vka_unsqueeze(g, lengths, 1));
 }
 

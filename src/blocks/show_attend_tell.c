@@ -4,6 +4,7 @@
 // at all places by their weights (soft) or at one (hard). The variants differ in many small things:
 // "port" is the well known PyTorch port, "original" the authors' code.
 #include "blocks/recurrent.h"
+#include "blocks/select.h"
 
 struct caption {
     bool original, gated, hard;
@@ -137,12 +138,7 @@ static vka_tensor drawn_place(vka_graph *g, const struct caption *p, vka_tensor 
 // Row pos[n] of each [P, D], [N, D].
 static vka_tensor features_at(vka_graph *g, const struct caption *p, vka_tensor pos)
 {
-    int32_t *first = vka_pool_alloc(g, (size_t)p->n * sizeof *first);
-    for (int64_t i = 0; first && i < p->n; i++)
-        first[i] = (int32_t)(i * p->places);
-    vka_shape shape = VKA_SHAPE(p->n);
-    vka_tensor start = first ? vka_constant(g, VKA_I32, &shape, first) : 0;
-    return vka_gather_known(g, vka_flatten(g, p->features, 0, 1), vka_add(g, start, pos));
+    return vka_squeeze(g, vka_rows_of_each(g, p->features, vka_unsqueeze(g, pos, 1)), 1);
 }
 
 // The context [N, D] before the gate, of the query [N, A].
