@@ -18,7 +18,7 @@ static vka_tensor tokens(vka_graph *g, vka_tensor x)
 }
 
 // q, k, v as tokens. gamma goes into the last layer of the attention's path, which is the value's
-// where there is no projection after it.
+// where there is no projection after it; behind a pool, as a negative one turns a maximum round.
 static void project(struct vka_scope *s, vka_tensor x, vka_tensor *t)
 {
     vka_graph *g = s->g;
@@ -30,14 +30,17 @@ static void project(struct vka_scope *s, vka_tensor x, vka_tensor *t)
     if (!out && !vka_failed(g) && vka_dim(g, k[VALUE].weight, 0) != channels)
         vka_scope_fail(s, "x has %lld channels and the value has %lld: out_conv is needed",
                        (long long)channels, (long long)vka_dim(g, k[VALUE].weight, 0));
-    if (!out)
-        k[VALUE] = vka_kernel_times(g, k[VALUE], vka_weight(s, "gamma", VKA_SHAPE(1)));
+    vka_tensor gamma = out ? 0 : vka_weight(s, "gamma", VKA_SHAPE(1));
+    bool pooled = vka_get_bool(s, "pool");
+    if (gamma && !pooled)
+        k[VALUE] = vka_kernel_times(g, k[VALUE], gamma);
     // The value alone: where tokens are copied, q and k are gone by then.
     vka_pointwise_all(g, x, VALUE, k, t);
     vka_pointwise_all(g, x, 1, &k[VALUE], &t[VALUE]);
     t[QUERY] = tokens(g, t[QUERY]);
     t[KEY] = tokens(g, pool(s, t[KEY]));
-    t[VALUE] = tokens(g, pool(s, t[VALUE]));
+    t[VALUE] = pool(s, t[VALUE]);
+    t[VALUE] = tokens(g, gamma && pooled ? vka_mul(g, t[VALUE], gamma) : t[VALUE]);
 }
 
 static void build(struct vka_scope *s)

@@ -62,6 +62,11 @@ def cases(rng):
     yield "gamma_0", {"x": r.normal(1, 5, 3, 3)}, \
         {**weights(r, 5, 1, 5, False), "gamma": np.zeros(1)}, {}
 
+    for name, pooled in (("gamma_negative", False), ("pool_gamma_negative", True)):
+        r = rng(name)
+        w = {**weights(r, 5, 2, 5, False), "gamma": np.full(1, -0.75)}
+        yield name, {"x": r.normal(2, 5, 4, 6)}, w, {"pool": pooled}
+
     r = rng("f16_bf16_y_only")
     w = {name: bf16(t) for name, t in weights(r, 7, 2, 7, False).items()}
     yield "f16_bf16_y_only", {"x": f16(r.normal(1, 7, 5, 3))}, w, {}, ["y"]
