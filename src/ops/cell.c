@@ -146,7 +146,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     if (count > UINT32_MAX / 4)
         vka_launch_fail(l, "cell: %lld elements are too many", (long long)count);
     struct vka_dispatch d;
-    vka_begin(l, &d, "cell", INVOCATIONS, 1, 1);
+    vka_begin(l, &d, lstm ? "cell_lstm" : "cell", INVOCATIONS, 1, 1);
     vka_constant_u32(&d, (uint32_t)p->kind);
     struct vka_push_cell push = {.count = (uint)count, .hidden = (uint)hidden};
     push.a = vka_bind(l, &d, &args->in[A], VKA_READ);
