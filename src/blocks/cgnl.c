@@ -107,8 +107,6 @@ static void build(struct vka_scope *s)
     else
         u = spread(g, u, att, &t);
     vka_tensor o = vka_reshape(g, vka_matmul(g, z, u, NULL), vka_shape_of(g, x));
-    vka_weight(s, "gn.weight", VKA_SHAPE(channels)); // both are required here
-    vka_weight(s, "gn.bias", VKA_SHAPE(channels));
     o = vka_group_norm(s, o, "gn", groups, vka_get_double(s, "gn_eps"));
     vka_give(s, "y", vka_add(g, o, x));
     vka_give(s, "att", att);

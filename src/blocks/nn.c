@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "blocks/nn.h"
+#include "blocks/names.h"
 
 #include <string.h>
 
@@ -59,13 +60,23 @@ vka_tensor vka_channels(vka_graph *g, vka_tensor v, int rank)
     return v;
 }
 
+// "<name>.weight" or ".bias" of a norm: may be absent where the block's table says so.
+static vka_tensor norm_part(struct vka_scope *s, const char *name, const char *what, int64_t size)
+{
+    const char *full = part(s, name, what);
+    const vka_port_info *port = vka_port_find(s->row->info.weights, full);
+    bool optional = port && strcmp(port->when, "optional") == 0;
+    return optional ? vka_weight_if(s, full, VKA_SHAPE(size))
+                    : vka_weight(s, full, VKA_SHAPE(size));
+}
+
 void vka_batch_norm_affine(struct vka_scope *s, const char *name, int64_t channels, double eps,
                            vka_tensor *scale, vka_tensor *shift)
 {
     vka_graph *g = s->g;
     vka_shape size = VKA_SHAPE(channels);
-    vka_tensor weight = vka_weight_if(s, part(s, name, "weight"), size);
-    vka_tensor bias = vka_weight_if(s, part(s, name, "bias"), size);
+    vka_tensor weight = norm_part(s, name, "weight", channels);
+    vka_tensor bias = norm_part(s, name, "bias", channels);
     vka_tensor mean = vka_weight(s, part(s, name, "running_mean"), size);
     vka_tensor var = vka_weight(s, part(s, name, "running_var"), size);
     vka_tensor deviation = vka_act(g, vka_affine(g, var, 1.0, eps), VKA_ACT_SQRT);
@@ -189,9 +200,9 @@ vka_tensor vka_conv_layer(struct vka_scope *s, vka_tensor x, const char *name, i
 vka_tensor vka_layer_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps)
 {
     vka_graph *g = s->g;
-    vka_shape size = VKA_SHAPE(vka_dim(g, x, -1));
-    vka_tensor weight = vka_weight_if(s, part(s, name, "weight"), size);
-    vka_tensor bias = vka_weight_if(s, part(s, name, "bias"), size);
+    int64_t size = vka_dim(g, x, -1);
+    vka_tensor weight = norm_part(s, name, "weight", size);
+    vka_tensor bias = norm_part(s, name, "bias", size);
     if (vka_failed(g)) // x may have no axis at all
         return 0;
     return vka_norm(g, x, 1u << (vka_rank(g, x) - 1), eps, weight, bias);
@@ -219,8 +230,8 @@ vka_tensor vka_group_norm(struct vka_scope *s, vka_tensor x, const char *name, i
     vka_graph *g = s->g;
     vka_shape shape = vka_shape_of(g, x);
     int64_t n = shape.dim[0], channels = shape.dim[1];
-    vka_tensor weight = vka_weight_if(s, part(s, name, "weight"), VKA_SHAPE(channels));
-    vka_tensor bias = vka_weight_if(s, part(s, name, "bias"), VKA_SHAPE(channels));
+    vka_tensor weight = norm_part(s, name, "weight", channels);
+    vka_tensor bias = norm_part(s, name, "bias", channels);
     vka_shape split = VKA_SHAPE(groups, channels / groups, 1);
     if (weight)
         weight = vka_reshape(g, weight, split);

@@ -46,8 +46,10 @@ vka_tensor vka_conv_layer(struct vka_scope *s, vka_tensor x, const char *name, i
                           const int64_t *kernel, enum vka_bias bias, const char *bn, double bn_eps,
                           const struct vka_conv *conv);
 
-// Eval-mode batch norm as a scale and a shift [C]: "<name>.weight", ".bias" (both optional: 1, 0),
-// ".running_mean", ".running_var". These are computed once, when a plan is made.
+// Norms: their weight and bias may be absent (1, 0) where the block's table has them "optional".
+
+// Eval-mode batch norm as a scale and a shift [C]: "<name>.weight", ".bias", ".running_mean",
+// ".running_var". These are computed once, when a plan is made.
 void vka_batch_norm_affine(struct vka_scope *s, const char *name, int64_t channels, double eps,
                            vka_tensor *scale, vka_tensor *shift);
 // x * scale + shift over axis 1, then act.
@@ -62,10 +64,10 @@ vka_tensor vka_batch_norm(struct vka_scope *s, vka_tensor x, const char *name, d
         name ".running_var", shape, "f32", when, official ".running_var"                           \
     }
 
-// Layer norm over the last axis: "<name>.weight", "<name>.bias" (optional).
+// Layer norm over the last axis: "<name>.weight", "<name>.bias".
 vka_tensor vka_layer_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps);
 
-// Group norm of [N, C, ...]: "<name>.weight", "<name>.bias" (both optional), groups divide C.
+// Group norm of [N, C, ...]: "<name>.weight", "<name>.bias"; groups divide C.
 vka_tensor vka_group_norm(struct vka_scope *s, vka_tensor x, const char *name, int64_t groups,
                           double eps);
 

@@ -3,9 +3,7 @@
 
 static vka_tensor norm(struct vka_scope *s, int i, vka_tensor x)
 {
-    const char *name = vka_name(s, "norm%d", i);
-    vka_weight(s, vka_name(s, "%s.weight", name), VKA_SHAPE(vka_dim(s->g, x, -1))); // required
-    return vka_layer_norm(s, x, name, vka_get_double(s, "layer_norm_eps"));
+    return vka_layer_norm(s, x, vka_name(s, "norm%d", i), vka_get_double(s, "layer_norm_eps"));
 }
 
 vka_tensor vka_before_sublayer(struct vka_scope *s, int i, vka_tensor x)

@@ -218,13 +218,49 @@ static void test_weights(void **state)
     expect_weight(VKA_BOOL, VKA_SHAPE(3, 4), "'a.weight' is BOOL", "float");
 }
 
+// The weights of a norm of one channel: the first `count`.
+static void add_norm(const char *prefix, size_t count)
+{
+    static const char *const names[] = {"running_mean", "running_var", "weight", "bias"};
+    for (size_t i = 0; i < count; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s%s", prefix, names[i]);
+        rig_add_weight(&rig, name, VKA_SHAPE(1), numbers);
+    }
+}
+
+// A norm's weight and bias may be absent where the block's table says so, and there alone.
+static void test_norms(void **state)
+{
+    static const char *const missing[] = {
+        NULL, NULL, "weight 'a.spatial.bn.weight' of shape [1] is missing",
+        "weight 'a.spatial.bn.bias' of shape [1] is missing", NULL};
+    (void)state;
+    for (size_t count = 2; count <= 4; count++) {
+        rig_end(&rig);
+        rig_start(&rig);
+        add_norm("b.", count);
+        add_norm("a.spatial.bn.", count);
+        rig_add_weight(&rig, "a.spatial.conv.weight", VKA_SHAPE(1, 2, 7, 7), numbers);
+        rig_new_graph(&rig);
+        vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(2, 1, 3, 3));
+        vka_block(rig.graph, "batch_norm", "b", NULL, VKA_INPUTS({"x", x}));
+        rig_assert_ok(vka_graph_status(rig.graph));
+        vka_block(rig.graph, "cbam", "a", VKA_ATTRS(vka_attr_string("part", "spatial")),
+                  VKA_INPUTS({"x", x}));
+        if (missing[count])
+            rig_assert_failed(rig.graph, missing[count], NULL);
+        else
+            rig_assert_ok(vka_graph_status(rig.graph));
+    }
+}
+
 // Ones may be missing at the end, too.
 static void test_fewer_axes(void **state)
 {
     (void)state;
     rig_add_weight(&rig, "a.spatial.conv.weight", VKA_SHAPE(1, 2), numbers);
-    rig_add_weight(&rig, "a.spatial.bn.running_mean", VKA_SHAPE(1), numbers);
-    rig_add_weight(&rig, "a.spatial.bn.running_var", VKA_SHAPE(1), numbers);
+    add_norm("a.spatial.bn.", 4);
     rig_new_graph(&rig);
     vka_block(rig.graph, "cbam", "a",
               VKA_ATTRS(vka_attr_string("part", "spatial"), vka_attr_int("kernel_size", 1)),
@@ -396,10 +432,11 @@ static void test_attributes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_names),         TEST(test_long_names), TEST(test_prefixes),   TEST(test_inputs),
-        TEST(test_graph_inputs),  TEST(test_weights),    TEST(test_fewer_axes), TEST(test_declared),
-        TEST(test_late_weight),   TEST(test_surplus),    TEST(test_unused),     TEST(test_outputs),
-        TEST(test_graph_outputs), TEST(test_attributes),
+        TEST(test_names),       TEST(test_long_names),    TEST(test_prefixes),
+        TEST(test_inputs),      TEST(test_graph_inputs),  TEST(test_weights),
+        TEST(test_norms),       TEST(test_fewer_axes),    TEST(test_declared),
+        TEST(test_late_weight), TEST(test_surplus),       TEST(test_unused),
+        TEST(test_outputs),     TEST(test_graph_outputs), TEST(test_attributes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
