@@ -8,30 +8,32 @@
 
 struct signal {
     int64_t tokens, width;
-    double start, log_max, log_min; // logarithms of the timescales
+    double start, most, least; // timescales
 };
 
 // Sine and cosine of each frequency side by side.
 static void fill_interleaved(const struct signal *p, float *pe)
 {
+    double log_most = log(p->most);
     for (int64_t t = 0; t < p->tokens; t++) {
         for (int64_t i = 0; i < p->width; i += 2) {
-            double angle = (p->start + (double)t) * exp(-(double)i * p->log_max / (double)p->width);
+            double angle = (p->start + (double)t) * exp(-(double)i * log_most / (double)p->width);
             pe[t * p->width + i] = (float)sin(angle);
             pe[t * p->width + i + 1] = (float)cos(angle);
         }
     }
 }
 
-// All sines, then all cosines; an odd width ends in 0.
+// All sines, then all cosines; an odd width ends in 0. Far from 0 a frequency's last bit shows: the
+// smallest timescale is a factor, not the power of its logarithm.
 static void fill_halves(const struct signal *p, float *pe)
 {
     int64_t n = p->width / 2;
-    double step = (p->log_max - p->log_min) / (double)(n > 1 ? n - 1 : 1);
+    double step = log(p->most / p->least) / (double)(n > 1 ? n - 1 : 1);
     for (int64_t t = 0; t < p->tokens; t++) {
         float *row = pe + t * p->width;
         for (int64_t i = 0; i < n; i++) {
-            double angle = (p->start + (double)t) * exp(p->log_min - (double)i * step);
+            double angle = (p->start + (double)t) * (p->least * exp(-(double)i * step));
             row[i] = (float)sin(angle);
             row[n + i] = (float)cos(angle);
         }
@@ -44,7 +46,9 @@ static vka_tensor make_table(struct vka_scope *s, const struct signal *p)
 {
     vka_graph *g = s->g;
     vka_shape shape = VKA_SHAPE(p->tokens, p->width);
-    float *pe = vka_alloc(g->context, (uint64_t)vka_elements(g, vka_in(s, "x")), sizeof *pe);
+    uint64_t count = 0;
+    vka_shape_count(&shape, &count); // a part of x: it fits
+    float *pe = vka_alloc(g->context, count, sizeof *pe);
     if (!pe)
         return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
     if (vka_is(s, "layout", "halves"))
@@ -65,8 +69,8 @@ static void build(struct vka_scope *s)
     struct signal p = {.tokens = vka_dim(g, x, 1),
                        .width = vka_dim(g, x, 2),
                        .start = (double)vka_get_int(s, "start"),
-                       .log_max = log(vka_get_double(s, "max_timescale")),
-                       .log_min = log(vka_get_double(s, "min_timescale"))};
+                       .most = vka_get_double(s, "max_timescale"),
+                       .least = vka_get_double(s, "min_timescale")};
     bool halves = vka_is(s, "layout", "halves");
     if (halves ? p.width < 2 : p.width % 2 != 0) {
         vka_scope_fail(s, "the layout %s needs %s, but x is %lld wide", vka_get_string(s, "layout"),

@@ -54,6 +54,7 @@ def cases(rng):
         ("halves_min_and_max", (1, 5, 9), {**half, "min_timescale": 0.25, "max_timescale": 50.0,
                                            "input_scale": -2.5}),
         ("halves_far_start", (1, 3, 6), {**half, "start": 70001}),
+        ("halves_min_far_start", (2, 3, 2), {**half, "start": 10 ** 10, "min_timescale": 7}),
     ])
     yield "x_f16", {"x": f16(rng("x_f16").normal(1, 4, 6))}, {}, {}
     yield "x_bf16", {"x": bf16(rng("x_bf16").normal(1, 3, 5))}, {}, half
