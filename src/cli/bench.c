@@ -267,4 +267,4 @@ const struct cli_command cli_bench = {
     "[--device D]... [--dtype f32|f16] [--rounds N] [--all] [--expand] [--json]",
     "times a block (at its example's sizes where none are given), a case or a model; --all: every "
     "output of the block",
-    run};
+    "", run};

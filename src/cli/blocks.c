@@ -195,4 +195,4 @@ static int run(int argc, char **argv)
 const struct cli_command cli_blocks = {
     "blocks", "[ID] [--json] [--markdown]",
     "lists the blocks and operations, or tells all of one block; --markdown: the README's tables",
-    run};
+    "", run};

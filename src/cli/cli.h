@@ -14,6 +14,7 @@ struct cli_command {
     const char *name;
     const char *usage;                 // after "vkattn NAME "
     const char *summary;               // one line
+    const char *details;               // lines behind it for --help; "" for none
     int (*run)(int argc, char **argv); // argv[0] is the subcommand's name; returns an exit code
 };
 

@@ -76,7 +76,8 @@ int cli_failed(vka_result result)
 
 int cli_help(const struct cli_command *command)
 {
-    printf("usage: vkattn %s %s\n%s\n", command->name, command->usage, command->summary);
+    printf("usage: vkattn %s %s\n%s\n%s", command->name, command->usage, command->summary,
+           command->details);
     return EXIT_DONE;
 }
 

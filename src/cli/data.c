@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 enum ending { OTHER, PICTURE, NPY, SAFETENSORS };
 
@@ -169,6 +170,31 @@ bool cli_load(vka_context *context, const vka_model *model, const vka_model_inpu
 }
 
 // --- out ---
+
+bool cli_known_ending(const char *path)
+{
+    return ending_of(path) != OTHER;
+}
+
+bool cli_holds_several(const char *path)
+{
+    return ending_of(path) == SAFETENSORS;
+}
+
+bool cli_holds(vka_context *context, const char *path, const char *name)
+{
+    struct stat info;
+    struct vka_safetensors *file;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
+        return false;
+    if (!cli_holds_several(path))
+        return true;
+    if (vka_safetensors_open(context, path, &file) != VKA_OK)
+        return false;
+    bool found = vka_safetensors_find(file, name) >= 0;
+    vka_safetensors_close(file);
+    return found;
+}
 
 bool cli_can_save(const char *path)
 {

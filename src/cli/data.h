@@ -31,6 +31,12 @@ bool cli_load_image(const vka_model *model, const vka_model_input *input, const 
                     const struct image *image, struct cli_tensor *tensor);
 void cli_tensor_free(struct cli_tensor *tensor);
 
+// Whether this is the name of a file that can be read and written.
+bool cli_known_ending(const char *path);
+// Whether a file of this name takes several tensors.
+bool cli_holds_several(const char *path);
+// Whether the file is there and has the tensor of this name, where its kind has names.
+bool cli_holds(vka_context *context, const char *path, const char *name);
 // Whether a file of this name can be written; a message where not.
 bool cli_can_save(const char *path);
 // Writes tensors to files; those of one .safetensors file together.

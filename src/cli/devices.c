@@ -99,4 +99,4 @@ static int run(int argc, char **argv)
     return code;
 }
 
-const struct cli_command cli_devices = {"devices", "[--json]", "lists the devices", run};
+const struct cli_command cli_devices = {"devices", "[--json]", "lists the devices", "", run};

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// vkattn run: a model on inputs from files, its outputs into files.
+// vkattn run: a model on inputs from files, its outputs into files; once, or for each of a list.
+#include "cli/batch.h"
 #include "cli/session.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +14,20 @@ struct call {
     struct cli_file *inputs, *outputs;
     const char **names; // of the outputs, with a NULL behind
     size_t input_count, output_count;
-    bool profile;
+    size_t shard, shards; // 0: all of the list
+    bool profile, resume;
 };
 
-static bool load_inputs(struct session *s, const struct call *call)
-{
-    for (size_t i = 0; i < call->input_count; i++) {
-        const vka_model_input *input = cli_find_input(s->model, call->inputs[i].name);
-        struct cli_tensor tensor;
-        if (!input) {
-            fprintf(stderr, "vkattn: the model has no input '%s'\n", call->inputs[i].name);
-            return false;
-        }
-        if (!cli_load(s->context, s->model, input, call->inputs[i].path, &tensor) ||
-            !session_add(s, &tensor))
-            return false;
-    }
-    return true;
-}
+enum fate { DONE, THERE, FAILED, FATES };
+
+struct work {
+    const struct call *call;
+    struct batch batch;
+    struct session session;
+    struct cli_file *files; // the outputs of the item at hand; their paths are malloc'd
+    size_t counts[FATES];
+    int code;
+};
 
 static void print_profile(struct session *s)
 {
@@ -46,15 +44,35 @@ static void print_profile(struct session *s)
            r->dispatches, r->barriers);
 }
 
-static bool run_once(struct session *s, const struct call *call)
+// --- one item ---
+
+static bool load_inputs(struct work *w, size_t item)
 {
+    struct session *s = &w->session;
+    session_clear(s);
+    s->code = EXIT_USAGE;
+    for (size_t i = 0; i < w->batch.input_count; i++) {
+        const vka_model_input *input = cli_find_input(s->model, w->batch.inputs[i].name);
+        struct cli_tensor tensor;
+        if (!cli_load(s->context, s->model, input, batch_path(&w->batch, i, item), &tensor) ||
+            !session_add(s, &tensor))
+            return false;
+    }
+    return true;
+}
+
+static bool run_item(struct work *w, size_t item)
+{
+    const struct call *call = w->call;
+    struct session *s = &w->session;
     struct cli_tensor *results = calloc(call->output_count + 1, sizeof *results);
-    bool ok = results && session_plan(s, call->names, call->profile) &&
+    bool ok = results && load_inputs(w, item) && session_plan(s, call->names, call->profile) &&
               session_run(s, call->names, call->output_count, results);
     if (ok && call->profile)
         print_profile(s);
-    if (ok && !cli_save(s->context, call->outputs, results, call->output_count)) {
+    if (ok && !cli_save(s->context, w->files, results, call->output_count)) {
         s->code = EXIT_WRONG;
+        s->lost = true; // a full disk, a folder that isn't there: the next fares no better
         ok = false;
     }
     for (size_t i = 0; results && i < call->output_count; i++)
@@ -63,14 +81,137 @@ static bool run_once(struct session *s, const struct call *call)
     return ok;
 }
 
+// --- all items ---
+
+static bool name_outputs(struct work *w, size_t item)
+{
+    for (size_t k = 0; k < w->call->output_count; k++) {
+        free((char *)w->files[k].path);
+        w->files[k].name = w->call->outputs[k].name;
+        w->files[k].path = batch_output(&w->batch, item, w->call->outputs[k].path);
+        if (!w->files[k].path) {
+            fprintf(stderr, "vkattn: out of memory\n");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void do_item(struct work *w, size_t item)
+{
+    enum fate fate = DONE;
+    if (!name_outputs(w, item)) {
+        w->session.code = EXIT_WRONG;
+        fate = FAILED;
+    } else if (w->call->resume &&
+               batch_complete(w->session.context, w->files, w->call->output_count)) {
+        fate = THERE;
+    } else if (!run_item(w, item)) {
+        fate = FAILED;
+    }
+    w->counts[fate]++;
+    if (fate != FAILED)
+        return;
+    if (w->batch.named)
+        fprintf(stderr, "vkattn run: that was '%s'\n", batch_stem(&w->batch, item));
+    if (w->code != EXIT_WRONG) // work that failed counts for more than a file that is wrong
+        w->code = w->session.code;
+}
+
+static void do_list(struct work *w)
+{
+    const struct call *call = w->call;
+    size_t step = call->shards ? call->shards : 1, first = call->shards ? call->shard - 1 : 0;
+    size_t total = w->batch.count > first ? (w->batch.count - first + step - 1) / step : 0;
+    for (size_t i = 0; i < total && !w->session.lost; i++) {
+        size_t item = first + i * step;
+        cli_progress(i, total, batch_stem(&w->batch, item));
+        do_item(w, item);
+    }
+    cli_progress(total, total, "");
+    if (w->batch.named)
+        printf("%zu run, %zu there already, %zu failed\n", w->counts[DONE], w->counts[THERE],
+               w->counts[FAILED]);
+}
+
+static bool inputs_known(const struct work *w)
+{
+    for (size_t i = 0; i < w->batch.input_count; i++) {
+        if (!cli_find_input(w->session.model, w->batch.inputs[i].name)) {
+            fprintf(stderr, "vkattn: the model has no input '%s'\n", w->batch.inputs[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void do_work(struct work *w)
+{
+    const struct call *call = w->call;
+    struct session *s = &w->session;
+    if (session_open(s, call->device, call->model, call->weights) && inputs_known(w))
+        do_list(w);
+    else
+        w->code = s->code;
+    for (size_t k = 0; k < call->output_count; k++)
+        free((char *)w->files[k].path);
+    session_close(s);
+}
+
 static int run_call(const struct call *call)
 {
-    struct session s;
-    bool ok = session_open(&s, call->device, call->model, call->weights) && load_inputs(&s, call) &&
-              run_once(&s, call);
-    int code = ok ? EXIT_DONE : s.code;
-    session_close(&s);
-    return code;
+    struct work w = {.call = call, .files = calloc(call->output_count + 1, sizeof *w.files)};
+    w.code = w.files ? batch_make(&w.batch, call->inputs, call->input_count, call->shards > 0)
+                     : EXIT_WRONG;
+    if (w.code == EXIT_DONE)
+        w.code = batch_check_outputs(&w.batch, call->outputs, call->output_count);
+    if (w.code == EXIT_DONE)
+        do_work(&w);
+    batch_free(&w.batch);
+    free(w.files);
+    return w.code;
+}
+
+// --- the call ---
+
+// "I/N", 1 <= I <= N.
+static bool parse_shard(const char *text, struct call *call)
+{
+    enum { MOST_SHARDS = 1000000 };
+    char *end;
+    long i = strtol(text, &end, 10), n = 0;
+    if (end == text || *end != '/')
+        return false;
+    const char *rest = end + 1;
+    n = strtol(rest, &end, 10);
+    if (end == rest || *end || n > MOST_SHARDS || i < 1 || i > n)
+        return false;
+    call->shard = (size_t)i;
+    call->shards = (size_t)n;
+    return true;
+}
+
+static int take_option(struct call *call, int c)
+{
+    struct cli_file *file = c == 'i'   ? &call->inputs[call->input_count]
+                            : c == 'o' ? &call->outputs[call->output_count]
+                                       : NULL;
+    if (c == '?')
+        return cli_usage_error(&cli_run, "the call is wrong");
+    if (file && !cli_split(optarg, file))
+        return cli_usage_error(&cli_run, "'%s' isn't NAME=FILE", optarg);
+    if (c == 'o' && !cli_can_save(file->path))
+        return EXIT_USAGE;
+    if (c == 's' && !parse_shard(optarg, call))
+        return cli_usage_error(&cli_run, "--shard takes I/N with I in 1..N, not '%s'", optarg);
+    call->input_count += c == 'i';
+    if (c == 'o')
+        call->names[call->output_count++] = file->name;
+    call->weights = c == 'w' ? optarg : call->weights;
+    call->device = c == 'd' ? optarg : call->device;
+    call->profile |= c == 'p';
+    call->resume |= c == 'r';
+    return -1;
 }
 
 static int parse(int argc, char **argv, struct call *call)
@@ -79,27 +220,15 @@ static int parse(int argc, char **argv, struct call *call)
                                             {"input", required_argument, NULL, 'i'},
                                             {"output", required_argument, NULL, 'o'},
                                             {"device", required_argument, NULL, 'd'},
+                                            {"shard", required_argument, NULL, 's'},
+                                            {"resume", no_argument, NULL, 'r'},
                                             {"profile", no_argument, NULL, 'p'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     for (int c; (c = getopt_long(argc, argv, "hi:o:", options, NULL)) != -1;) {
-        struct cli_file *file = c == 'i'   ? &call->inputs[call->input_count]
-                                : c == 'o' ? &call->outputs[call->output_count]
-                                           : NULL;
-        if (c == 'h')
-            return cli_help(&cli_run);
-        if (c == '?')
-            return cli_usage_error(&cli_run, "the call is wrong");
-        if (file && !cli_split(optarg, file))
-            return cli_usage_error(&cli_run, "'%s' isn't NAME=FILE", optarg);
-        if (c == 'o' && !cli_can_save(file->path))
-            return EXIT_USAGE;
-        call->input_count += c == 'i';
-        if (c == 'o')
-            call->names[call->output_count++] = file->name;
-        call->weights = c == 'w' ? optarg : call->weights;
-        call->device = c == 'd' ? optarg : call->device;
-        call->profile |= c == 'p';
+        int code = c == 'h' ? cli_help(&cli_run) : take_option(call, c);
+        if (code >= 0)
+            return code;
     }
     if (optind + 1 != argc)
         return cli_usage_error(&cli_run, optind == argc ? "no model is given"
@@ -126,6 +255,19 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_run = {
     "run",
-    "MODEL --weights W.safetensors --input NAME=FILE... --output NAME=FILE... [--device D] "
-    "[--profile]",
-    "runs a model; files by ending: .png .jpg .npy .safetensors", run};
+    "MODEL --weights W.safetensors --input NAME=FILE... --output NAME=FILE... [--shard I/N] "
+    "[--resume] [--device D] [--profile]",
+    "runs a model; files by ending: .png .jpg .npy .safetensors",
+    "\n"
+    "An input that is given several times, or is a folder, is a list: the model runs on each, in\n"
+    "the order of their names, and each size is planned once. Lists go together by names; an\n"
+    "input of one file is for all. Outputs are named after the list's files: {} in an output's\n"
+    "name stands for the name of the input without folder and ending; where there is none,\n"
+    "out/y.npy becomes out/NAME.y.npy. A file that can't be used is told and the next one "
+    "follows.\n"
+    "\n"
+    "  --shard I/N  takes the I-th, I+N-th, ... of the list, I in 1..N\n"
+    "  --resume     passes over what has all its outputs. Outputs are written under other names\n"
+    "               and renamed, so that a file that is there is whole\n"
+    "  --profile    a row a step: block, op, variant, time, bytes\n",
+    run};

@@ -244,4 +244,4 @@ static int run(int argc, char **argv)
 const struct cli_command cli_see = {
     "see",
     "MODEL --weights W --image IN.png --map NAME -o OUT.png [--at Y,X] [--head N] [--device D]",
-    "lays an attention map over a picture, and writes the raw map beside it as .npy", run};
+    "lays an attention map over a picture, and writes the raw map beside it as .npy", "", run};

@@ -9,6 +9,7 @@ static bool check(struct session *s, vka_result result)
 {
     if (result != VKA_OK)
         s->code = cli_failed(result);
+    s->lost |= result == VKA_ERROR_DEVICE_LOST;
     return result == VKA_OK;
 }
 
@@ -33,17 +34,32 @@ bool session_open(struct session *s, const char *select, const char *model, cons
     return !weights || check(s, vka_weights_load(s->context, weights, &s->weights));
 }
 
+static void drop_plan(struct session_plan *p)
+{
+    vka_plan_destroy(p->plan);
+    vka_graph_destroy(p->graph);
+    free(p->shapes);
+    *p = (struct session_plan){0};
+}
+
 void session_close(struct session *s)
 {
-    vka_plan_destroy(s->plan);
-    vka_graph_destroy(s->graph);
+    for (size_t i = 0; i < PLANS_KEPT; i++)
+        drop_plan(&s->plans[i]);
+    session_clear(s);
     vka_weights_destroy(s->weights);
     vka_model_destroy(s->model);
     vka_device_close(s->device);
     vka_context_destroy(s->context);
+}
+
+void session_clear(struct session *s)
+{
     for (size_t i = 0; i < s->input_count; i++)
         cli_tensor_free(&s->inputs[i]);
     free(s->inputs);
+    s->inputs = NULL;
+    s->input_count = 0;
 }
 
 bool session_add(struct session *s, struct cli_tensor *tensor)
@@ -58,20 +74,73 @@ bool session_add(struct session *s, struct cli_tensor *tensor)
     return true;
 }
 
-bool session_plan(struct session *s, const char *const *outputs, bool profile)
+// --- plans ---
+
+static bool fits(const struct session *s, const struct session_plan *p)
+{
+    bool same = p->plan != NULL;
+    for (size_t i = 0; i < s->input_count && same; i++) {
+        const vka_shape *a = &p->shapes[i], *b = &s->inputs[i].shape;
+        same = a->rank == b->rank && memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim) == 0;
+    }
+    return same;
+}
+
+static vka_result make_plan(struct session *s, const char *const *outputs,
+                            const vka_plan_params *params, struct session_plan *p)
 {
     vka_model_bind *binds = calloc(s->input_count + 1, sizeof *binds);
-    if (!binds)
-        return out_of_memory(s);
-    for (size_t i = 0; i < s->input_count; i++)
+    *p = (struct session_plan){.shapes = calloc(s->input_count + 1, sizeof *p->shapes)};
+    vka_result result = binds && p->shapes ? VKA_OK : vka_out_of_memory(s->context);
+    for (size_t i = 0; i < s->input_count && result == VKA_OK; i++) {
+        p->shapes[i] = s->inputs[i].shape;
         binds[i] = (vka_model_bind){s->inputs[i].name, s->inputs[i].shape};
-    vka_result result = vka_model_build(s->model, s->weights, binds, outputs, &s->graph);
-    free(binds);
-    vka_plan_params params = {.profile = profile};
+    }
     if (result == VKA_OK)
-        result = vka_plan_create(s->device, s->graph, &params, &s->plan);
-    return check(s, result);
+        result = vka_model_build(s->model, s->weights, binds, outputs, &p->graph);
+    free(binds);
+    if (result == VKA_OK)
+        result = vka_plan_create(s->device, p->graph, params, &p->plan);
+    return result;
 }
+
+// The plan at `from` comes first, those before it go one further.
+static void take_plan(struct session *s, size_t from, const struct session_plan *p)
+{
+    memmove(s->plans + 1, s->plans, from * sizeof *s->plans);
+    s->plans[0] = *p;
+    s->graph = p->graph;
+    s->plan = p->plan;
+}
+
+bool session_plan(struct session *s, const char *const *outputs, bool profile)
+{
+    vka_plan_params params = {.profile = profile};
+    struct session_plan p;
+    for (size_t i = 0; i < PLANS_KEPT; i++) {
+        p = s->plans[i];
+        if (fits(s, &p)) {
+            take_plan(s, i, &p);
+            return true;
+        }
+    }
+    drop_plan(&s->plans[PLANS_KEPT - 1]);
+    vka_result result = make_plan(s, outputs, &params, &p);
+    if (result == VKA_ERROR_OUT_OF_MEMORY || result == VKA_ERROR_OUT_OF_DEVICE_MEMORY) {
+        drop_plan(&p); // the plans of other sizes hold memory, too
+        for (size_t i = 0; i < PLANS_KEPT; i++)
+            drop_plan(&s->plans[i]);
+        result = make_plan(s, outputs, &params, &p);
+    }
+    if (check(s, result)) {
+        take_plan(s, PLANS_KEPT - 1, &p);
+        return true;
+    }
+    drop_plan(&p);
+    return false;
+}
+
+// --- runs ---
 
 static bool make_output(struct session *s, const char *name, struct cli_tensor *t)
 {
@@ -84,7 +153,7 @@ static bool make_output(struct session *s, const char *name, struct cli_tensor *
     }
     vka_shape_count(&t->shape, &count);
     t->bytes = count * vka_dtype_size(t->dtype);
-    t->data = malloc((size_t)t->bytes);
+    t->data = malloc(t->bytes ? (size_t)t->bytes : 1);
     return t->data ? true : out_of_memory(s);
 }
 

@@ -271,4 +271,4 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_verify = {
     "verify", "[--device D] [--rtol X] [--dtype f32|f16] [--expand] [--json] CASE.safetensors...",
-    "runs case files and compares the results; --expand takes fused operations apart", run};
+    "runs case files and compares the results; --expand takes fused operations apart", "", run};
