@@ -24,17 +24,28 @@ csv=tests/results/blocks.csv
 
 found=$(mktemp -d)
 trap 'rm -rf "$found"' EXIT
-for driver in $drivers; do
+# under DRIVER [ID...]
+under() {
+    driver=$1
+    shift
     program=$build/tests/test_blocks_cases
     [ "$driver" != lavapipe26 ] || program=build/tests/test_blocks_cases
-    say "== $driver"
-    VKATTN_CMAKE_FLAGS=-DVKATTN_TESTS=ON VKATTN_VALIDATION=0 sh tests/drivers.sh $driver -- \
+    VKATTN_CMAKE_FLAGS=-DVKATTN_TESTS=ON VKATTN_VALIDATION=0 sh tests/drivers.sh "$driver" -- \
         "$program" --results "$@" >"$found/$driver.txt" 2>"$found/$driver.err" || {
         grep -h 'FAIL\|ERROR' "$found/$driver.txt" >&2 || tail -n 20 "$found/$driver.err" >&2
         die "cases fail under $driver"
     }
     sed -n 's/^device [0-9]*: //p' "$found/$driver.txt" | grep -v '^cpu$' >"$found/$driver.name" ||
         die "$driver: no Vulkan device"
+    say "$driver: $(cat "$found/$driver.name"), done"
+}
+running=
+for driver in $drivers; do
+    under "$driver" "$@" &
+    running="$running $!"
+done
+for job in $running; do
+    wait "$job" || exit 1
 done
 
 # CPU, cases and operations stand in the first driver's results.
