@@ -18,6 +18,7 @@ BUFFER_VEC4_OUT(3, dst4);
 #endif
 
 const uint STEP = 4; // terms of a trip: fewer updates of what goes round
+const uint BLOCK = 1024; // terms that are summed by themselves, so that long sums stay good
 
 #ifdef VEC4
 #define SUM vec4
@@ -55,13 +56,20 @@ void main()
 #define B_OF(k, j) LOAD(b, b_at[j] + (k) * b_row)
 #endif
 
-    SUM sum[TM][COLS];
+    SUM sum[TM][COLS], total[TM][COLS];
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < COLS; j++)
-            sum[i][j] = SUM(0.0);
+            sum[i][j] = total[i][j] = SUM(0.0);
 
     uint whole = p.k - p.k % STEP;
     for (uint k = 0; k < whole; k += STEP) {
+        if (k % BLOCK == 0) {
+            [[unroll]] for (uint i = 0; i < TM; i++)
+                [[unroll]] for (uint j = 0; j < COLS; j++) {
+                    total[i][j] += sum[i][j];
+                    sum[i][j] = SUM(0.0);
+                }
+        }
         SUM bv[STEP][COLS];
         [[unroll]] for (uint u = 0; u < STEP; u++)
             [[unroll]] for (uint j = 0; j < COLS; j++)
@@ -106,14 +114,14 @@ void main()
         if (col < p.n) {
             vec4 v;
             [[unroll]] for (uint c = 0; c < 4; c++)
-                v[c] = finished(row, col + c, t.batch, sum[i][0][c]);
+                v[c] = finished(row, col + c, t.batch, total[i][0][c] + sum[i][0][c]);
             STORE4(dst4, out_index(t, row, col) / 4, v);
         }
 #else
         [[unroll]] for (uint j = 0; j < TN; j++)
             if (col + j * lanes < p.n)
                 STORE(dst, out_index(t, row, col + j * lanes),
-                      finished(row, col + j * lanes, t.batch, sum[i][j]));
+                      finished(row, col + j * lanes, t.batch, total[i][j] + sum[i][j]));
 #endif
     }
 }
