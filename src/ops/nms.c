@@ -155,10 +155,9 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-// Some drivers end a shader's loops after 65,535 turns in all, so a dispatch is kept well below:
-// in turns of a batch's loops, by those that may be taken before it.
-enum { TURNS = 30000, MOST_TURNS = 65000 };
+enum { TURNS = 30000 }; // of a dispatch, where one batch isn't more
 
+// Of a batch's loops, by those that may be taken before it.
 static int64_t turns_of(const struct job *c, int64_t from)
 {
     int64_t before = from < c->most ? from : c->most, batches = before / VKA_NMS_BATCH + 1;
@@ -192,7 +191,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     int64_t from = 0, turns = 0;
     if (c.rows > UINT32_MAX / SIDES)
         vka_launch_fail(l, "nms: more than 2^30 boxes");
-    if (turns_of(&c, c.count) > MOST_TURNS)
+    if (turns_of(&c, c.count) > VKA_MOST_TURNS)
         vka_launch_fail(l, "nms: up to %lld boxes taken are too many", (long long)c.most);
     for (int64_t to = 0; to < c.count; to += VKA_NMS_BATCH) {
         turns += turns_of(&c, to);

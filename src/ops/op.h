@@ -80,6 +80,10 @@ struct vka_limits {
     bool is_cpu; // the device is a program: no shared memory to be had, few wide loads win
 };
 
+// Some drivers end a shader's loops, without a word, after 65,535 turns in all; a dispatch whose
+// invocations may make more than this is cut, or another way is taken.
+enum { VKA_MOST_TURNS = 65000 };
+
 enum { VKA_MAX_BINDINGS = 8, VKA_MAX_CONSTANTS = 16, VKA_PUSH_BYTES = 128 };
 enum vka_access { VKA_READ = 1, VKA_WRITE = 2, VKA_READ_WRITE = 3 };
 

@@ -147,10 +147,9 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 
 // --- Vulkan ---
 
-// Lanes of the device an element: few cells each, as some drivers end a shader's loops after 65,535
-// turns in all.
-enum { GROUP = 64, MOST_TURNS = 65000 };
+enum { GROUP = 64 };
 
+// Lanes of the device an element: few cells each.
 static uint32_t lanes_for(int64_t area)
 {
     return area <= 64 ? 1 : area <= 4096 ? 8 : GROUP;
@@ -164,7 +163,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     if (count > UINT32_MAX || vka_array_count(&args->in[X]) > UINT32_MAX ||
         vka_array_count(&args->in[BOXES]) > UINT32_MAX)
         vka_launch_fail(l, "regions: more than 2^32 elements");
-    if (area > (int64_t)lanes * MOST_TURNS)
+    if (area > (int64_t)lanes * VKA_MOST_TURNS)
         vka_launch_fail(l, "regions: a map of %lld x %lld places is too large", (long long)c.height,
                         (long long)c.width);
     struct vka_dispatch d;

@@ -440,6 +440,37 @@ static void test_too_large(void **state)
     rig_end(&rig);
 }
 
+static bool has_step(const struct rig *rig, const struct vka_limits *limits, const char *op)
+{
+    struct vka_program *p;
+    bool found = false;
+    rig_assert_ok(vka_program_create(rig->graph, limits, false, false, &p));
+    for (size_t i = 0; i < p->g->node_count; i++)
+        found |= strcmp(p->g->nodes[i].op->name, op) == 0;
+    vka_program_destroy(p);
+    return found;
+}
+
+// A driver that is a program may end loops of more than 65,535 turns: 150 boxes against their pairs
+// make 67,500 in a lane.
+static void test_many_turns(void **state)
+{
+    (void)state;
+    for (int64_t objects = 100; objects <= 150; objects += 50) {
+        struct rig rig;
+        struct vka_limits limits = rig_least_limits();
+        rig_start(&rig);
+        vka_tensor scores = rig_input(&rig, "s", VKA_F32, VKA_SHAPE(1, 1, 160));
+        vka_tensor boxes = rig_input(&rig, "b", VKA_F32, VKA_SHAPE(1, 160, 4));
+        vka_tensor tables = rig_input(&rig, "t", VKA_F32, VKA_SHAPE(8, 17));
+        vka_output(rig.graph, "y", vka_count_boxes(rig.graph, scores, boxes, tables, objects));
+        assert_true(has_step(&rig, &limits, "count_boxes"));
+        limits.is_cpu = true;
+        assert_int_equal(has_step(&rig, &limits, "count_boxes"), objects == 100);
+        rig_end(&rig);
+    }
+}
+
 // A layer's weights that no binding holds are taken in parts; a sum that none holds is refused.
 static void test_wide_product(void **state)
 {
@@ -511,7 +542,8 @@ int main(void)
         cmocka_unit_test(test_expanded),          cmocka_unit_test(test_odd_expansions),
         cmocka_unit_test(test_refused),           cmocka_unit_test(test_refused_known),
         cmocka_unit_test(test_failing_expansion), cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_wide_product),      cmocka_unit_test(test_untouched),
+        cmocka_unit_test(test_many_turns),        cmocka_unit_test(test_wide_product),
+        cmocka_unit_test(test_untouched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
