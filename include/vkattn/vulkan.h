@@ -54,7 +54,8 @@ typedef struct vka_vulkan_buffer {
     const char *name;    // NULL ends an array
     VkBuffer buffer;     // usage VK_BUFFER_USAGE_STORAGE_BUFFER_BIT. VK_NULL_HANDLE: the plan's own
     VkDeviceSize offset; // a multiple of minStorageBufferOffsetAlignment
-    VkDeviceSize range;  // bytes from there on; at least the tensor's, in whole words of 4
+    VkDeviceSize range;  // bytes from there on (not VK_WHOLE_SIZE); at least the tensor's, in whole
+                         // words of 4
 } vka_vulkan_buffer;
 
 // From now on the plan reads and writes these buffers; what isn't named stays as it was. No run may

@@ -199,7 +199,13 @@ static vka_result check_buffer(const struct vka_vk_plan *plan, const vka_vulkan_
                          "'%s' of shape %s takes %" PRIu64
                          " bytes, the buffer's range has %" PRIu64,
                          b->name, vka_shape_text(&shape, text), bytes, (uint64_t)b->range);
-    if (b->offset % d->limits.offset_alignment != 0 || b->offset > UINT64_MAX - b->range)
+    if (b->range == VK_WHOLE_SIZE || b->offset > UINT64_MAX - b->range)
+        return vka_error(
+            d->context, VKA_ERROR_INVALID,
+            "'%s': the buffer's range isn't told in bytes (nothing tells how large the "
+            "buffer is, so VK_WHOLE_SIZE won't do)",
+            b->name);
+    if (b->offset % d->limits.offset_alignment != 0)
         return vka_error(d->context, VKA_ERROR_INVALID,
                          "'%s': the buffer's offset %" PRIu64 " is not a multiple of %u", b->name,
                          (uint64_t)b->offset, d->limits.offset_alignment);

@@ -204,6 +204,8 @@ static void test_wrong_buffers(void **state)
     expect_bind(o.plan, (vka_vulkan_buffer){"x", x.buffer, 0, 2396},
                 "'x' of shape [1, 1, 300, 2] takes 2400 bytes, the buffer's range has 2396");
     expect_bind(o.plan, (vka_vulkan_buffer){"x", x.buffer, 2, 2400}, "offset 2 is not a multiple");
+    expect_bind(o.plan, (vka_vulkan_buffer){"x", x.buffer, 0, VK_WHOLE_SIZE}, "VK_WHOLE_SIZE");
+    expect_bind(o.plan, (vka_vulkan_buffer){"x", x.buffer, 256, UINT64_MAX - 255}, "in bytes");
     const vka_vulkan_buffer overlap[] = {
         {"x", big.buffer, 0, 4096}, {"y", big.buffer, 1024, 4096}, {0}};
     assert_int_equal(vka_plan_bind(o.plan, overlap), VKA_ERROR_INVALID);
