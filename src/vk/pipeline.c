@@ -241,9 +241,9 @@ vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispa
     }
     if (result == VKA_OK)
         vka_parallel(d->context->threads, (int64_t)w.count, make_one, &w);
-    bool new = w.count > 0;
+    bool any = w.count > 0;
     result = settle(&w, result);
-    if (new &&result == VKA_OK)
+    if (any && result == VKA_OK)
         vka_vk_cache_keep(d);
     pthread_mutex_unlock(&d->shared_lock);
     return result;
