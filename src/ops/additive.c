@@ -45,6 +45,11 @@ static bool infer(struct vka_infer *n)
     return true;
 }
 
+static double flops(const struct vka_args *args)
+{
+    return 4.0 * (double)vka_array_count(&args->out[0]) * (double)args->in[Q].dim[2];
+}
+
 // --- CPU ---
 
 enum { SPAN = 16 };
@@ -175,6 +180,7 @@ const struct vka_op vka_op_additive = {
     .flags = VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .variants = variants,
     .expand = expand,
 };

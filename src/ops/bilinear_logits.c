@@ -45,6 +45,11 @@ static bool infer(struct vka_infer *n)
     return true;
 }
 
+static double flops(const struct vka_args *args)
+{
+    return 2.0 * (double)vka_array_count(&args->out[0]) * (double)args->in[X].dim[2];
+}
+
 // --- CPU: a piece is some rows of x and some of y of an image, for all glimpses ---
 
 enum {
@@ -260,6 +265,7 @@ const struct vka_op vka_op_bilinear_logits = {
     .flags = VKA_OP_STRIDED | VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,

@@ -40,6 +40,12 @@ static bool infer(struct vka_infer *n)
     return true;
 }
 
+static double flops(const struct vka_args *args)
+{
+    double products = (double)vka_array_count(&args->in[X]);
+    return 2 * products * (double)(args->in[Y].dim[1] + 1);
+}
+
 // --- CPU: a piece is some columns of an image ---
 
 enum { BLOCK = 8 * VKA_TILE_COLS }; // columns of a piece at most
@@ -203,6 +209,7 @@ const struct vka_op vka_op_bilinear_pool = {
     .flags = VKA_OP_STRIDED | VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,

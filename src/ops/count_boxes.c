@@ -56,6 +56,14 @@ static bool infer(struct vka_infer *n)
     return true;
 }
 
+// What counts the boxes alike: a function of each pair, for each of the boxes.
+static double flops(const struct vka_args *args)
+{
+    const struct params *p = args->params;
+    double kept = (double)p->objects;
+    return 10.0 * (double)(args->in[SCORES].dim[0] * args->in[SCORES].dim[1]) * kept * kept * kept;
+}
+
 // --- CPU: a piece is a glimpse of an image ---
 
 struct table {
@@ -466,6 +474,7 @@ const struct vka_op vka_op_count_boxes = {
     .flags = VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,

@@ -57,6 +57,12 @@ static struct vka_window window_of(const struct vka_args *args)
     return w;
 }
 
+static double flops(const struct vka_args *args)
+{
+    struct vka_window w = window_of(args);
+    return (double)vka_array_count(&args->in[D]) * (double)vka_product3(w.kernel);
+}
+
 // --- CPU: a piece is some planes ---
 
 struct job {
@@ -176,5 +182,6 @@ const struct vka_op vka_op_pool_back = {
     .params_size = sizeof(struct vka_window_params),
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .variants = variants,
 };

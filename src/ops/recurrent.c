@@ -170,6 +170,15 @@ static bool infer(struct vka_infer *n)
            (!n->in[VALID] || infer_shape(n, VALID, VKA_BOOL, VKA_SHAPE(x[1], x[2])));
 }
 
+static double flops(const struct vka_args *args)
+{
+    const struct params *p = args->params;
+    const struct vka_array *x = &args->in[X];
+    double states = (double)vka_array_count(x) / (double)x->dim[3]; // by direction, row and step
+    int64_t gates = vka_cell_gates((enum vka_cell_kind)p->kind) + vka_present(&args->in[PROJ]);
+    return 2 * states * (double)(p->hidden * p->out) * (double)gates;
+}
+
 // --- CPU ---
 
 static void job_of(const struct vka_args *args, struct vka_recurrent_job *job)
@@ -441,6 +450,7 @@ const struct vka_op vka_op_recurrent = {
     .flags = VKA_OP_FUSED | VKA_OP_WHOLE,
     .infer = infer,
     .cpu = cpu,
+    .flops = flops,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,

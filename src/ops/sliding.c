@@ -142,6 +142,15 @@ static void job_of(const struct vka_args *args, struct vka_sliding_job *job)
     steps_of(&in[VKA_SLIDING_EXTRA], job->extra_step);
 }
 
+double vka_sliding_flops(const struct vka_args *args)
+{
+    struct vka_sliding_job job;
+    job_of(args, &job);
+    double windows = (double)(job.n * job.maps) * (double)(job.w.out[0] * job.w.out[1]);
+    double taps = windows * (double)(job.w.kernel[0] * job.w.kernel[1]);
+    return 2 * taps * (double)(job.depth + job.width);
+}
+
 static const float *data_of(const struct vka_args *args, int i)
 {
     return vka_present(&args->in[i]) ? args->in[i].data : NULL;

@@ -40,6 +40,7 @@ bool vka_sliding_infer_logits(struct vka_infer *n, const char *op);
 bool vka_sliding_infer_shape(struct vka_infer *n, const char *op, int i, const char *what,
                              const vka_shape *shape);
 
+double vka_sliding_flops(const struct vka_args *args);
 void vka_sliding_cpu(const struct vka_cpu_run *run);
 size_t vka_sliding_cpu_scratch(const struct vka_args *args, int threads);
 

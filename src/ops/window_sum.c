@@ -62,6 +62,7 @@ const struct vka_op vka_op_window_sum = {
     .flags = VKA_OP_STRIDED | VKA_OP_FUSED,
     .infer = infer,
     .cpu = vka_sliding_cpu,
+    .flops = vka_sliding_flops,
     .cpu_scratch = vka_sliding_cpu_scratch,
     .variants = variants,
     .expand = expand,
