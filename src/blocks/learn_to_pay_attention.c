@@ -18,6 +18,16 @@ static vka_tensor norm_relu(struct vka_scope *s, vka_tensor x, const char *name)
     return vka_batch_norm(s, x, name, BN_EPS, VKA_ACT_RELU);
 }
 
+// Whether the file has a norm of that name: any weight of one, so that none of them is passed over.
+static bool has_norm(struct vka_scope *s, const char *name)
+{
+    static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
+    bool any = false;
+    for (size_t i = 0; i < VKA_COUNT(parts); i++)
+        any = any || vka_has_weight(s, vka_name(s, "%s.%s", name, parts[i]));
+    return any;
+}
+
 static bool project(struct vka_scope *s, struct level *l, vka_tensor local, vka_tensor global)
 {
     vka_graph *g = s->g;
@@ -34,8 +44,8 @@ static bool project(struct vka_scope *s, struct level *l, vka_tensor local, vka_
     if (of_local)
         local = vka_pointwise(s, local, proj_l, width, NULL, 0, NULL);
     if (of_global) {
-        if (vka_has_weight(s, vka_name(s, "%s.bn.running_mean", proj_g)))
-            global = norm_relu(s, global, vka_name(s, "%s.bn", proj_g));
+        const char *norm = vka_name(s, "%s.bn", proj_g);
+        global = has_norm(s, norm) ? norm_relu(s, global, norm) : global;
         struct vka_layer layer = {.bias = VKA_BIAS};
         global = vka_linear(s, global, proj_g, channels, &layer);
     }
@@ -90,9 +100,8 @@ static vka_tensor attend(struct vka_scope *s, int index, vka_tensor global)
     vka_tensor c = score(s, &l);
     vka_give(s, vka_name(s, "c%d", index), vka_reshape(g, c, l.map));
     vka_tensor pooled = pool(s, &l, c);
-    if (vka_has_weight(s, vka_name(s, "post%d.bn.running_mean", index)))
-        pooled = norm_relu(s, pooled, vka_name(s, "post%d.bn", index));
-    return pooled;
+    const char *norm = vka_name(s, "post%d.bn", index);
+    return has_norm(s, norm) ? norm_relu(s, pooled, norm) : pooled;
 }
 
 static void build(struct vka_scope *s)
@@ -129,14 +138,16 @@ static const vka_port_info weights[] = {
     {"proj_l{i}.weight", "[Cg, C_s, 1, 1]", "f32", "optional", "projector.op.weight"},
     {"proj_g{i}.weight", "[C_s, Cg]", "f32", "optional", "instead of proj_l{i}"},
     {"proj_g{i}.bias", "[C_s]", "f32", "with proj_g{i}", ""},
-    {"proj_g{i}.bn.weight", "[Cg]", "f32", "optional", "batch norm and ReLU before proj_g{i}"},
-    {"proj_g{i}.bn.bias", "[Cg]", "f32", "optional", ""},
-    {"proj_g{i}.bn.running_mean", "[Cg]", "f32", "optional", ""},
-    {"proj_g{i}.bn.running_var", "[Cg]", "f32", "optional", ""},
-    {"post{i}.bn.weight", "[C'_s]", "f32", "optional", "batch norm and ReLU on the pooled vector"},
-    {"post{i}.bn.bias", "[C'_s]", "f32", "optional", ""},
-    {"post{i}.bn.running_mean", "[C'_s]", "f32", "optional", ""},
-    {"post{i}.bn.running_var", "[C'_s]", "f32", "optional", ""},
+    {"proj_g{i}.bn.weight", "[Cg]", "f32", "all four or none",
+     "batch norm and ReLU before proj_g{i}"},
+    {"proj_g{i}.bn.bias", "[Cg]", "f32", "all four or none", ""},
+    {"proj_g{i}.bn.running_mean", "[Cg]", "f32", "all four or none", ""},
+    {"proj_g{i}.bn.running_var", "[Cg]", "f32", "all four or none", ""},
+    {"post{i}.bn.weight", "[C'_s]", "f32", "all four or none",
+     "batch norm and ReLU on the pooled vector"},
+    {"post{i}.bn.bias", "[C'_s]", "f32", "all four or none", ""},
+    {"post{i}.bn.running_mean", "[C'_s]", "f32", "all four or none", ""},
+    {"post{i}.bn.running_var", "[C'_s]", "f32", "all four or none", ""},
     {"classify.weight", "[K, sum of C'_s]", "f32", "classify", "classify.weight"},
     {"classify.bias", "[K]", "f32", "classify", "classify.bias"},
     {0},
