@@ -61,10 +61,6 @@ static vka_tensor scaled(struct vka_scope *s, const struct options *o, vka_tenso
     struct vka_layer layer = {.bias = bias};
     const char *norm = vka_name(s, "%s.norm", name);
     x = vka_pointwise(s, x, vka_name(s, "%s.conv", name), out, NULL, 0, &layer);
-    vka_weight(s, vka_name(s, "%s.weight", norm), VKA_SHAPE(out)); // needed, unlike group_norm's
-    vka_weight(s, vka_name(s, "%s.bias", norm), VKA_SHAPE(out));
-    if (vka_failed(s->g))
-        return 0;
     return vka_act(s->g, vka_group_norm(s, x, norm, o->gn_groups, 1e-5), VKA_ACT_RELU);
 }
 
