@@ -34,7 +34,8 @@ static bool project(struct vka_scope *s, struct level *l, vka_tensor local, vka_
     const char *proj_l = vka_name(s, "proj_l%d", l->index),
                *proj_g = vka_name(s, "proj_g%d", l->index);
     bool of_local = vka_has_weight(s, vka_name(s, "%s.weight", proj_l));
-    bool of_global = vka_has_weight(s, vka_name(s, "%s.weight", proj_g));
+    bool of_global = vka_has_weight(s, vka_name(s, "%s.weight", proj_g)) ||
+                     vka_has_weight(s, vka_name(s, "%s.bias", proj_g));
     int64_t channels = vka_dim(g, local, 1), width = vka_dim(g, global, 1);
     if (of_local && of_global)
         vka_scope_fail(s, "both projectors '%s' and '%s' are there", proj_l, proj_g);
