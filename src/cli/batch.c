@@ -49,21 +49,30 @@ static int add_file(struct batch_input *input, const char *folder, const char *n
     return EXIT_DONE;
 }
 
-// Files that begin with a dot, and those of other endings, are passed over.
-static int add_folder(struct batch_input *input, const char *path)
+// Files that begin with a dot are passed over.
+static int add_kind(struct batch_input *input, const char *path, bool (*kind)(const char *))
 {
     DIR *folder = opendir(path);
     int code = EXIT_DONE;
-    size_t before = input->count;
     if (!folder) {
         fprintf(stderr, "vkattn run: %s: %s\n", path, strerror(errno));
         return EXIT_USAGE;
     }
     for (const struct dirent *e; code == EXIT_DONE && (e = readdir(folder));) {
-        if (e->d_name[0] != '.' && cli_known_ending(e->d_name))
+        if (e->d_name[0] != '.' && kind(e->d_name))
             code = add_file(input, path, e->d_name);
     }
     closedir(folder);
+    return code;
+}
+
+// A folder's pictures; where it has none, its tensors.
+static int add_folder(struct batch_input *input, const char *path)
+{
+    size_t before = input->count;
+    int code = add_kind(input, path, cli_is_picture);
+    if (code == EXIT_DONE && input->count == before)
+        code = add_kind(input, path, cli_is_tensor);
     if (code == EXIT_DONE && input->count == before) {
         fprintf(stderr, "vkattn run: the folder %s holds no .png .jpg .npy .safetensors\n", path);
         code = EXIT_USAGE;

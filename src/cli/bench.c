@@ -118,6 +118,12 @@ static void print_head(const struct subject *s)
            "rounds", "GFLOP/s", "GB/s", "steps", "dispatches", "temporaries");
 }
 
+static void json_number(const char *name, double value)
+{
+    printf(", \"%s\": ", name);
+    cli_json_number(value);
+}
+
 static void print_row(struct bench *b, const struct subject *s, const struct row *row)
 {
     double gflops = row->flops / row->median * 1e-6, gbytes = row->bytes / row->median * 1e-6;
@@ -134,12 +140,14 @@ static void print_row(struct bench *b, const struct subject *s, const struct row
     print_inputs(s);
     printf("\", \"device\": ");
     cli_json_string(row->device);
-    printf(", \"dtype\": \"%s\", \"ms\": %.6g, \"least\": %.6g, \"most\": %.6g, \"rounds\": %ld, "
-           "\"gflops\": %.6g, \"gbytes\": %.6g, \"steps\": %zu, \"dispatches\": %u, "
-           "\"temporaries\": %llu}",
-           b->plan.dtype == VKA_F16 ? "f16" : "f32", row->median, row->least, row->most,
-           row->rounds, gflops, gbytes, row->steps, row->dispatches,
-           (unsigned long long)row->temporaries);
+    printf(", \"dtype\": \"%s\"", b->plan.dtype == VKA_F16 ? "f16" : "f32");
+    json_number("ms", row->median);
+    json_number("least", row->least);
+    json_number("most", row->most);
+    json_number("gflops", gflops);
+    json_number("gbytes", gbytes);
+    printf(", \"rounds\": %ld, \"steps\": %zu, \"dispatches\": %u, \"temporaries\": %llu}",
+           row->rounds, row->steps, row->dispatches, (unsigned long long)row->temporaries);
 }
 
 // --- the call ---
@@ -178,8 +186,8 @@ static int bench_all(struct bench *b)
         print_head(&s);
     for (size_t i = 0; i < b->device_count && code == EXIT_DONE; i++)
         code = bench_on(b, &s, b->devices[i]);
-    if (b->json && !b->first_row)
-        printf("\n]\n");
+    if (b->json)
+        printf("%s\n]\n", b->first_row ? "[" : "");
     subject_close(&s);
     vka_context_destroy(context);
     return code;
@@ -267,4 +275,9 @@ const struct cli_command cli_bench = {
     "[--device D]... [--dtype f32|f16] [--rounds N] [--all] [--expand] [--json]",
     "times a block (at its example's sizes where none are given), a case or a model; --all: every "
     "output of the block",
-    "", run};
+    "--json: [{\"name\", \"inputs\", \"device\", \"dtype\", \"ms\": the median, \"least\", "
+    "\"most\",\n"
+    "\"gflops\", \"gbytes\": a second, \"rounds\", \"steps\", \"dispatches\", \"temporaries\": "
+    "bytes}, "
+    "..]\n",
+    run};

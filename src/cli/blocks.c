@@ -195,4 +195,7 @@ static int run(int argc, char **argv)
 const struct cli_command cli_blocks = {
     "blocks", "[ID] [--json] [--markdown]",
     "lists the blocks and operations, or tells all of one block; --markdown: the README's tables",
-    "", run};
+    "--json: {\"id\", \"summary\", \"paper\", \"attributes\", \"inputs\", \"weights\", "
+    "\"outputs\",\n"
+    "\"example\"} of the block; of all blocks, in an array, where none is named\n",
+    run};

@@ -37,8 +37,10 @@ int cli_failed(vka_result result);
 int cli_exit_code(vka_result result);
 int cli_help(const struct cli_command *command);
 
-// A string as JSON on stdout, quotes and all.
+// A string as JSON on stdout, quotes and all; bytes that aren't UTF-8 become U+FFFD.
 void cli_json_string(const char *text);
+// A number as JSON; null where it is infinite or none.
+void cli_json_number(double value);
 
 // A line that grows on stderr, on a terminal only; done == total ends it.
 void cli_progress(size_t done, size_t total, const char *what);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/cli.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,19 +82,45 @@ int cli_help(const struct cli_command *command)
     return EXIT_DONE;
 }
 
+// The bytes of the UTF-8 character at `s` as RFC 3629 allows them; 0: there is none.
+static size_t character(const unsigned char *s)
+{
+    size_t size = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    if (s[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    bool long_form = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool outside = (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf4 && s[1] >= 0x90);
+    return long_form || outside ? 0 : size;
+}
+
 void cli_json_string(const char *text)
 {
     putchar('"');
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < 0x20)
-            printf("\\u%04x", c);
+    for (const unsigned char *c = (const unsigned char *)text; *c;) {
+        size_t size = character(c);
+        if (size == 0) // a file's name may be any bytes
+            printf("\\ufffd");
+        else if (*c == '"' || *c == '\\')
+            printf("\\%c", *c);
+        else if (*c < 0x20)
+            printf("\\u%04x", *c);
         else
-            putchar(c);
+            fwrite(c, 1, size, stdout);
+        c += size ? size : 1;
     }
     putchar('"');
+}
+
+void cli_json_number(double value)
+{
+    if (isfinite(value))
+        printf("%.9g", value);
+    else
+        printf("null");
 }
 
 void cli_progress(size_t done, size_t total, const char *what)

@@ -171,9 +171,14 @@ bool cli_load(vka_context *context, const vka_model *model, const vka_model_inpu
 
 // --- out ---
 
-bool cli_known_ending(const char *path)
+bool cli_is_picture(const char *path)
 {
-    return ending_of(path) != OTHER;
+    return ending_of(path) == PICTURE;
+}
+
+bool cli_is_tensor(const char *path)
+{
+    return ending_of(path) == NPY || ending_of(path) == SAFETENSORS;
 }
 
 bool cli_holds_several(const char *path)

@@ -31,8 +31,9 @@ bool cli_load_image(const vka_model *model, const vka_model_input *input, const 
                     const struct image *image, struct cli_tensor *tensor);
 void cli_tensor_free(struct cli_tensor *tensor);
 
-// Whether this is the name of a file that can be read and written.
-bool cli_known_ending(const char *path);
+// Whether this is the name of a picture, or of a file with tensors (.npy, .safetensors).
+bool cli_is_picture(const char *path);
+bool cli_is_tensor(const char *path);
 // Whether a file of this name takes several tensors.
 bool cli_holds_several(const char *path);
 // Whether the file is there and has the tensor of this name, where its kind has names.

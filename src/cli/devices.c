@@ -99,4 +99,9 @@ static int run(int argc, char **argv)
     return code;
 }
 
-const struct cli_command cli_devices = {"devices", "[--json]", "lists the devices", "", run};
+const struct cli_command cli_devices = {
+    "devices", "[--json]", "lists the devices",
+    "--json: [{\"index\": null for cpu, \"vulkan_index\": not for cpu, \"name\", \"type\", "
+    "\"driver\",\n"
+    "\"api\", \"memory\": bytes, \"subgroup\", \"f16\", \"cooperative_matrix\", \"uuid\"}, ..]\n",
+    run};

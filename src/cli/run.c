@@ -2,6 +2,7 @@
 //
 // vkattn run: a model on inputs from files, its outputs into files; once, or for each of a list.
 #include "cli/batch.h"
+#include "cli/profile.h"
 #include "cli/session.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@ struct call {
     const char **names; // of the outputs, with a NULL behind
     size_t input_count, output_count;
     size_t shard, shards; // 0: all of the list
-    bool profile, resume;
+    bool profile, resume, json;
 };
 
 enum fate { DONE, THERE, FAILED, FATES };
@@ -29,19 +30,53 @@ struct work {
     int code;
 };
 
-static void print_profile(struct session *s)
+// --- telling ---
+
+static void json_files(const struct work *w, size_t item, enum fate fate)
 {
-    const vka_report *r = vka_plan_report(s->plan);
-    printf("%-32s %-12s %-12s %10s %12s\n", "block", "op", "variant", "ms", "bytes");
-    for (size_t i = 0; i < r->step_count; i++)
-        printf("%-32s %-12s %-12s %10.4f %12llu\n", r->steps[i].block, r->steps[i].op,
-               r->steps[i].variant, r->steps[i].ms, (unsigned long long)r->steps[i].bytes);
-    printf("%s: %.4f ms; inputs %llu, outputs %llu, weights %llu, constants %llu, temporaries %llu "
-           "bytes; %u dispatches, %u barriers\n",
-           r->device, r->ms, (unsigned long long)r->input_bytes,
-           (unsigned long long)r->output_bytes, (unsigned long long)r->weight_bytes,
-           (unsigned long long)r->constant_bytes, (unsigned long long)r->temporary_bytes,
-           r->dispatches, r->barriers);
+    printf(", \"inputs\": {");
+    for (size_t i = 0; i < w->batch.input_count; i++) {
+        printf(i ? ", " : "");
+        cli_json_string(w->batch.inputs[i].name);
+        printf(": ");
+        cli_json_string(batch_path(&w->batch, i, item));
+    }
+    printf("}, \"outputs\": {");
+    for (size_t k = 0; k < w->call->output_count && fate != FAILED; k++) {
+        printf(k ? ", " : "");
+        cli_json_string(w->files[k].name);
+        printf(": ");
+        cli_json_string(w->files[k].path);
+    }
+    printf("}");
+}
+
+static void json_item(struct work *w, size_t item, enum fate fate)
+{
+    static const char *const words[FATES] = {"done", "there", "failed"};
+    printf("{\"name\": ");
+    cli_json_string(batch_stem(&w->batch, item));
+    printf(", \"result\": \"%s\"", words[fate]);
+    json_files(w, item, fate);
+    printf(", \"device\": ");
+    cli_json_string(vka_device_of(w->session.device)->name);
+    if (w->call->profile && fate == DONE) {
+        printf(", \"profile\": ");
+        profile_json(vka_plan_report(w->session.plan));
+    }
+    printf("}\n");
+    fflush(stdout); // whoever reads along sees each as it is done
+}
+
+static void tell_item(struct work *w, size_t item, enum fate fate)
+{
+    if (w->call->json) {
+        json_item(w, item, fate);
+    } else if (w->call->profile && fate == DONE) {
+        if (w->batch.named)
+            printf("%s\n", batch_stem(&w->batch, item));
+        profile_print(vka_plan_report(w->session.plan));
+    }
 }
 
 // --- one item ---
@@ -68,8 +103,6 @@ static bool run_item(struct work *w, size_t item)
     struct cli_tensor *results = calloc(call->output_count + 1, sizeof *results);
     bool ok = results && load_inputs(w, item) && session_plan(s, call->names, call->profile) &&
               session_run(s, call->names, call->output_count, results);
-    if (ok && call->profile)
-        print_profile(s);
     if (ok && !cli_save(s->context, w->files, results, call->output_count)) {
         s->code = EXIT_WRONG;
         s->lost = true; // a full disk, a folder that isn't there: the next fares no better
@@ -110,6 +143,7 @@ static void do_item(struct work *w, size_t item)
         fate = FAILED;
     }
     w->counts[fate]++;
+    tell_item(w, item, fate);
     if (fate != FAILED)
         return;
     if (w->batch.named)
@@ -129,7 +163,7 @@ static void do_list(struct work *w)
         do_item(w, item);
     }
     cli_progress(total, total, "");
-    if (w->batch.named)
+    if (w->batch.named && !call->json)
         printf("%zu run, %zu there already, %zu failed\n", w->counts[DONE], w->counts[THERE],
                w->counts[FAILED]);
 }
@@ -211,20 +245,18 @@ static int take_option(struct call *call, int c)
     call->device = c == 'd' ? optarg : call->device;
     call->profile |= c == 'p';
     call->resume |= c == 'r';
+    call->json |= c == 'j';
     return -1;
 }
 
 static int parse(int argc, char **argv, struct call *call)
 {
-    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
-                                            {"input", required_argument, NULL, 'i'},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"device", required_argument, NULL, 'd'},
-                                            {"shard", required_argument, NULL, 's'},
-                                            {"resume", no_argument, NULL, 'r'},
-                                            {"profile", no_argument, NULL, 'p'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"weights", required_argument, NULL, 'w'}, {"input", required_argument, NULL, 'i'},
+        {"output", required_argument, NULL, 'o'},  {"device", required_argument, NULL, 'd'},
+        {"shard", required_argument, NULL, 's'},   {"resume", no_argument, NULL, 'r'},
+        {"profile", no_argument, NULL, 'p'},       {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     for (int c; (c = getopt_long(argc, argv, "hi:o:", options, NULL)) != -1;) {
         int code = c == 'h' ? cli_help(&cli_run) : take_option(call, c);
         if (code >= 0)
@@ -256,10 +288,11 @@ static int run(int argc, char **argv)
 const struct cli_command cli_run = {
     "run",
     "MODEL --weights W.safetensors --input NAME=FILE... --output NAME=FILE... [--shard I/N] "
-    "[--resume] [--device D] [--profile]",
+    "[--resume] [--device D] [--profile] [--json]",
     "runs a model; files by ending: .png .jpg .npy .safetensors",
     "\n"
-    "An input that is given several times, or is a folder, is a list: the model runs on each, in\n"
+    "An input that is given several times, or is a folder (its pictures, else its .npy and\n"
+    ".safetensors), is a list: the model runs on each, in\n"
     "the order of their names, and each size is planned once. Lists go together by names; an\n"
     "input of one file is for all. Outputs are named after the list's files: {} in an output's\n"
     "name stands for the name of the input without folder and ending; where there is none,\n"
@@ -269,5 +302,10 @@ const struct cli_command cli_run = {
     "  --shard I/N  takes the I-th, I+N-th, ... of the list, I in 1..N\n"
     "  --resume     passes over what has all its outputs. Outputs are written under other names\n"
     "               and renamed, so that a file that is there is whole\n"
-    "  --profile    a row a step: block, op, variant, time, bytes\n",
+    "  --profile    a row a step: block, op, variant, ms, bytes, GB/s, GFLOP/s; for each of a "
+    "list\n"
+    "  --json       a line an item: {\"name\", \"result\": \"done\", \"there\" or \"failed\", "
+    "\"inputs\",\n"
+    "               \"outputs\": {NAME: FILE}, \"device\", \"profile\": {.., \"steps\": [..]} if "
+    "asked}\n",
     run};

@@ -12,6 +12,7 @@
 struct call {
     const char *model, *weights, *device, *picture, *map, *out;
     long head, y, x; // -1: not given
+    bool json;
 };
 
 // The map's plane as a picture sees it.
@@ -97,8 +98,30 @@ static bool pick_plane(const struct call *call, const struct cli_tensor *map, co
     return true;
 }
 
-static bool save(struct session *s, const struct call *call, const struct cli_tensor *map,
-                 const struct plane *plane, struct image *image)
+static void tell(const struct call *call, const char *raw, const struct plane *plane,
+                 const struct image *image)
+{
+    int y, x;
+    image_peak(plane->data, plane->width, plane->height, image->width, image->height, &y, &x);
+    if (!call->json) {
+        printf("%s: map '%s' of %d x %d, peak at y %d, x %d; raw map in %s\n", call->out, call->map,
+               plane->height, plane->width, y, x, raw);
+        return;
+    }
+    printf("{\"image\": ");
+    cli_json_string(call->picture);
+    printf(", \"output\": ");
+    cli_json_string(call->out);
+    printf(", \"raw\": ");
+    cli_json_string(raw);
+    printf(", \"map\": ");
+    cli_json_string(call->map);
+    printf(", \"height\": %d, \"width\": %d, \"peak\": {\"y\": %d, \"x\": %d}}\n", plane->height,
+           plane->width, y, x);
+}
+
+static bool save(struct session *s, const struct call *call, const struct plane *plane,
+                 struct image *image)
 {
     size_t length = strlen(call->out) + 8;
     char *raw = malloc(length), error[IMAGE_ERROR];
@@ -116,12 +139,8 @@ static bool save(struct session *s, const struct call *call, const struct cli_te
         fprintf(stderr, "vkattn see: %s\n", error);
     else if (vka_npy_write(s->context, raw, VKA_F32, &shape, plane->data) != VKA_OK)
         ok = (cli_failed(VKA_ERROR_IO), false);
-    if (ok) {
-        int y, x;
-        image_peak(plane->data, plane->width, plane->height, image->width, image->height, &y, &x);
-        printf("%s: map '%s' of %d x %d, peak at y %d, x %d; raw map in %s\n", call->out, map->name,
-               plane->height, plane->width, y, x, raw);
-    }
+    if (ok)
+        tell(call, raw, plane, image);
     free(raw);
     return ok;
 }
@@ -161,7 +180,7 @@ static bool see_image(struct session *s, const struct call *call, struct image *
     bool ok = session_run(s, outputs, 1, &map);
     if (ok) {
         s->code = EXIT_USAGE;
-        ok = pick_plane(call, &map, grid, &plane) && save(s, call, &map, &plane, image);
+        ok = pick_plane(call, &map, grid, &plane) && save(s, call, &plane, image);
     }
     cli_tensor_free(&map);
     return ok;
@@ -200,15 +219,12 @@ static bool parse_at(const char *text, struct call *call)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
-                                            {"image", required_argument, NULL, 'i'},
-                                            {"map", required_argument, NULL, 'm'},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"device", required_argument, NULL, 'd'},
-                                            {"at", required_argument, NULL, 'a'},
-                                            {"head", required_argument, NULL, 'n'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"weights", required_argument, NULL, 'w'}, {"image", required_argument, NULL, 'i'},
+        {"map", required_argument, NULL, 'm'},     {"output", required_argument, NULL, 'o'},
+        {"device", required_argument, NULL, 'd'},  {"at", required_argument, NULL, 'a'},
+        {"head", required_argument, NULL, 'n'},    {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     struct call call = {.head = -1, .y = -1, .x = -1};
     char *end;
     for (int c; (c = getopt_long(argc, argv, "hi:o:", options, NULL)) != -1;) {
@@ -220,6 +236,7 @@ static int run(int argc, char **argv)
             return cli_usage_error(&cli_see, "--at takes Y,X, not '%s'", optarg);
         if (c == 'n' && (!parse_long(optarg, &end, &call.head) || *end))
             return cli_usage_error(&cli_see, "--head takes a number, not '%s'", optarg);
+        call.json |= c == 'j';
         const char **value = c == 'w'   ? &call.weights
                              : c == 'i' ? &call.picture
                              : c == 'm' ? &call.map
@@ -243,5 +260,10 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_see = {
     "see",
-    "MODEL --weights W --image IN.png --map NAME -o OUT.png [--at Y,X] [--head N] [--device D]",
-    "lays an attention map over a picture, and writes the raw map beside it as .npy", "", run};
+    "MODEL --weights W --image IN.png --map NAME -o OUT.png [--at Y,X] [--head N] [--device D] "
+    "[--json]",
+    "lays an attention map over a picture, and writes the raw map beside it as .npy",
+    "--json: {\"image\", \"output\", \"raw\": the files, \"map\", \"height\", \"width\": of the "
+    "map,\n"
+    "\"peak\": {\"y\", \"x\"} in pixels of the picture}\n",
+    run};

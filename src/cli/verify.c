@@ -53,8 +53,8 @@ static void print_row(struct verify *v, const struct row *row)
     cli_json_string(row->output);
     printf(", \"device\": ");
     cli_json_string(v->device_name);
-    if (compared && isfinite(row->err))
-        printf(", \"err\": %.9g", row->err);
+    printf(", \"err\": ");
+    cli_json_number(compared ? row->err : NAN);
     printf(", \"text\": ");
     cli_json_string(row->text);
     printf("}");
@@ -271,4 +271,7 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_verify = {
     "verify", "[--device D] [--rtol X] [--dtype f32|f16] [--expand] [--json] CASE.safetensors...",
-    "runs case files and compares the results; --expand takes fused operations apart", "", run};
+    "runs case files and compares the results; --expand takes fused operations apart",
+    "--json: [{\"result\": PASS, FAIL, ERROR, NOTE or SKIP, \"case\", \"output\", \"device\",\n"
+    "\"err\": null where nothing was compared, \"text\"}, ..]\n",
+    run};

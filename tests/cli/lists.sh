@@ -28,6 +28,7 @@ for i in 0 1 2; do
 done
 echo text >"$out/in/notes.txt"
 cp "$out/in/notes.txt" "$out/in/.hidden.png"
+cp "$out/one/s0.y.npy" "$out/in/no_picture.npy"
 
 # --- names ---
 
