@@ -189,11 +189,28 @@ static bool lines_up(const struct vka_array *a)
     return a->stride[3] == 1 || a->dim[3] == 1;
 }
 
-static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
+// Whether a device makes `each` turns of loops for each block of keys. GPUs make them all.
+static bool ends(const struct vka_limits *limits, const struct vka_args *args, int64_t block,
+                 int64_t each)
+{
+    int64_t blocks = (args->in[K].dim[2] + block - 1) / block;
+    return !limits->is_cpu || (double)blocks * (double)each <= VKA_MOST_TURNS;
+}
+
+// What all variants need.
+static bool fits_any(const struct vka_limits *limits, const struct vka_args *args)
 {
     return lines_up(&args->in[Q]) && lines_up(&args->in[K]) && lines_up(&args->in[V]) &&
            args->in[V].dim[3] <= MOST_WIDTH && vka_present(&args->out[OUT]) &&
            (!is_full(args) || limits->storage_buffers >= FULL_BUFFERS);
+}
+
+// As the shader's loops are nested: 25 turns a slice of the depth, 73 with a block's weights, half
+// a turn to load a column of values.
+static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
+{
+    int64_t slices = (args->in[Q].dim[3] + 15) / 16, columns = (args->in[V].dim[3] + 7) / 8 * 8;
+    return fits_any(limits, args) && ends(limits, args, ROWS, 25 * slices + 73 + columns / 2);
 }
 
 enum { FLAG_CAUSAL = 1, FLAG_BIAS = 2, FLAG_MASK = 4, FLAG_REMOVES = 8, FLAG_LSE = 16 };
@@ -281,8 +298,10 @@ enum { FEW = 8, FEW_DEPTH = 2048 }; // whose query fits into shared memory
 
 static bool fits_few(const struct vka_limits *limits, const struct vka_args *args)
 {
-    return fits_baseline(limits, args) && args->in[Q].dim[2] <= FEW &&
-           args->in[Q].dim[3] <= FEW_DEPTH;
+    enum { KEYS = LANES * LANES };
+    int64_t depth = args->in[Q].dim[3];
+    return fits_any(limits, args) && args->in[Q].dim[2] <= FEW && depth <= FEW_DEPTH &&
+           ends(limits, args, KEYS, depth + 2 * KEYS + 1);
 }
 
 static void launch_few(struct vka_launch *l, const struct vka_args *args)
@@ -310,7 +329,7 @@ static bool by_four(const struct vka_array *a)
 
 static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
 {
-    return limits->is_cpu && fits_baseline(limits, args) &&
+    return limits->is_cpu && fits_any(limits, args) && ends(limits, args, 1, 1) &&
            args->in[Q].dim[3] + args->in[V].dim[3] <= LANES_MOST && by_four(&args->in[Q]) &&
            by_four(&args->in[K]) && by_four(&args->in[V]) && by_four(&args->out[OUT]);
 }

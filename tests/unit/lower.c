@@ -471,6 +471,26 @@ static void test_many_turns(void **state)
     }
 }
 
+// Heads of 256 wide make some 600 turns for 32 keys.
+static void test_many_keys(void **state)
+{
+    (void)state;
+    for (int64_t keys = 2048; keys <= 4096; keys *= 2) {
+        struct rig rig;
+        struct vka_limits limits = rig_least_limits();
+        rig_start(&rig);
+        vka_tensor q = rig_input(&rig, "q", VKA_F32, VKA_SHAPE(1, 1, 33, 256));
+        vka_tensor k = rig_input(&rig, "k", VKA_F32, VKA_SHAPE(1, 1, keys, 256));
+        vka_tensor v = rig_input(&rig, "v", VKA_F32, VKA_SHAPE(1, 1, keys, 256));
+        struct vka_attention a = {.scale = 1};
+        vka_output(rig.graph, "y", vka_attention(rig.graph, q, k, v, &a, NULL));
+        assert_true(has_step(&rig, &limits, "attention"));
+        limits.is_cpu = true;
+        assert_int_equal(has_step(&rig, &limits, "attention"), keys == 2048);
+        rig_end(&rig);
+    }
+}
+
 // A layer's weights that no binding holds are taken in parts; a sum that none holds is refused.
 static void test_wide_product(void **state)
 {
@@ -542,8 +562,8 @@ int main(void)
         cmocka_unit_test(test_expanded),          cmocka_unit_test(test_odd_expansions),
         cmocka_unit_test(test_refused),           cmocka_unit_test(test_refused_known),
         cmocka_unit_test(test_failing_expansion), cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_many_turns),        cmocka_unit_test(test_wide_product),
-        cmocka_unit_test(test_untouched),
+        cmocka_unit_test(test_many_turns),        cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_wide_product),      cmocka_unit_test(test_untouched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
