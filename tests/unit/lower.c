@@ -471,6 +471,24 @@ static void test_many_turns(void **state)
     }
 }
 
+static void test_many_places(void **state)
+{
+    (void)state;
+    for (int64_t places = 65000; places <= 65001; places++) {
+        struct rig rig;
+        struct vka_limits limits = rig_least_limits();
+        rig_start(&rig);
+        vka_tensor u = rig_input(&rig, "u", VKA_F32, VKA_SHAPE(1, 2));
+        vka_tensor w = rig_input(&rig, "w", VKA_F32, VKA_SHAPE(1, places));
+        vka_tensor v = rig_input(&rig, "v", VKA_F32, VKA_SHAPE(1, 3, places));
+        vka_output(rig.graph, "y", vka_relu_pairs(rig.graph, u, w, v, 1));
+        assert_true(has_step(&rig, &limits, "relu_pairs"));
+        limits.is_cpu = true;
+        assert_int_equal(has_step(&rig, &limits, "relu_pairs"), places == 65000);
+        rig_end(&rig);
+    }
+}
+
 // Heads of 256 wide make some 600 turns for 32 keys.
 static void test_many_keys(void **state)
 {
@@ -563,7 +581,8 @@ int main(void)
         cmocka_unit_test(test_refused),           cmocka_unit_test(test_refused_known),
         cmocka_unit_test(test_failing_expansion), cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_many_turns),        cmocka_unit_test(test_many_keys),
-        cmocka_unit_test(test_wide_product),      cmocka_unit_test(test_untouched),
+        cmocka_unit_test(test_many_places),       cmocka_unit_test(test_wide_product),
+        cmocka_unit_test(test_untouched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
