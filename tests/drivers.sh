@@ -147,29 +147,4 @@ if [ $# = 0 ] || [ "$1" = all ]; then
     # On Debian 12 tests/run.sh is the suite on that driver.
     on_debian12 || set -- debian12 "$@"
 fi
-log=$(mktemp)
-trap 'rm -f "$log" "$log.status"' EXIT
-passed=0 failed=0 skipped=0 table=
-for driver in "$@"; do
-    say "== $driver"
-    start=$(date +%s)
-    # A subshell, so that one driver's environment doesn't reach the next.
-    {
-        status=0
-        (suite_under "$driver") || status=$?
-        echo $status >"$log.status"
-    } 2>&1 | tee "$log"
-    # A suite that ends red without a failed test, or with no counts, is one failure.
-    number='\([0-9]*\)'
-    counts=$(sed -n "s/^$number passed, $number failed, $number skipped\$/\1 \2 \3/p" "$log" |
-        tail -n 1)
-    # shellcheck disable=SC2086
-    set -- ${counts:-0 1 0}
-    [ "$(cat "$log.status")" = 0 ] || [ "$2" != 0 ] || set -- "$1" 1 "$3"
-    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
-    table="$table$(printf '%-12s %5d passed %5d failed %5d skipped %5d s' "$driver" "$1" "$2" "$3" \
-        $(($(date +%s) - start)))
-"
-done
-printf '\n%s\n%d passed, %d failed, %d skipped\n' "$table" $passed $failed $skipped
-[ $failed = 0 ]
+each_suite suite_under "$@"

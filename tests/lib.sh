@@ -32,6 +32,27 @@ cache_dir() {
     fi
 }
 
+default_mirror=http://deb.debian.org/debian
+
+# The machine's own Debian mirror: what apt uses here can be reached from here.
+mirror() {
+    found=
+    if [ -n "${VKATTN_MIRROR:-}" ]; then
+        found=$VKATTN_MIRROR
+    elif grep -qx 'ID=debian' /etc/os-release; then
+        # shellcheck disable=SC2016
+        found=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+            awk '$1 !~ /security/ && /(http|mirror)/ { print $2; exit }')
+        case $found in # Debian's cloud images name a file that lists the mirrors
+        mirror+file:*) found=$(grep -om1 'http[^[:space:]]*' "${found#mirror+file:}") || found= ;;
+        esac
+    fi
+    case $found in
+    http://* | https://* | file:/*) printf '%s\n' "${found%/}" ;;
+    *) printf '%s\n' $default_mirror ;;
+    esac
+}
+
 # Configures and builds $top in the folder $1; the remaining arguments go to cmake.
 build_in() {
     build_dir=$1
@@ -44,4 +65,37 @@ build_in() {
     # shellcheck disable=SC2086
     cmake -S "$top" -B "$build_dir" $generator "$@" ${VKATTN_CMAKE_FLAGS:-} &&
         cmake --build "$build_dir" --parallel "$(nproc)"
+}
+
+# Runs `FUNCTION NAME` for each NAME, a suite that closes with counts as tests/run.sh does, and sums
+# up: a table, then "N passed, N failed, N skipped".
+each_suite() {
+    suite_function=$1
+    shift
+    log=$(mktemp)
+    trap 'rm -f "$log" "$log.status"' EXIT
+    passed=0 failed=0 skipped=0 table=
+    for suite_name in "$@"; do
+        say "== $suite_name"
+        start=$(date +%s)
+        # A subshell, so that one suite's environment doesn't reach the next.
+        {
+            status=0
+            ("$suite_function" "$suite_name") || status=$?
+            echo $status >"$log.status"
+        } 2>&1 | tee "$log"
+        # A suite that ends red without a failed test, or with no counts, is one failure.
+        number='\([0-9]*\)'
+        counts=$(sed -n "s/^$number passed, $number failed, $number skipped\$/\1 \2 \3/p" "$log" |
+            tail -n 1)
+        # shellcheck disable=SC2086
+        set -- ${counts:-0 1 0}
+        [ "$(cat "$log.status")" = 0 ] || [ "$2" != 0 ] || set -- "$1" 1 "$3"
+        passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+        table="$table$(printf '%-12s %5d passed %5d failed %5d skipped %5d s' "$suite_name" \
+            "$1" "$2" "$3" $(($(date +%s) - start)))
+"
+    done
+    printf '\n%s\n%d passed, %d failed, %d skipped\n' "$table" $passed $failed $skipped
+    [ $failed = 0 ]
 }

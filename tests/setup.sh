@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, by what they are wanted for:
 #
-#   sh tests/setup.sh build [test] [drivers] [package] [check] [coverage]
+#   sh tests/setup.sh build [test] [drivers] [package] [check] [coverage] [arm64] [musl]
 #
 #   build    the library, the command and the samples
 #   test     the test suite and the driver that it runs on where there is no GPU
@@ -10,6 +10,7 @@
 #   package  what tests/package.sh builds its programs with
 #   check    the compilers and formatters of .ci/run
 #   coverage what tests/coverage.sh counts with
+#   arm64, musl what tests/ports.sh builds and runs these ports with
 #
 # The names are the same in Debian 12 and 13 (check: Debian 12 alone). It does nothing where nothing
 # is missing; otherwise it needs root or sudo. VKATTN_SETUP=none turns it off: for systems without
@@ -23,8 +24,10 @@ build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libv
 test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev"
 drivers="debootstrap debian-archive-keyring"
 package="g++"
-sets="build, test, drivers, package, check, coverage"
+sets="build, test, drivers, package, check, coverage, arm64, musl"
 coverage="gcovr"
+arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user debian-archive-keyring"
+musl="musl-tools debian-archive-keyring"
 check="clang-14 libclang-rt-14-dev clang-format-14"
 
 packages_of() {
@@ -36,6 +39,8 @@ packages_of() {
         package) echo "$package" ;;
         check) echo "$check" ;;
         coverage) echo "$coverage" ;;
+        arm64) echo "$arm64" ;;
+        musl) echo "$musl" ;;
         *) die "no package set is called '$set' (there are: $sets)" ;;
         esac
     done

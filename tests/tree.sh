@@ -19,27 +19,6 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/lib.sh"
 
-default_mirror=http://deb.debian.org/debian
-
-# The machine's own Debian mirror: what apt uses here can be reached from here.
-mirror() {
-    found=
-    if [ -n "${VKATTN_MIRROR:-}" ]; then
-        found=$VKATTN_MIRROR
-    elif grep -qx 'ID=debian' /etc/os-release; then
-        # shellcheck disable=SC2016
-        found=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
-            awk '$1 !~ /security/ && /(http|mirror)/ { print $2; exit }')
-        case $found in # Debian's cloud images name a file that lists the mirrors
-        mirror+file:*) found=$(grep -om1 'http[^[:space:]]*' "${found#mirror+file:}") || found= ;;
-        esac
-    fi
-    case $found in
-    http://* | https://* | file:/*) printf '%s\n' "${found%/}" ;;
-    *) printf '%s\n' $default_mirror ;;
-    esac
-}
-
 # Proxies, certificates and date checks of this machine's apt, for apt inside the tree $1.
 carry_apt_settings() {
     apt-config dump --no-empty Acquire |

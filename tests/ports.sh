@@ -1,0 +1,154 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The suite's CPU part on what the machine isn't: another processor, another C library.
+#
+#   sh tests/ports.sh [arm64] [musl]     default: both
+#
+#   arm64    cross-compiled, run by qemu-user: slow, so that the programs of left_out (below) don't
+#            run there; it names them
+#   musl     this machine's processor (x86-64) with musl in glibc's place
+#
+# Of the machine's own packages only compilers and qemu are added. The libraries that the command
+# and the tests need are Debian's, unpacked (arm64) or built from Debian's sources (musl), in
+# VKATTN_CACHE/ports (see tests/tree.sh). The shaders are compiled here, once, and go to both as
+# prebuilt SPIR-V. The last line sums up: N passed, N failed, N skipped.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/tests/lib.sh"
+cd "$top"
+cache=$(cache_dir)/ports
+suite=bookworm
+
+# Shell scripts start the command by themselves, without qemu; the others take qemu too long.
+left_out='cli/command cli/files cli/readme blocks/cases'
+
+# apt with lists of its own, for arm64 and for sources, beside the machine's.
+private_apt() {
+    mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
+    : >"$cache/apt/status"
+    signed="[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+    for kind in deb deb-src; do
+        echo "$kind $signed $(mirror) $suite main"
+    done >"$cache/apt/sources.list"
+    cat >"$cache/apt/conf" <<END
+Dir::State "$cache/apt";
+Dir::State::status "$cache/apt/status";
+Dir::Cache "$cache/apt";
+Dir::Etc::sourcelist "$cache/apt/sources.list";
+Dir::Etc::sourceparts "-";
+APT::Architecture "arm64";
+APT::Architectures:: "arm64";
+APT::Sandbox::User "$(id -un)";
+END
+    APT_CONFIG=$cache/apt/conf apt-get -qq update
+}
+
+# The first lines of both toolchain files; more comes on stdin.
+toolchain() {
+    cat - >toolchain.cmake <<END
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR $1)
+set(CMAKE_C_COMPILER $2)
+set(CMAKE_FIND_ROOT_PATH $PWD/usr)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(ENV{PKG_CONFIG_LIBDIR} $PWD/usr/lib/$3pkgconfig)
+END
+}
+
+make_arm64() {
+    mkdir debs
+    (cd debs && APT_CONFIG=$cache/apt/conf apt-get -qq download libcmocka0 libcmocka-dev libspng0 \
+        libspng-dev zlib1g zlib1g-dev libturbojpeg0 libturbojpeg0-dev libvulkan-dev \
+        libvulkan-volk-dev)
+    for deb in debs/*.deb; do
+        dpkg -x "$deb" .
+    done
+    toolchain aarch64 aarch64-linux-gnu-gcc aarch64-linux-gnu/
+    cat >>toolchain.cmake <<END
+set(ENV{PKG_CONFIG_SYSROOT_DIR} $PWD)
+set(CMAKE_EXE_LINKER_FLAGS_INIT -Wl,-rpath-link,$PWD/lib/aarch64-linux-gnu)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu
+    -E LD_LIBRARY_PATH=$PWD/usr/lib/aarch64-linux-gnu:$PWD/lib/aarch64-linux-gnu)
+END
+}
+
+make_musl() {
+    mkdir -p sources usr/lib/pkgconfig usr/include
+    cp -r /usr/include/vulkan /usr/include/vk_video /usr/include/volk.? usr/include
+    toolchain "$(uname -m)" musl-gcc ''
+    (cd sources && APT_CONFIG=$cache/apt/conf apt-get -qq --download-only source cmocka libspng \
+        libjpeg-turbo zlib && for file in *.orig.tar.?z*; do
+        case $file in *.asc) ;; *) tar xf "$file" ;; esac
+    done)
+    (cd sources/zlib-* && rm -f gz*.c && musl-gcc -O2 -fPIC -DHAVE_UNISTD_H -c ./*.c &&
+        ar rc ../../usr/lib/libz.a ./*.o && cp zlib.h zconf.h ../../usr/include)
+    (cd sources/libspng-*/spng && musl-gcc -O2 -fPIC -I../../../usr/include -c spng.c &&
+        ar rc ../../../usr/lib/libspng.a spng.o && cp spng.h ../../../usr/include)
+    for source in cmocka libjpeg-turbo; do
+        cmake -GNinja -S "$(echo sources/$source-*/)" -B "sources/$source" \
+            -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE="$PWD/toolchain.cmake" \
+            -DCMAKE_INSTALL_PREFIX="$PWD/usr" -DCMAKE_INSTALL_LIBDIR=lib -DWITH_EXAMPLES=OFF \
+            -DWITH_SIMD=OFF -DENABLE_SHARED=OFF
+        cmake --build "sources/$source" --parallel "$(nproc)"
+        cmake --install "sources/$source"
+    done
+    cat >usr/lib/pkgconfig/spng.pc <<END
+Name: spng
+Description: PNG for musl
+Version: 0.7
+Libs: -L$PWD/usr/lib -lspng -lz -lm
+Cflags: -I$PWD/usr/include
+END
+}
+
+# Called again with --make: the folder of the port $1. Its paths stand in its files, so that it
+# can't be moved there when it is complete.
+make_root() {
+    [ ! -e "$cache/$1/complete" ] || return 0
+    rm -rf "${cache:?}/$1"
+    mkdir "$cache/$1"
+    cd "$cache/$1"
+    private_apt
+    "make_$1"
+    rm -rf debs sources
+    touch complete
+}
+
+suite_on() {
+    port=$1
+    sh tests/setup.sh build "$port" || exit 1
+    if [ ! -e "$cache/$port/complete" ]; then
+        say "making $cache/$port (a minute)"
+        mkdir -p "$cache"
+        (flock 9 && sh tests/ports.sh --make "$port") 9>"$cache/lock" >"$cache/$port.log" 2>&1 ||
+            die "making $cache/$port failed: $(tail -n 5 "$cache/$port.log")"
+    fi
+    set -- -L cpu
+    if [ "$port" = arm64 ]; then
+        say "left out on arm64: $left_out"
+        set -- "$@" -E "^($(echo "$left_out" | tr ' ' '|'))\$"
+    fi
+    # Without a loader of its own a port finds no Vulkan device: the CPU path alone runs.
+    VKATTN_SETUP=none VKATTN_BUILD_DIR=build-$port VKATTN_CMAKE_FLAGS="${VKATTN_CMAKE_FLAGS:-} \
+        -DVKATTN_SPIRV_DIR=$spirv -DCMAKE_TOOLCHAIN_FILE=$cache/$port/toolchain.cmake" \
+        sh tests/run.sh "$@"
+}
+
+if [ "${1:-}" = --make ]; then
+    make_root "$2"
+    exit
+fi
+[ $# -gt 0 ] || set -- arm64 musl
+for port in "$@"; do
+    case $port in
+    arm64 | musl) ;;
+    *) die "no port is called '$port' (there are: arm64, musl)" ;;
+    esac
+done
+sh tests/setup.sh build
+spirv=$top/build-ports/spirv
+{ cmake -S . -B build-ports -GNinja -DVKATTN_COMMAND=OFF -DVKATTN_SAMPLES=OFF &&
+    cmake --build build-ports --target vkattn_modules; } >/dev/null ||
+    die "the shaders couldn't be compiled"
+each_suite suite_on "$@"
