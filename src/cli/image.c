@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <turbojpeg.h>
 #include <unistd.h>
 
@@ -92,32 +93,46 @@ static unsigned char *read_file(const char *path, size_t *size, char error[IMAGE
     return data;
 }
 
-// Beside, then renamed.
-static bool write_file(const char *path, const void *data, size_t size, char error[IMAGE_ERROR])
+// 0 or an errno.
+static int write_all(const char *path, const char *mode, const void *data, size_t size)
+{
+    FILE *file = fopen(path, mode);
+    if (!file)
+        return errno;
+    int why = fwrite(data, 1, size, file) == size ? 0 : errno;
+    if (fclose(file) != 0 && !why)
+        why = errno;
+    return why;
+}
+
+// 0 or an errno. A file that was there before isn't ours to remove.
+static int write_beside(const char *path, const void *data, size_t size)
 {
     size_t length = strlen(path) + 32;
     char *beside = malloc(length);
     if (!beside)
-        return fail(error, path, "out of memory");
+        return ENOMEM;
     snprintf(beside, length, "%s.%ld.part", path, (long)getpid());
-    FILE *file = fopen(beside, "wbx");
-    bool ok = file && fwrite(data, 1, size, file) == size;
-    int why = errno;
-    if (file && fclose(file) != 0 && ok) {
-        ok = false;
+    int why = write_all(beside, "wbx", data, size);
+    if (!why && rename(beside, path) != 0)
         why = errno;
-    }
-    if (ok && rename(beside, path) != 0) {
-        ok = false;
-        why = errno;
-    }
-    if (!ok) {
-        fail(error, path, strerror(why));
-        if (file)
-            remove(beside);
-    }
+    if (why && why != EEXIST)
+        remove(beside);
     free(beside);
-    return ok;
+    return why;
+}
+
+// Beside, then renamed. A link stays a link, and what is no regular file (a device, a pipe) is
+// written to, never replaced.
+static bool write_file(const char *path, const void *data, size_t size, char error[IMAGE_ERROR])
+{
+    char *real = realpath(path, NULL);
+    const char *to = real ? real : path;
+    struct stat info;
+    bool special = stat(to, &info) == 0 && !S_ISREG(info.st_mode);
+    int why = special ? write_all(to, "wb", data, size) : write_beside(to, data, size);
+    free(real);
+    return why == 0 || fail(error, path, strerror(why));
 }
 
 // --- PNG ---

@@ -75,6 +75,18 @@ check "a folder that isn't there, picture" 1 "none/e.png" run same "$picture" "$
 check "a folder that isn't there, tensor" 1 "none/e.safetensors" run same "$picture" \
     "$out/none/e.safetensors"
 true_that "nothing was written then" test ! -e "$out/e.npy"
+: >"$out/target.png"
+ln -s target.png "$out/link.png"
+check "a picture through a link" 0 "" run same "$picture" "$out/link.png"
+true_that "the link stayed" test -h "$out/link.png"
+true_that "its target was written" cmp "$out/b.png" "$out/target.png"
+mkfifo "$out/pipe.png"
+timeout 20 cat "$out/pipe.png" >"$out/piped.png" &
+reader=$!
+check "a picture into a pipe" 0 "" run same "$picture" "$out/pipe.png"
+true_that "the pipe stayed" test -p "$out/pipe.png"
+wait "$reader"
+true_that "what came out is the picture" cmp "$out/b.png" "$out/piped.png"
 
 # --- maps: a non-local block, its weights made of a picture ---
 
