@@ -11,7 +11,8 @@
 // Conventions, stated once:
 // - Every object is opaque and made by a `..._create`, `..._open` or `..._load` that returns a
 //   `vka_result` and writes the handle through its last argument (NULL on failure). Every
-//   `..._destroy` takes NULL and does nothing then.
+//   `..._destroy` takes NULL and does nothing then. No other call takes NULL for an object or for
+//   the place of its result.
 // - Order of destruction: plans, then weights and devices, then the context. A graph may be
 //   destroyed as soon as its plans are made. The weights must outlive the plans made with them.
 // - Strings and arrays passed in are read before the call returns, unless said otherwise. Strings

@@ -80,6 +80,8 @@ static vka_result open_and_load(vka_context *context, const char *path, bool map
                                 struct vka_file *file)
 {
     memset(file, 0, sizeof *file);
+    if (!path)
+        return vka_error(context, VKA_ERROR_INVALID, "no file is named");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not keep us waiting
     if (fd < 0)
         return fail(context, path, "");

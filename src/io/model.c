@@ -40,6 +40,8 @@ static vka_result create(vka_context *context, const char *path, const char *tex
 vka_result vka_model_parse(vka_context *context, const char *text, size_t length, vka_model **model)
 {
     *model = NULL;
+    if (!text)
+        return vka_error(context, VKA_ERROR_INVALID, "a model without a text");
     return create(context, "model", text, length, model);
 }
 

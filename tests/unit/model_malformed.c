@@ -60,6 +60,22 @@ static void test_the_unchanged_is_good(void **state)
     assert_int_equal(memory.blocks, 0);
 }
 
+static void test_none(void **state)
+{
+    (void)state;
+    struct vka_context context;
+    struct unit_memory memory;
+    vka_model *model;
+    unit_context(&context, &memory);
+    assert_int_equal(vka_model_parse(&context, NULL, 5, &model), VKA_ERROR_INVALID);
+    unit_assert_error_has("a model without a text");
+    assert_null(model);
+    assert_int_equal(vka_model_load(&context, NULL, &model), VKA_ERROR_INVALID);
+    unit_assert_error_has("no file is named");
+    assert_null(model);
+    assert_int_equal(memory.blocks, 0);
+}
+
 static void test_json(void **state)
 {
     (void)state;
@@ -286,6 +302,7 @@ static void test_enough_were_made(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_the_unchanged_is_good),
+                                       cmocka_unit_test(test_none),
                                        cmocka_unit_test(test_json),
                                        cmocka_unit_test(test_top),
                                        cmocka_unit_test(test_inputs),

@@ -79,6 +79,9 @@ static void test_what_cannot_be_added(void **state)
     unit_assert_error_has("\"b\"");
     assert_int_equal(vka_weights_count(w), 1);
     vka_weights_destroy(w);
+    assert_int_equal(vka_weights_load(&f->context, NULL, &w), VKA_ERROR_INVALID);
+    unit_assert_error_has("no file is named");
+    assert_null(w);
 }
 
 static void test_floats(void **state)
