@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MIT
 //
 // check: the first element outside lo .. hi as {its index or -1, its value}. One workgroup, no
-// atomics: each invocation keeps the first that it meets, one of them picks the least.
+// atomics: each invocation keeps the first that it meets, one of them picks the least. Where an
+// earlier dispatch found one, that stays.
 #extension GL_GOOGLE_include_directive : require
 #include "types.glsl"
 #include "check.h"
@@ -15,7 +16,9 @@ shared uint found[128];
 void main()
 {
     uint me = gl_LocalInvocationIndex, lanes = group_size(), first = p.count;
-    for (uint i = me; i < p.count && first == p.count; i += lanes) {
+    if (p.first > 0 && y.v[p.y] >= 0)
+        return;
+    for (uint i = p.first + me; i < p.count && first == p.count; i += lanes) {
         int value = x.v[p.x + i];
         if (value < p.lo || value > p.hi)
             first = i;

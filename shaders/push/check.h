@@ -6,7 +6,7 @@
 
 PUSH(check)
 {
-    uint count;
+    uint first, count; // elements first .. count - 1
     int lo, hi;
     uint x, y; // offsets
 }

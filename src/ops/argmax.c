@@ -125,7 +125,67 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_strided_emit(l, &r.kept, &d);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static bool fits(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_array y;
+    struct vka_rows r = rows_of(args, &y);
+    return vka_rows_fit(limits, &r, 1);
+}
+
+// --- where a row is too long: the first best of each part, then the first best part ---
+
+// [count, 1, ...]: numbers `step` apart, to broadcast along an axis with `after` axes behind it.
+static vka_tensor numbers(vka_graph *g, int64_t count, int64_t step, int after)
+{
+    vka_shape shape = {1 + after, {count, 1, 1, 1, 1, 1, 1, 1}};
+    int32_t *v = vka_pool_alloc(g, (size_t)count * sizeof *v);
+    for (int64_t i = 0; v && i < count; i++)
+        v[i] = (int32_t)(i * step);
+    return v ? vka_constant(g, VKA_I32, &shape, v) : 0;
+}
+
+static vka_tensor argmax_long(vka_graph *g, vka_tensor x, int axis, const struct vka_parts *parts)
+{
+    vka_tensor view = vka_parts_view(g, x, axis, parts);
+    vka_tensor at = vka_argmax(g, view, axis + 1, false);
+    vka_tensor most = vka_reduce(g, VKA_REDUCE_MAX, view, 1u << (axis + 1), false);
+    if (parts->tail > 0) {
+        vka_tensor tail = vka_parts_tail(g, x, axis, parts);
+        at = VKA_CONCAT(g, axis, at, vka_argmax(g, tail, axis, true));
+        most = VKA_CONCAT(g, axis, most, vka_reduce(g, VKA_REDUCE_MAX, tail, 1u << axis, true));
+    }
+    int after = vka_rank(g, x) - 1 - axis;
+    int64_t count = vka_dim(g, most, axis);
+    const int32_t none = 0;
+    vka_tensor zero = vka_constant(g, VKA_I32, &(vka_shape){0}, &none);
+    vka_tensor best = vka_argmax(g, most, axis, true);
+    vka_tensor is_best = vka_binary(g, VKA_EQ, best, numbers(g, count, 1, after));
+    at = vka_binary(g, VKA_ADD, at, numbers(g, count, parts->length, after));
+    return vka_reduce(g, VKA_REDUCE_MAX, vka_where(g, is_best, at, zero), 1u << axis, true);
+}
+
+static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
+{
+    enum { SHORT = 64 };
+    const struct params *p = node->params;
+    vka_shape shape = vka_shape_of(g, node->in[0]);
+    int axis = p->axis < 0 ? p->axis + shape.rank : p->axis;
+    int64_t columns = shape.dim[axis];
+    struct vka_parts parts = vka_parts_of(columns, columns);
+    vka_tensor x = node->in[0];
+    if (columns < SHORT) { // it isn't that
+        char text[VKA_SHAPE_TEXT];
+        vka_fail(g, "argmax: %s is more than the device can bind", vka_shape_text(&shape, text));
+        return;
+    }
+    if (shape.rank == VKA_MAX_RANK) {
+        x = vka_rows_three_axes(g, x, axis);
+        axis = 1;
+    }
+    out[0] = vka_reshape(g, argmax_long(g, x, axis, &parts), vka_shape_of(g, node->out[0]));
+}
+
+static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};
 
 const struct vka_op vka_op_argmax = {
     .name = "argmax",
@@ -135,4 +195,5 @@ const struct vka_op vka_op_argmax = {
     .infer = infer,
     .cpu = cpu,
     .variants = variants,
+    .expand = expand,
 };

@@ -71,17 +71,26 @@ static void cpu(const struct vka_cpu_run *run)
     y[1] = i < count ? x[i] : 0;
 }
 
-static void launch(struct vka_launch *l, const struct vka_args *args)
+enum { LANES = 128, SPAN = VKA_MOST_TURNS / 2 * LANES }; // of a dispatch
+
+static void walk(struct vka_launch *l, const struct vka_args *args, int64_t first, int64_t end)
 {
     const struct params *p = args->params;
     struct vka_dispatch d;
-    vka_begin(l, &d, "check", 128, 1, 1);
+    vka_begin(l, &d, "check", LANES, 1, 1);
     struct vka_push_check push = {
-        .count = (uint32_t)vka_array_count(&args->in[0]), .lo = p->lo, .hi = p->hi};
+        .first = (uint32_t)first, .count = (uint32_t)end, .lo = p->lo, .hi = p->hi};
     push.x = vka_bind(l, &d, &args->in[0], VKA_READ);
-    push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
+    push.y = vka_bind(l, &d, &args->out[0], first > 0 ? VKA_READ_WRITE : VKA_WRITE);
     VKA_PUSH(&d, push);
     vka_emit(l, &d, 1, 1, 1);
+}
+
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    int64_t count = vka_array_count(&args->in[0]);
+    for (int64_t first = 0; first < count; first += SPAN)
+        walk(l, args, first, count - first < SPAN ? count : first + SPAN);
 }
 
 static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};

@@ -297,7 +297,13 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
         out[0] = vka_add(g, out[0], node->in[SHIFT]);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static bool fits(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    return vka_rows_fit(limits, &r, 3);
+}
+
+static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};
 
 const struct vka_op vka_op_norm = {
     .name = "norm",

@@ -427,7 +427,83 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_emit(l, &d, ((uint64_t)r.rows + group.rows - 1) / group.rows, 1, 1);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static bool fits(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct params *p = args->params;
+    struct vka_rows r = rows_of(args);
+    return vka_rows_fit(limits, &r, p->kind == VKA_REDUCE_LOGSUMEXP ? 3 : 2);
+}
+
+// --- where a row is too long: parts of it, then what they gave ---
+
+static int largest_axis(const vka_shape *shape, unsigned axes)
+{
+    int best = -1;
+    for (int i = 0; i < shape->rank; i++) {
+        if ((axes >> i & 1) && (best < 0 || shape->dim[i] > shape->dim[best]))
+            best = i;
+    }
+    return best;
+}
+
+static int kind_of_parts(int kind)
+{
+    return kind == VKA_REDUCE_SUM_SQUARES ? VKA_REDUCE_SUM : kind;
+}
+
+static vka_tensor reduce_parts(vka_graph *g, int kind, vka_tensor x, unsigned axes, int axis,
+                               const struct vka_parts *parts)
+{
+    unsigned below = axes & ((1u << axis) - 1), above = axes >> (axis + 1) << (axis + 2);
+    vka_tensor y = vka_parts_view(g, x, axis, parts), tail = 0;
+    y = vka_reduce(g, kind, y, below | 1u << (axis + 1) | above, true);
+    y = vka_squeeze(g, y, axis + 1);
+    if (parts->tail > 0) {
+        double size = (double)vka_dim(g, x, axis);
+        tail = vka_reduce(g, kind, vka_parts_tail(g, x, axis, parts), axes, true);
+        if (kind == VKA_REDUCE_MEAN) { // means of unlike numbers of elements
+            y = vka_affine(g, y, (double)parts->length / size, 0);
+            tail = vka_affine(g, tail, (double)parts->tail / size, 0);
+            kind = VKA_REDUCE_SUM;
+        }
+        y = VKA_CONCAT(g, axis, y, tail);
+    }
+    return vka_reduce(g, kind_of_parts(kind), y, 1u << axis, true);
+}
+
+static vka_tensor reduce_long(vka_graph *g, int kind, vka_tensor x, unsigned axes, int64_t columns)
+{
+    vka_shape shape = vka_shape_of(g, x);
+    int axis = largest_axis(&shape, axes);
+    unsigned rest = axes & ~(1u << axis);
+    struct vka_parts parts = vka_parts_of(shape.dim[axis], columns);
+    if (parts.length > 1 && shape.rank < VKA_MAX_RANK)
+        return reduce_parts(g, kind, x, axes, axis, &parts);
+    if (rest) {
+        x = vka_reduce(g, kind, x, rest, true);
+        return vka_reduce(g, kind_of_parts(kind), x, 1u << axis, true);
+    }
+    return reduce_parts(g, kind, vka_rows_three_axes(g, x, axis), 2, 1, &parts);
+}
+
+static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
+{
+    enum { SHORT = 64 };
+    const struct params *p = node->params;
+    vka_shape shape = vka_shape_of(g, node->in[0]);
+    int64_t columns = 1;
+    for (int i = 0; i < shape.rank; i++)
+        columns *= p->axes >> i & 1 ? shape.dim[i] : 1;
+    if (columns < SHORT) { // it isn't that
+        char text[VKA_SHAPE_TEXT];
+        vka_fail(g, "reduce: %s is more than the device can bind", vka_shape_text(&shape, text));
+        return;
+    }
+    out[0] = reduce_long(g, p->kind, node->in[0], p->axes, columns);
+    out[0] = vka_reshape(g, out[0], vka_shape_of(g, node->out[0]));
+}
+
+static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};
 
 const struct vka_op vka_op_reduce = {
     .name = "reduce",
@@ -438,4 +514,5 @@ const struct vka_op vka_op_reduce = {
     .cpu = cpu,
     .cpu_scratch = cpu_scratch,
     .variants = variants,
+    .expand = expand,
 };

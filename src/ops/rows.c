@@ -76,3 +76,49 @@ struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struc
         lanes *= 2;
     return (struct vka_row_group){size / lanes, lanes};
 }
+
+bool vka_rows_fit(const struct vka_limits *limits, const struct vka_rows *r, int passes)
+{
+    // A row for a whole GPU is worth being cut long before it must be.
+    enum { FEW_ROWS = 16, MOST_OF_FEW = VKA_MOST_TURNS / 8 };
+    int64_t lanes = vka_rows_group(limits, r).lanes, most = VKA_MOST_TURNS;
+    if (r->rows < FEW_ROWS)
+        most = MOST_OF_FEW;
+    // Each axis of an element's place is a turn, too.
+    return r->columns / lanes <= most / (passes + passes * (r->reduced.rank - 1));
+}
+
+struct vka_parts vka_parts_of(int64_t size, int64_t columns)
+{
+    enum { COLUMNS = 1 << 16, FEWEST = 16 };
+    int64_t wanted = columns / COLUMNS > FEWEST ? columns / COLUMNS : FEWEST;
+    struct vka_parts p = {.length = size / wanted > 1 ? size / wanted : 1};
+    p.count = size / p.length;
+    p.tail = size % p.length;
+    return p;
+}
+
+vka_tensor vka_parts_view(vka_graph *g, vka_tensor x, int axis, const struct vka_parts *parts)
+{
+    vka_shape shape = vka_shape_of(g, x);
+    for (int i = shape.rank++; i > axis + 1; i--)
+        shape.dim[i] = shape.dim[i - 1];
+    shape.dim[axis] = parts->count;
+    shape.dim[axis + 1] = parts->length;
+    return vka_reshape(g, vka_slice(g, x, axis, 0, parts->count * parts->length), shape);
+}
+
+vka_tensor vka_parts_tail(vka_graph *g, vka_tensor x, int axis, const struct vka_parts *parts)
+{
+    return vka_slice(g, x, axis, parts->count * parts->length, parts->tail);
+}
+
+vka_tensor vka_rows_three_axes(vka_graph *g, vka_tensor x, int axis)
+{
+    vka_shape from = vka_shape_of(g, x), shape = {3, {1, from.dim[axis], 1}};
+    for (int i = 0; i < from.rank; i++) {
+        if (i != axis)
+            shape.dim[i < axis ? 0 : 2] *= from.dim[i];
+    }
+    return vka_reshape(g, x, shape);
+}

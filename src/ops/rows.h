@@ -33,4 +33,21 @@ struct vka_row_group {
 };
 struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struct vka_rows *r);
 
+// --- rows that are too long for the lanes of one workgroup ---
+
+// `passes`: turns of a lane's loops for each element it takes.
+bool vka_rows_fit(const struct vka_limits *limits, const struct vka_rows *r, int passes);
+
+// An axis cut into `count` parts of `length` elements, and a tail shorter than they are.
+struct vka_parts {
+    int64_t length, count, tail;
+};
+// `columns`: elements of a row, over all its axes. A length of 1 where the axis is short.
+struct vka_parts vka_parts_of(int64_t size, int64_t columns);
+// The parts as an axis more: [..., count, length, ...]; x has fewer than VKA_MAX_RANK axes.
+vka_tensor vka_parts_view(vka_graph *g, vka_tensor x, int axis, const struct vka_parts *parts);
+vka_tensor vka_parts_tail(vka_graph *g, vka_tensor x, int axis, const struct vka_parts *parts);
+// x as three axes, of which `axis` is the second.
+vka_tensor vka_rows_three_axes(vka_graph *g, vka_tensor x, int axis);
+
 #endif

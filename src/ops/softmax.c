@@ -312,7 +312,44 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_strided_emit(l, &r.kept, &d);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static bool fits(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    return vka_rows_fit(limits, &r, 3);
+}
+
+// --- where a row is too long ---
+
+static vka_tensor all_logits(vka_graph *g, const struct vka_op_node *node)
+{
+    const struct params *p = node->params;
+    vka_tensor out = vka_constant_scalar(g, -INFINITY), z = node->in[X], mask = node->in[MASK];
+    if (p->scale != 1)
+        z = vka_affine(g, z, p->scale, 0);
+    if (node->in[BIAS])
+        z = vka_add(g, z, node->in[BIAS]);
+    if (mask)
+        z = p->mask_removes ? vka_where(g, mask, out, z) : vka_where(g, mask, z, out);
+    return z;
+}
+
+static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
+{
+    const struct params *p = node->params;
+    int axis = p->axis < 0 ? p->axis + vka_rank(g, node->in[X]) : p->axis;
+    vka_tensor none = vka_constant_scalar(g, -INFINITY), z = all_logits(g, node);
+    vka_tensor most = vka_reduce(g, VKA_REDUCE_MAX, z, 1u << axis, true);
+    vka_tensor gone = vka_binary(g, VKA_EQ, most, none);
+    z = vka_sub(g, z, vka_where(g, gone, vka_constant_scalar(g, 0), most));
+    vka_tensor weight = vka_act(g, z, VKA_ACT_EXP);
+    // The largest has a weight of 1: a sum below it is that of a row that is -inf throughout.
+    vka_tensor sum = vka_reduce(g, VKA_REDUCE_SUM, weight, 1u << axis, true);
+    sum = vka_binary(g, VKA_MAX, sum, vka_constant_scalar(g, 1));
+    out[0] = p->log ? vka_where(g, gone, none, vka_sub(g, z, vka_act(g, sum, VKA_ACT_LOG)))
+                    : vka_div(g, weight, sum);
+}
+
+static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};
 
 const struct vka_op vka_op_softmax = {
     .name = "softmax",
@@ -322,4 +359,5 @@ const struct vka_op vka_op_softmax = {
     .infer = infer,
     .cpu = cpu,
     .variants = variants,
+    .expand = expand,
 };

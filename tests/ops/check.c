@@ -29,6 +29,8 @@ static const struct op_case cases[] = {
     CHECK("some outside", -8, 8, OP_I32(31, 17)),
     CHECK("the last outside", 0, 0, OP_IDS(1, 1, 1)),
     CHECK("more than lanes", 1, 1000000, OP_IDS(0, 1000, 1013)),
+    CHECK("none in millions outside", 0, 9, OP_IDS(0, 9, 2200003)),
+    CHECK("late in millions", 0, 1999999, OP_IDS(0, 2000000, 4300003)),
     CHECK("all outside", 20, 30, OP_I32(200)),
 };
 

@@ -123,6 +123,12 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
     {                                                                                              \
         VKA_F32, fill, 0, 0, OP_SHAPE(301, 517), true                                              \
     }
+#define HUGE_CASE(name_, kind, fill, bound_, rows, columns)                                        \
+    {                                                                                              \
+        .name = name_, .in = {OP_F32(fill, rows, columns)}, .build = build, .define = define,      \
+        .i = {VKA_REDUCE_##kind, (rows) > (columns) ? 1 : 2}, .bound = bound_, .out = OP_SHAPE(2), \
+        .bound16 = 2e-3, .dense_only = true                                                        \
+    }
 #define FLOATS(name, kind, fill, bound)                                                            \
     CASE(name, kind, 2, 0, MATRIX(fill), bound, 37),                                               \
         CASE(name " of columns", kind, 1, 0, MATRIX(fill), bound, 131),                            \
@@ -162,6 +168,28 @@ static const struct op_case cases[] = {
      .define = define,
      .i = {VKA_REDUCE_MEAN, 3},
      .bound = 3e-7,
+     .dense_only = true},
+    // Two rows side by side: so long that they are cut, with a tail and without.
+    HUGE_CASE("huge, mean", MEAN, OP_POSITIVE, 3e-7, 1900009, 2),
+    HUGE_CASE("huge, max", MAX, OP_NORMAL, 0, 70001, 2),
+    HUGE_CASE("huge, sum of squares", SUM_SQUARES, OP_NORMAL, 3e-7, 70001, 2),
+    HUGE_CASE("huge, l2", L2, OP_NORMAL, 3e-7, 70001, 2),
+    HUGE_CASE("huge, logsumexp", LOGSUMEXP, OP_SPECIAL, 3e-7, 2, 70001),
+    HUGE_CASE("huge, logsumexp, wide", LOGSUMEXP, OP_WIDE, 3e-7, 70001, 2),
+    {.name = "huge, int sum of three axes",
+     .in = {OP_I32(11, 2, 31, 211)},
+     .build = build,
+     .define = define,
+     .i = {VKA_REDUCE_SUM, 13, 1},
+     .out = OP_SHAPE(1, 2, 1, 1),
+     .dense_only = true},
+    {.name = "huge, rank 8",
+     .in = {OP_F32(OP_POSITIVE, 2, 1, 3, 30011, 1, 1, 1, 2)},
+     .build = build,
+     .define = define,
+     .i = {VKA_REDUCE_MEAN, 0x8c},
+     .bound = 3e-7,
+     .out = OP_SHAPE(2, 1, 1, 1, 1),
      .dense_only = true},
     CASE("many columns", SUM, 1, 0, COLUMNS(OP_POSITIVE), 3e-7, 517),
     CASE("many columns, min", MIN, 1, 0, COLUMNS(OP_NORMAL), 0, 517),

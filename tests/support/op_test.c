@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { REPLAYS = 25, FEW_REPLAYS = 3, GUARD = 64, MARGIN = 64, MOST_DEVICES = 8 };
+enum { REPLAYS = 25, FEW_REPLAYS = 3, GUARD = 64, MARGIN = 64, MOST_DEVICES = 8, LARGE = 1 << 16 };
 
 // How the operands lie in memory.
 enum form { DENSE, IN_PLACE, TRANSPOSED, STEPPED, REVERSED, REPEATED, FORMS };
@@ -497,7 +497,7 @@ static void run_form_gpu(const struct op_case *c, enum form form, const struct t
     struct experiment e;
     struct results first = {0};
     start(&e, c, form, real16);
-    run_on(&e, t, form <= IN_PLACE ? REPLAYS : FEW_REPLAYS, &first);
+    run_on(&e, t, form <= IN_PLACE && e.in[0].count < LARGE ? REPLAYS : FEW_REPLAYS, &first);
     free_results(&e, &first);
     finish(&e);
 }
