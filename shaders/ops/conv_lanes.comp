@@ -10,7 +10,8 @@
 
 BUFFER_VEC4_IN(1, weight4);
 
-const uint STEP = 4; // terms of a trip
+const uint STEP = 4;     // terms of a trip
+const uint BLOCK = 1024; // terms that are summed by themselves, so that long sums stay good
 
 void main()
 {
@@ -37,13 +38,20 @@ void main()
         row_start[i] = p.weight_offset +
                        (part * p.out_channels + min(m0 + i, p.out_channels - 1)) * terms;
 
-    float sum[TM][TN];
+    float sum[TM][TN], total[TM][TN];
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < TN; j++)
-            sum[i][j] = 0.0;
+            sum[i][j] = total[i][j] = 0.0;
 
     uint whole = terms - terms % STEP;
     for (uint k = 0; k < whole; k += STEP) {
+        if (k % BLOCK == 0) {
+            [[unroll]] for (uint i = 0; i < TM; i++)
+                [[unroll]] for (uint j = 0; j < TN; j++) {
+                    total[i][j] += sum[i][j];
+                    sum[i][j] = 0.0;
+                }
+        }
         float v[STEP][TN];
         [[unroll]] for (uint u = 0; u < STEP; u++) {
             term t = term_of(k + u);
@@ -75,5 +83,6 @@ void main()
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < TN; j++)
             if (m0 + i < p.out_channels && n0 + j * lanes < places)
-                store(item, part * p.out_channels + m0 + i, n0 + j * lanes, sum[i][j]);
+                store(item, part * p.out_channels + m0 + i, n0 + j * lanes,
+                      total[i][j] + sum[i][j]);
 }

@@ -168,7 +168,7 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-enum { WIDE = 32, SLICES = 4 }; // as in the shader
+enum { WIDE = 32, SLICES = 4, TILE = 32 }; // as in the shader
 
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
@@ -193,7 +193,15 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_emit(l, &d, groups, 1, 1);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static bool fits(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct vka_array *w = &args->in[WEIGHTS];
+    (void)limits;
+    // A tile of weights takes 8 turns to come and 32 to be used.
+    return parts(w->dim[1], TILE) * parts(w->dim[2], TILE) <= VKA_MOST_TURNS / 48;
+}
+
+static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};
 
 // --- in other operations ---
 

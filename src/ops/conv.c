@@ -195,7 +195,16 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-enum { LANES = 8, FEW = 4 };
+// MOST_TERMS: of a sum that a lane makes by itself. MOST_BLOCKS: of one that it makes in blocks,
+// four terms a turn.
+enum { LANES = 8, FEW = 4, MOST_TERMS = 20480, MOST_BLOCKS = VKA_MOST_TURNS };
+
+// Terms of a sum.
+static int64_t terms_of(const struct vka_args *args)
+{
+    const struct vka_array *weight = &args->in[WEIGHT];
+    return vka_array_count(weight) / weight->dim[0];
+}
 
 static bool fits_buffers(const struct vka_limits *limits, const struct vka_args *args)
 {
@@ -204,14 +213,19 @@ static bool fits_buffers(const struct vka_limits *limits, const struct vka_args 
 
 static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
 {
-    return limits->is_cpu && fits_buffers(limits, args);
+    return limits->is_cpu && fits_buffers(limits, args) && terms_of(args) <= MOST_BLOCKS;
+}
+
+static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
+{
+    return fits_buffers(limits, args) && terms_of(args) <= MOST_TERMS;
 }
 
 // Few channels of output in a group: a tile would be mostly empty.
 static bool fits_direct(const struct vka_limits *limits, const struct vka_args *args)
 {
     const struct conv_params *p = args->params;
-    return fits_buffers(limits, args) && args->out[0].dim[1] / p->groups <= FEW;
+    return fits_baseline(limits, args) && args->out[0].dim[1] / p->groups <= FEW;
 }
 
 static void push_window(const struct vka_window *w, struct vka_push_conv *push)
@@ -348,19 +362,59 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
 static const struct vka_variant variants[] = {
     {"lanes", fits_lanes, launch_lanes},
     {"direct", fits_direct, launch_direct},
-    {"baseline", fits_buffers, launch_baseline},
+    {"baseline", fits_baseline, launch_baseline},
     {NULL, NULL, NULL},
 };
 
-// A buffer too many: the residual is added afterwards.
+// The first half of the channels of long sums, to which the second is added.
+static vka_tensor half_of_channels(vka_graph *g, const struct vka_op_node *node)
+{
+    const struct conv_params *p = node->params;
+    struct conv_params bare = *p;
+    bare.act = (struct vka_activation){0};
+    vka_tensor sum = node->in[RESIDUAL], x = node->in[X], weight = node->in[WEIGHT];
+    int64_t channels = vka_dim(g, x, 1), half = channels / 2;
+    for (int i = 0; i < 2; i++) {
+        int64_t begin = i ? half : 0, count = i ? channels - half : half;
+        vka_tensor in[INPUTS] = {vka_slice(g, x, 1, begin, count),
+                                 vka_dense(g, vka_slice(g, weight, 1, begin, count)),
+                                 i ? 0 : node->in[BIAS], sum};
+        sum = vka_add_node(g, &vka_op_conv, i ? p : &bare, INPUTS, in, NULL);
+    }
+    return sum;
+}
+
+static void refuse(vka_graph *g, const struct vka_op_node *node)
+{
+    char text[2][VKA_SHAPE_TEXT];
+    vka_shape x = vka_shape_of(g, node->in[X]), weight = vka_shape_of(g, node->in[WEIGHT]);
+    vka_fail(g,
+             "conv: %s with a weight of %s is more than the device can do: bindings as large, "
+             "or sums of more than %d terms",
+             vka_shape_text(&x, text[0]), vka_shape_text(&weight, text[1]), MOST_TERMS);
+}
+
+// Sums that are too long, or a buffer too many: the residual is added afterwards.
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
     const struct conv_params *p = node->params;
     struct conv_params bare = *p;
     bare.act = (struct vka_activation){0};
+    vka_shape weight = vka_shape_of(g, node->in[WEIGHT]);
+    int64_t terms = 1;
+    for (int i = 1; i < weight.rank; i++)
+        terms *= weight.dim[i];
+    if (terms > MOST_TERMS && p->groups == 1 && weight.dim[1] > 1) {
+        out[0] = half_of_channels(g, node);
+        return;
+    }
+    if (!node->in[RESIDUAL]) {
+        refuse(g, node);
+        return;
+    }
     vka_tensor in[INPUTS] = {node->in[X], node->in[WEIGHT], node->in[BIAS], 0};
     vka_tensor sum = vka_add_node(g, &vka_op_conv, &bare, INPUTS, in, NULL);
-    out[0] = node->in[RESIDUAL] ? vka_binary_act(g, VKA_ADD, sum, node->in[RESIDUAL], p->act) : sum;
+    out[0] = vka_binary_act(g, VKA_ADD, sum, node->in[RESIDUAL], p->act);
 }
 
 const struct vka_op vka_op_conv = {

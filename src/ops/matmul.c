@@ -124,7 +124,9 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 
 // --- Vulkan ---
 
-enum { LANES = 8, MAX_BATCH_AXES = 3 };
+// MOST_TERMS: of a sum that a lane makes by itself. MOST_BLOCKS: of one that it makes in blocks,
+// four terms a turn.
+enum { LANES = 8, MAX_BATCH_AXES = 3, MOST_TERMS = 16384, MOST_BLOCKS = VKA_MOST_TURNS };
 
 static bool fits_bindings(const struct vka_limits *limits, const struct vka_product *p)
 {
@@ -223,34 +225,44 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 
 // --- few rows or columns ---
 
-enum { FEW = 4, LONG = 64 };
+enum { FEW = 4, FEW_INVOCATIONS = 64, LONG = 64 };
+
+static bool few_along_k(const struct vka_product *p)
+{
+    const struct vka_product_side *a = &p->side[VKA_PRODUCT_A], *b = &p->side[VKA_PRODUCT_B];
+    bool swapped = p->m > p->n;
+    int64_t k_step = swapped ? a->col : b->row, col_step = swapped ? a->row : b->col;
+    return llabs(k_step) < llabs(col_step);
+}
+
+// Lanes that share a sum.
+static uint32_t few_slices(const struct vka_product *p)
+{
+    return few_along_k(p) ? FEW_INVOCATIONS : FEW;
+}
 
 static bool fits_few(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct vka_product p;
     vka_product_of(args, &p);
     return fits_bindings(limits, &p) && !limits->is_cpu && (p.m <= FEW || p.n <= FEW) &&
-           p.k >= LONG;
+           p.k >= LONG && p.k / few_slices(&p) <= MOST_TERMS;
 }
 
 static void launch_few(struct vka_launch *l, const struct vka_args *args)
 {
-    enum { INVOCATIONS = 64 };
     struct vka_product p;
     vka_product_of(args, &p);
     bool swapped = p.m > p.n;
-    const struct vka_product_side *a = &p.side[VKA_PRODUCT_A], *b = &p.side[VKA_PRODUCT_B];
-    int64_t k_step = swapped ? a->col : b->row, col_step = swapped ? a->row : b->col;
-    bool along_k = llabs(k_step) < llabs(col_step);
-    uint32_t slices = along_k ? INVOCATIONS : FEW;
+    uint32_t slices = few_slices(&p);
     struct cut cut = {.module = "matmul_few",
                       .residual_module = "matmul_few_residual",
-                      .invocations = INVOCATIONS,
+                      .invocations = FEW_INVOCATIONS,
                       .sums_n = 1,
                       .sums_m = (uint32_t)(swapped ? p.n : p.m),
-                      .tile_m = swapped ? INVOCATIONS / slices : (uint64_t)p.m,
-                      .tile_n = swapped ? (uint64_t)p.n : INVOCATIONS / slices,
-                      .more = {slices, swapped, along_k}};
+                      .tile_m = swapped ? FEW_INVOCATIONS / slices : (uint64_t)p.m,
+                      .tile_n = swapped ? (uint64_t)p.n : FEW_INVOCATIONS / slices,
+                      .more = {slices, swapped, few_along_k(&p)}};
     launch(l, args, &p, &cut);
 }
 
@@ -296,7 +308,7 @@ static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *a
 {
     struct vka_product p;
     vka_product_of(args, &p);
-    return limits->is_cpu && fits_bindings(limits, &p) && !turns_b(&p);
+    return limits->is_cpu && fits_bindings(limits, &p) && !turns_b(&p) && p.k <= MOST_BLOCKS;
 }
 
 static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
@@ -321,7 +333,7 @@ static bool fits_baseline(const struct vka_limits *limits, const struct vka_args
 {
     struct vka_product p;
     vka_product_of(args, &p);
-    return fits_bindings(limits, &p) && !limits->is_cpu;
+    return fits_bindings(limits, &p) && !limits->is_cpu && p.k <= MOST_TERMS;
 }
 
 static const struct vka_variant variants[] = {
@@ -384,6 +396,19 @@ static vka_tensor by_halves(vka_graph *g, vka_tensor a, vka_tensor b, const stru
     return vka_concat(g, vka_rank(g, part[0]) - 1, 2, part);
 }
 
+// The first half of a long sum, to which the second is added.
+static vka_tensor half_of_terms(vka_graph *g, vka_tensor a, vka_tensor b,
+                                const struct vka_matmul *m)
+{
+    int64_t terms = vka_dim(g, a, -1), half = (terms / 2 + 15) / 16 * 16;
+    struct vka_matmul first = *m, second = {.alpha = m->alpha, .act = m->act};
+    first.act = (struct vka_activation){0};
+    second.residual =
+        vka_matmul(g, vka_slice(g, a, -1, 0, half), vka_slice(g, b, -2, 0, half), &first);
+    return vka_matmul(g, vka_slice(g, a, -1, half, terms - half),
+                      vka_slice(g, b, -2, half, terms - half), &second);
+}
+
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
     const struct matmul_params *params = node->params;
@@ -403,6 +428,8 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
         out[0] = by_halves(g, a, b, &m);
     } else if (turns_b(&p)) {
         out[0] = vka_matmul(g, a, vka_copy(g, b), &m);
+    } else if (p.k > MOST_TERMS) {
+        out[0] = half_of_terms(g, a, b, &m);
     } else if (!m.residual) {
         char text[2][VKA_SHAPE_TEXT];
         vka_shape of_a = vka_shape_of(g, a), of_b = vka_shape_of(g, b);

@@ -174,7 +174,41 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_emit(l, &d, ((uint64_t)count + GROUP - 1) / GROUP, 1, 1);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static bool fits(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct pooling c = sizes(args);
+    (void)limits;
+    return vka_product3(c.w.kernel) <= VKA_MOST_TURNS / 2;
+}
+
+// A window that is too large for one lane but takes the whole map is a reduction.
+static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
+{
+    const struct vka_pool *p = node->params;
+    vka_shape x = vka_shape_of(g, node->in[0]), y = vka_shape_of(g, node->out[0]);
+    double taps = 1;
+    bool whole = true;
+    for (int i = 0; i < x.rank - 2; i++) {
+        taps *= (double)p->kernel[i];
+        whole = whole && p->kernel[i] == x.dim[2 + i] && y.dim[2 + i] == 1 && p->before[i] == 0 &&
+                p->dilation[i] <= 1;
+    }
+    if (!whole || taps <= VKA_MOST_TURNS / 2) {
+        char text[2][VKA_SHAPE_TEXT];
+        vka_fail(g,
+                 "pool: %s to %s by windows of %.0f places is more than the device can do: "
+                 "bindings as large, or windows of more than %d places",
+                 vka_shape_text(&x, text[0]), vka_shape_text(&y, text[1]), taps,
+                 VKA_MOST_TURNS / 2);
+        return;
+    }
+    unsigned axes = ((1u << x.rank) - 1) & ~3u;
+    out[0] = vka_reduce(g, p->max ? VKA_REDUCE_MAX : VKA_REDUCE_MEAN, node->in[0], axes, true);
+    if (!p->max && p->divisor)
+        out[0] = vka_affine(g, out[0], taps / (double)p->divisor, 0);
+}
+
+static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};
 
 const struct vka_op vka_op_pool = {
     .name = "pool",
@@ -183,4 +217,5 @@ const struct vka_op vka_op_pool = {
     .infer = infer,
     .cpu = cpu,
     .variants = variants,
+    .expand = expand,
 };

@@ -55,14 +55,26 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
 
 #define BOUND(most) .build = build, .define = define, .bound = most, .bound16 = 1e-3
 #define DEFINED     BOUND(2e-6)
-#define F(...)      OP_F32(OP_NORMAL, __VA_ARGS__)
-#define O(...)      .out = OP_SHAPE(__VA_ARGS__)
+#define DEFINED_LONG                                                                               \
+    .build = build, .define = define, .bound = 2e-6, .bound16 = 2e-3, .dense_only = true
+#define F(...) OP_F32(OP_NORMAL, __VA_ARGS__)
+#define O(...) .out = OP_SHAPE(__VA_ARGS__)
 
 static const struct op_case cases[] = {
     {.name = "plain", .in = {F(7, 11), F(11, 5)}, DEFINED, O(7, 5)},
     {.name = "one of everything", .in = {F(1, 1), F(1, 1)}, DEFINED, O(1, 1)},
     {.name = "tiles with rests", .in = {F(67, 35), F(35, 131)}, DEFINED, O(67, 131)},
     {.name = "deep", .in = {F(19, 1031), F(1031, 37)}, DEFINED, O(19, 37)},
+    // Sums so long that they are made in blocks and halves.
+    {.name = "very deep", .in = {F(3, 200003), F(200003, 5)}, DEFINED_LONG, O(3, 5)},
+    {.name = "very deep, positive",
+     .in = {OP_F32(OP_POSITIVE, 2, 1, 60000), OP_F32(OP_POSITIVE, 60000, 8)},
+     DEFINED_LONG,
+     O(2, 1, 8)},
+    {.name = "too deep for one lane",
+     .in = {F(1, 400016), F(400016, 4), F(4), F(1, 4)},
+     DEFINED_LONG,
+     O(1, 4)},
     {.name = "whole tiles", .in = {F(128, 64), F(64, 128)}, DEFINED, O(128, 128)},
     {.name = "a turned", .in = {F(33, 70), F(33, 45)}, DEFINED, .i = {0, TA}, O(70, 45)},
     {.name = "b turned", .in = {F(70, 33), F(45, 33)}, DEFINED, .i = {0, TB}, O(70, 45)},
