@@ -29,7 +29,7 @@ static const struct vka_block_row *row_at(int index)
 const struct vka_block_row *vka_block_row_find(const char *id)
 {
     const struct vka_block_row *row;
-    for (int i = 0; (row = row_at(i)); i++) {
+    for (int i = 0; id && (row = row_at(i)); i++) {
         if (strcmp(row->info.id, id) == 0)
             return row;
     }

@@ -428,6 +428,15 @@ static void expect_attr(vka_attr attr, const char *says)
     rig_assert_failed(rig.graph, "a (cbam): ", says);
 }
 
+static void test_find(void **state)
+{
+    (void)state;
+    assert_string_equal(vka_block_find("relu")->id, "relu");
+    assert_null(vka_block_find("no such block"));
+    assert_null(vka_block_find(""));
+    assert_null(vka_block_find(NULL));
+}
+
 static void test_attributes(void **state)
 {
     (void)state;
@@ -460,6 +469,7 @@ int main(void)
         TEST(test_norms),      TEST(test_parts_of_layers), TEST(test_fewer_axes),
         TEST(test_declared),   TEST(test_late_weight),     TEST(test_surplus),
         TEST(test_unused),     TEST(test_outputs),         TEST(test_graph_outputs),
+        TEST(test_find),
         TEST(test_attributes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
