@@ -464,13 +464,12 @@ static void test_attributes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_names),      TEST(test_long_names),      TEST(test_prefixes),
-        TEST(test_inputs),     TEST(test_graph_inputs),    TEST(test_weights),
-        TEST(test_norms),      TEST(test_parts_of_layers), TEST(test_fewer_axes),
-        TEST(test_declared),   TEST(test_late_weight),     TEST(test_surplus),
-        TEST(test_unused),     TEST(test_outputs),         TEST(test_graph_outputs),
-        TEST(test_find),
-        TEST(test_attributes),
+        TEST(test_names),    TEST(test_long_names),      TEST(test_prefixes),
+        TEST(test_inputs),   TEST(test_graph_inputs),    TEST(test_weights),
+        TEST(test_norms),    TEST(test_parts_of_layers), TEST(test_fewer_axes),
+        TEST(test_declared), TEST(test_late_weight),     TEST(test_surplus),
+        TEST(test_unused),   TEST(test_outputs),         TEST(test_graph_outputs),
+        TEST(test_find),     TEST(test_attributes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
