@@ -80,13 +80,17 @@ VALUE entering(uint row, uint unit, uint gate)
     return GET(inputs, p.inputs + (at * gates + FIRST + gate) * p.hidden + unit);
 }
 
-// --- the end, element by element ---
+// --- the end, element by element: in loops, because the time that SwiftShader's compiler takes
+// doubles with each branch behind another in the loop over rows ---
+
+#define EACH(e) for (int e = 0; e < 4; e++)
 
 VALUE lstm_next(VALUE i, VALUE f, VALUE g, VALUE c)
 {
 #ifdef FOURS
-    return vec4(lstm_c(i.x, f.x, g.x, c.x), lstm_c(i.y, f.y, g.y, c.y), lstm_c(i.z, f.z, g.z, c.z),
-                lstm_c(i.w, f.w, g.w, c.w));
+    vec4 next;
+    EACH(e) next[e] = lstm_c(i[e], f[e], g[e], c[e]);
+    return next;
 #else
     return lstm_c(i, f, g, c);
 #endif
@@ -94,7 +98,9 @@ VALUE lstm_next(VALUE i, VALUE f, VALUE g, VALUE c)
 VALUE lstm_out(VALUE o, VALUE c)
 {
 #ifdef FOURS
-    return vec4(lstm_h(o.x, c.x), lstm_h(o.y, c.y), lstm_h(o.z, c.z), lstm_h(o.w, c.w));
+    vec4 h;
+    EACH(e) h[e] = lstm_h(o[e], c[e]);
+    return h;
 #else
     return lstm_h(o, c);
 #endif
@@ -102,7 +108,8 @@ VALUE lstm_out(VALUE o, VALUE c)
 VALUE sigmoid(VALUE x)
 {
 #ifdef FOURS
-    return vec4(vka_sigmoid(x.x), vka_sigmoid(x.y), vka_sigmoid(x.z), vka_sigmoid(x.w));
+    EACH(e) x[e] = vka_sigmoid(x[e]);
+    return x;
 #else
     return vka_sigmoid(x);
 #endif
@@ -110,52 +117,55 @@ VALUE sigmoid(VALUE x)
 VALUE tanh_of(VALUE x)
 {
 #ifdef FOURS
-    return vec4(vka_tanhf(x.x), vka_tanhf(x.y), vka_tanhf(x.z), vka_tanhf(x.w));
+    EACH(e) x[e] = vka_tanhf(x[e]);
+    return x;
 #else
     return vka_tanhf(x);
 #endif
 }
 
+// Without an early return: drivers that inline make much of each.
 void finish(uint row, uint unit, VALUE sum[4], VALUE bias[3])
 {
     uint to = y_at(row, p.place[direction]) + unit, old = y_at(row, p.from[direction]) + unit;
-#ifdef VALID
-    if (valid.v[p.valid + row * p.steps + p.place[direction]] == 0) {
-        if (MODE != VKA_RECURRENT_INNER && MODE != VKA_RECURRENT_RESET)
-            PUT(y, to, GET(y, old));
-        return;
-    }
-#endif
+    uint kept = carry_at(row, 0) + unit, work = carry_at(row, 1) + unit;
     if (MODE == VKA_RECURRENT_PROJECT) {
         PUT(y, to, sum[0]);
-        return;
-    }
-    uint kept = carry_at(row, 0) + unit, work = carry_at(row, 1) + unit;
-    if (MODE == VKA_RECURRENT_GRU) {
+    } else if (MODE == VKA_RECURRENT_GRU) {
         VALUE r = sigmoid(entering(row, unit, 0) + (sum[0] + bias[0]));
         VALUE z = sigmoid(entering(row, unit, 1) + (sum[1] + bias[1]));
         VALUE candidate = tanh_of(entering(row, unit, 2) + r * (sum[2] + bias[2]));
         PUT(y, to, candidate + z * (GET(y, old) - candidate));
-        return;
-    }
-    [[unroll]] for (uint i = 0; i < GATES; i++)
-        sum[i] += entering(row, unit, i);
-    if (IS_LSTM) {
-        VALUE c = lstm_next(sum[0], sum[1], sum[2], GET(carry, kept));
+    } else if (IS_LSTM) {
+        VALUE c = lstm_next(sum[0] + entering(row, unit, 0), sum[1] + entering(row, unit, 1),
+                            sum[2] + entering(row, unit, 2), GET(carry, kept));
         PUT(carry, kept, c);
-        VALUE h = lstm_out(sum[3], c);
+        VALUE h = lstm_out(sum[3] + entering(row, unit, 3), c);
         if (MODE == VKA_RECURRENT_LSTM)
             PUT(y, to, h);
         else
             PUT(carry, work, h);
     } else if (MODE == VKA_RECURRENT_RESET) {
-        PUT(carry, work, sigmoid(sum[0]) * GET(y, old));
-        PUT(carry, kept, sigmoid(sum[1]));
+        PUT(carry, work, sigmoid(sum[0] + entering(row, unit, 0)) * GET(y, old));
+        PUT(carry, kept, sigmoid(sum[1] + entering(row, unit, 1)));
     } else {
         VALUE h = GET(y, old);
-        PUT(y, to, h + GET(carry, kept) * (tanh_of(sum[0]) - h));
+        PUT(y, to, h + GET(carry, kept) * (tanh_of(sum[0] + entering(row, unit, 0)) - h));
     }
 }
+
+#ifdef VALID
+bool is_valid(uint row)
+{
+    return valid.v[p.valid + row * p.steps + p.place[direction]] != 0;
+}
+// The state stays.
+void stay(uint row, uint unit)
+{
+    if (MODE != VKA_RECURRENT_INNER && MODE != VKA_RECURRENT_RESET)
+        PUT(y, y_at(row, p.place[direction]) + unit, GET(y, y_at(row, p.from[direction]) + unit));
+}
+#endif
 
 // --- the sums ---
 
@@ -240,16 +250,27 @@ void main()
 #endif
     if (unit >= p.width)
         return;
-    [[unroll]] for (uint i = 0; i < TM; i++) {
+#ifdef FOURS
+    VALUE done[TM * GATES]; // indexed by a variable, which `sums` must not be
+    [[unroll]] for (uint i = 0; i < TM * GATES; i++)
+        done[i] = sums[i];
+#endif
+    // What ends a row is long: TM copies of it take some drivers minutes to compile.
+    [[dont_unroll]] for (uint i = 0; i < TM; i++) {
         if (i % slices != slice || row_0 + i >= p.rows)
             continue;
         VALUE own[4];
         [[unroll]] for (uint g = 0; g < GATES; g++)
 #ifdef FOURS
-            own[g] = sums[i * GATES + g];
+            own[g] = done[i * GATES + g];
 #else
             own[g] = part[lane % UNITS * TM * GATES + i * GATES + g];
 #endif
-        finish(row_0 + i, unit, own, bias);
+#ifdef VALID
+        if (!is_valid(row_0 + i))
+            stay(row_0 + i, unit);
+        else
+#endif
+            finish(row_0 + i, unit, own, bias);
     }
 }
