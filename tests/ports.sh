@@ -4,8 +4,8 @@
 #
 #   sh tests/ports.sh [arm64] [musl]     default: both
 #
-#   arm64    cross-compiled, run by qemu-user: slow, so that the programs of left_out (below) don't
-#            run there; it names them
+#   arm64    cross-compiled, run by qemu-user: slow, about 10 minutes on two cores. The programs of
+#            left_out (below) don't run there; it names them
 #   musl     this machine's processor (x86-64) with musl in glibc's place
 #
 # Of the machine's own packages only compilers and qemu are added. The libraries that the command
@@ -19,8 +19,8 @@ cd "$top"
 cache=$(cache_dir)/ports
 suite=bookworm
 
-# Shell scripts start the command by themselves, without qemu; the others take qemu too long.
-left_out='cli/command cli/files cli/readme blocks/cases'
+# Shell scripts that start the command by themselves, without qemu.
+left_out='cli/command cli/files cli/readme'
 
 # apt with lists of its own, for arm64 and for sources, beside the machine's.
 private_apt() {
@@ -88,8 +88,8 @@ make_musl() {
     for source in cmocka libjpeg-turbo; do
         cmake -GNinja -S "$(echo sources/$source-*/)" -B "sources/$source" \
             -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE="$PWD/toolchain.cmake" \
-            -DCMAKE_INSTALL_PREFIX="$PWD/usr" -DCMAKE_INSTALL_LIBDIR=lib -DWITH_EXAMPLES=OFF \
-            -DWITH_SIMD=OFF -DENABLE_SHARED=OFF
+            -DCMAKE_INSTALL_PREFIX="$PWD/usr" -DCMAKE_INSTALL_LIBDIR="$PWD/usr/lib" \
+            -DWITH_EXAMPLES=OFF -DWITH_SIMD=OFF -DENABLE_SHARED=OFF
         cmake --build "sources/$source" --parallel "$(nproc)"
         cmake --install "sources/$source"
     done
