@@ -509,19 +509,14 @@ static void test_many_keys(void **state)
     }
 }
 
-// A layer's weights that no binding holds are taken in parts; a sum that none holds is refused.
-static void test_wide_product(void **state)
+// Plans y = x w for the least limits; the bytes of w that are bound, no more of anything at a time
+// than may be.
+static uint64_t bound_bytes(struct rig *rig, vka_tensor x, vka_tensor w)
 {
-    (void)state;
-    struct rig rig;
     struct vka_program *p;
     struct vka_limits limits = rig_least_limits();
-    rig_start(&rig);
-    vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 1024));
-    vka_tensor w = rig_input(&rig, "w", VKA_F32, VKA_SHAPE(99999, 1024));
-    vka_tensor y = vka_matmul(rig.graph, x, vka_transpose(rig.graph, w, 0, 1), NULL);
-    vka_output(rig.graph, "y", y);
-    rig_assert_ok(vka_program_create(rig.graph, &limits, false, false, &p));
+    vka_output(rig->graph, "y", vka_matmul(rig->graph, x, w, NULL));
+    rig_assert_ok(vka_program_create(rig->graph, &limits, false, false, &p));
     uint64_t bytes = 0;
     for (size_t i = 0; i < p->dispatch_count; i++) {
         for (int k = 0; k < p->dispatches[i].n_bindings; k++) {
@@ -531,16 +526,26 @@ static void test_wide_product(void **state)
                 bytes += b->end - b->begin;
         }
     }
-    assert_int_equal(bytes, 99999 * 1024 * 4);
     vka_program_destroy(p);
+    return bytes;
+}
+
+// Weights that no binding holds are taken in parts, of wide layers and of long sums.
+static void test_wide_product(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 1024));
+    vka_tensor w = rig_input(&rig, "w", VKA_F32, VKA_SHAPE(99999, 1024));
+    assert_int_equal(bound_bytes(&rig, x, vka_transpose(rig.graph, w, 0, 1)), 99999 * 1024 * 4);
     rig_end(&rig);
 
     rig_start(&rig);
     x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 50000000));
     w = rig_input(&rig, "w", VKA_F32, VKA_SHAPE(50000000, 1));
-    vka_output(rig.graph, "y", vka_matmul(rig.graph, x, w, NULL));
-    assert_int_not_equal(vka_program_create(rig.graph, &limits, false, false, &p), VKA_OK);
-    unit_assert_error_has("[1, 50000000] by [50000000, 1] is more than the device can bind");
+    uint64_t bytes = bound_bytes(&rig, x, w);
+    assert_true(bytes >= 200000000 && bytes < 201000000); // bindings begin at aligned places
     rig_end(&rig);
 }
 
