@@ -30,6 +30,9 @@ sed -n '/tests passed/p; /tests FAILED/,$p' $build/tests.log
 gcovr --root . --filter src/ --object-directory $build --gcov-ignore-parse-errors \
     --sort-uncovered --txt $build/coverage.txt --print-summary \
     --fail-under-line "$bound" >$build/summary.txt || status=1
-awk -v bound="$bound" '/^src\// && $4 + 0 < bound' $build/coverage.txt
+awk -v bound="$bound" '/^src\// && $4 + 0 < bound {
+    printf "%-45s %5d lines %4s\n", $1, $2, $4
+}' $build/coverage.txt
+echo "line by line: $build/coverage.txt"
 grep '^lines' $build/summary.txt
 exit $status
