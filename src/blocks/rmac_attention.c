@@ -172,6 +172,8 @@ static vka_tensor make_regions(struct vka_scope *s, struct grid *p)
 // entries are all negative.
 static vka_tensor unit(vka_graph *g, vka_tensor v, double eps, bool by_maximum)
 {
+    if (vka_failed(g)) // v may have no axis at all
+        return 0;
     unsigned last = 1u << (vka_rank(g, v) - 1);
     if (by_maximum)
         v = vka_div(g, v, vka_reduce(g, VKA_REDUCE_MAX, v, last, true));
