@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+//
+// Each thread has a share of a round's pieces, the same from round to round, and takes from the
+// others once it is done.
 #include "cpu/threads.h"
 
 #include <pthread.h>
@@ -10,33 +13,76 @@ struct worker {
     struct vka_threads *pool;
     pthread_t thread;
     int index;
+    atomic_llong next; // of its share of the pieces
+    char apart[64];    // no two counters in one cache line
 };
 
 struct vka_threads {
     vka_context *context;
-    int count; // the caller's thread is one of them
-    struct worker *workers;
+    int count;              // the caller's thread is one of them
+    struct worker *workers; // the first one is the caller
     int started;
     pthread_mutex_t busy; // held by the caller whose pieces run
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
-    uint64_t round; // of work; changes wake the workers
-    int running;
+    atomic_ullong round; // of work; changes wake the workers
+    atomic_int running;
     bool stop;
     piece_fn fn;
     void *arg;
     int64_t pieces;
-    atomic_llong next;
 };
 
+static void pause_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t share_start(const struct vka_threads *pool, int thread)
+{
+    return pool->pieces * thread / pool->count;
+}
+
+// Every second round runs backwards: what the last one left in the caches comes first.
+static void take_share(struct vka_threads *pool, int share, int thread)
+{
+    int64_t start = share_start(pool, share), count = share_start(pool, share + 1) - start;
+    bool backwards = atomic_load_explicit(&pool->round, memory_order_relaxed) % 2;
+    for (;;) {
+        int64_t i = atomic_fetch_add_explicit(&pool->workers[share].next, 1, memory_order_relaxed);
+        if (i >= count)
+            return;
+        pool->fn(pool->arg, start + (backwards ? count - 1 - i : i), thread);
+    }
+}
+
+// Its own share first: with each step of a plan a thread meets the places that its cache has. Then
+// what is left of the others'.
 static void take_pieces(struct vka_threads *pool, int thread)
 {
-    for (;;) {
-        int64_t piece = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (piece >= pool->pieces)
-            return;
-        pool->fn(pool->arg, piece, thread);
-    }
+    for (int i = 0; i < pool->count; i++)
+        take_share(pool, (thread + i) % pool->count, thread);
+}
+
+// Steps of a plan follow each other within microseconds: sleeping and waking would take longer.
+enum { LOOKS = 500 }; // some 20 microseconds
+
+static void look_out_for_work(struct vka_threads *pool, uint64_t seen)
+{
+    for (int i = 0; i < LOOKS && atomic_load_explicit(&pool->round, memory_order_relaxed) == seen;
+         i++)
+        pause_briefly();
+}
+
+static void look_out_for_the_end(struct vka_threads *pool)
+{
+    for (int i = 0; i < LOOKS && atomic_load_explicit(&pool->running, memory_order_relaxed) > 0;
+         i++)
+        pause_briefly();
 }
 
 static void *worker_main(void *arg)
@@ -44,8 +90,9 @@ static void *worker_main(void *arg)
     struct worker *worker = arg;
     struct vka_threads *pool = worker->pool;
     uint64_t seen = 0;
-    pthread_mutex_lock(&pool->lock);
     for (;;) {
+        look_out_for_work(pool, seen);
+        pthread_mutex_lock(&pool->lock);
         while (!pool->stop && pool->round == seen)
             pthread_cond_wait(&pool->wake, &pool->lock);
         if (pool->stop)
@@ -56,6 +103,7 @@ static void *worker_main(void *arg)
         pthread_mutex_lock(&pool->lock);
         if (--pool->running == 0)
             pthread_cond_signal(&pool->done);
+        pthread_mutex_unlock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -77,8 +125,9 @@ struct vka_threads *vka_threads_create(vka_context *context, int count)
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
-    for (int i = 0; i < count - 1; i++) {
-        workers[i] = (struct worker){.pool = pool, .index = i + 1};
+    for (int i = 1; i < count; i++) {
+        workers[i].pool = pool;
+        workers[i].index = i;
         if (pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]) != 0)
             break; // fewer threads are enough
         pool->started++;
@@ -95,7 +144,7 @@ void vka_threads_destroy(struct vka_threads *pool)
     pool->stop = true;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
-    for (int i = 0; i < pool->started; i++)
+    for (int i = 1; i <= pool->started; i++)
         pthread_join(pool->workers[i].thread, NULL);
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->wake);
@@ -122,13 +171,15 @@ void vka_parallel(struct vka_threads *pool, int64_t count, piece_fn fn, void *ar
     pool->fn = fn;
     pool->arg = arg;
     pool->pieces = count;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    for (int i = 0; i < pool->count; i++)
+        atomic_store_explicit(&pool->workers[i].next, 0, memory_order_relaxed);
     pool->running = pool->started;
     pool->round++;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
 
     take_pieces(pool, 0);
+    look_out_for_the_end(pool);
 
     pthread_mutex_lock(&pool->lock);
     while (pool->running > 0)
