@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, by what they are wanted for:
 #
-#   sh tests/setup.sh build [test] [drivers] [package] [check] [coverage] [arm64] [musl]
+#   sh tests/setup.sh build [test] [drivers] [package] [check] [coverage] [arm64] [musl] [peers]
 #
 #   build    the library, the command and the samples
 #   test     the test suite and the driver that it runs on where there is no GPU
@@ -11,10 +11,11 @@
 #   check    the compilers and formatters of .ci/run
 #   coverage what tests/coverage.sh counts with
 #   arm64, musl what tests/ports.sh builds and runs these ports with
+#   peers    what tests/bench/peers.sh compares with
 #
-# The names are the same in Debian 12 and 13 (check: Debian 12 alone). It does nothing where nothing
-# is missing; otherwise it needs root or sudo. VKATTN_SETUP=none turns it off: for systems without
-# apt, where the packages come from elsewhere.
+# The names are the same in Debian 12 and 13 (check: Debian 12 alone; peers: Debian testing). It
+# does nothing where nothing is missing; otherwise it needs root or sudo. VKATTN_SETUP=none turns it
+# off: for systems without apt, where the packages come from elsewhere.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/lib.sh"
@@ -24,10 +25,12 @@ build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libv
 test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev"
 drivers="debootstrap debian-archive-keyring"
 package="g++"
-sets="build, test, drivers, package, check, coverage, arm64, musl"
+sets="build, test, drivers, package, check, coverage, arm64, musl, peers"
 coverage="gcovr"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user debian-archive-keyring"
 musl="musl-tools debian-archive-keyring"
+peers="python3-torch python3-torchvision python3-onnx python3-onnxruntime python3-numpy
+    python3-venv libopenblas0-openmp libggml-dev libggml0-backend-vulkan libgomp1"
 check="clang-14 libclang-rt-14-dev clang-format-14"
 
 packages_of() {
@@ -41,6 +44,7 @@ packages_of() {
         coverage) echo "$coverage" ;;
         arm64) echo "$arm64" ;;
         musl) echo "$musl" ;;
+        peers) echo "$peers" ;;
         *) die "no package set is called '$set' (there are: $sets)" ;;
         esac
     done

@@ -8,6 +8,7 @@
 #                                afterwards; COMMAND runs in /root, without the source tree
 #   debian12                     Debian 12 with all that the tests need
 #   lavapipe26                   Debian 13 with Mesa 26 of trixie-backports, newer glslang, headers
+#   peers                        Debian testing with the libraries of tests/bench/peers.sh, 4 GB
 #
 # COMMAND runs in the source tree's root, at the same path as outside, with a build folder of the
 # tree's own in the place of build/ (outside it is build-NAME/). Where the machine doesn't allow
@@ -157,12 +158,13 @@ case ${1:-} in
 esac
 
 name=${1:-}
-suite='' extra=''
+suite='' extra='' also=
 case $name in
 fresh-bookworm | fresh-trixie) suite=${name#fresh-} ;;
 debian12) suite=bookworm ;;
 lavapipe26) suite=trixie extra=trixie-backports ;;
-*) die "no tree is called '$name' (fresh-bookworm, fresh-trixie, debian12 or lavapipe26)" ;;
+peers) suite=testing also=peers ;;
+*) die "no tree is called '$name' (fresh-bookworm, fresh-trixie, debian12, lavapipe26, peers)" ;;
 esac
 shift
 [ "${1:-}" != -- ] || shift
@@ -197,7 +199,7 @@ case $name in
 fresh-*) inside --enter-copy "$@" ;;
 *)
     mkdir -p "$top/build" "$top/build-$name"
-    inside --enter 0:0 "$top/build-$name" sh tests/setup.sh build test </dev/null ||
+    inside --enter 0:0 "$top/build-$name" sh tests/setup.sh build test $also </dev/null ||
         die "can't install packages in $tree; remove it to begin anew"
     inside --enter "$(id -u):$(id -g)" "$top/build-$name" "$@"
     ;;

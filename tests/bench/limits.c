@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+//
+// What the processors can do at the moment, as a contestant of tests/bench/compare.py that computes
+// nothing of use: multiply-adds from registers, and a scaled copy of 3 MiB (the size of a feature
+// map: in the caches, but in nobody's first). Built with -O3 -march=native -fopenmp.
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __AVX512F__
+#define LANES 16
+#else
+#define LANES 8
+#endif
+typedef float lanes __attribute__((vector_size(LANES * 4)));
+enum { CHAINS = 10, STEPS = 20000, COPY = 3 << 18 }; // floats
+
+// So many independent chains that the latency of one is hidden.
+static double flops(void)
+{
+    double start = omp_get_wtime();
+#pragma omp parallel
+    {
+        lanes x = {0}, y = {0}, a[CHAINS];
+        for (int i = 0; i < LANES; i++)
+            x[i] = 0.999f, y[i] = 0.001f;
+        for (int i = 0; i < CHAINS; i++)
+            a[i] = y * (float)i;
+        for (int k = 0; k < STEPS; k++) {
+            for (int i = 0; i < CHAINS; i++)
+                a[i] = a[i] * x + y;
+            __asm__ volatile(""
+                             : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]), "+v"(a[4]),
+                               "+v"(a[5]), "+v"(a[6]), "+v"(a[7]), "+v"(a[8]), "+v"(a[9]));
+        }
+    }
+    double seconds = omp_get_wtime() - start;
+    return 2.0 * STEPS * CHAINS * LANES * omp_get_max_threads() / seconds;
+}
+
+static double bytes(const float *from, float *to)
+{
+    double start = omp_get_wtime();
+#pragma omp parallel for simd schedule(static)
+    for (long i = 0; i < COPY; i++)
+        to[i] = from[i] * 1.5f;
+    return 2.0 * COPY * sizeof *to / (omp_get_wtime() - start);
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double middle(double *values, int count)
+{
+    qsort(values, (size_t)count, sizeof *values, by_size);
+    return values[count / 2];
+}
+
+static void one_round(const float *from, float *to, double seconds)
+{
+    enum { MOST = 1000 };
+    static double f[MOST], b[MOST];
+    int count = 0;
+    flops(); // wakes the threads
+    for (double end = omp_get_wtime() + seconds; count < MOST && (!count || omp_get_wtime() < end);
+         count++) {
+        f[count] = flops();
+        b[count] = bytes(from, to);
+    }
+    printf("{\"flops\": %.6g, \"bytes\": %.6g}\n", middle(f, count), middle(b, count));
+}
+
+int main(void)
+{
+    char line[256];
+    float *from = aligned_alloc(64, COPY * sizeof *from);
+    float *to = aligned_alloc(64, COPY * sizeof *to);
+    if (!from || !to)
+        return 1;
+    memset(from, 0, COPY * sizeof *from);
+    memset(to, 0, COPY * sizeof *to);
+    while (fgets(line, sizeof line, stdin)) {
+        if (strncmp(line, "round\t", 6) == 0)
+            one_round(from, to, atof(line + 6) * 1e-3);
+        else
+            printf("{\"about\": \"limits\"}\n");
+        fflush(stdout);
+    }
+    free(from);
+    free(to);
+    return 0;
+}

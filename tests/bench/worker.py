@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""One contestant of the comparison, in a process of its own that stays alive: it takes a line at a
+time on stdin, answers a line of JSON on stdout, and is idle in between.
+
+    worker.py torch|onnxruntime|ncnn|ncnn-vulkan|vkattn=LIBRARY|vkattn-vulkan=LIBRARY
+
+    about               {"about": what it is}
+    load FOLDER NAME    makes the workload ready that works.py has prepared there, runs it once and
+                        writes what comes out to FOLDER/got.NAME.npy: {"first": ms, ...}
+    round MS            runs for about so long: {"ms": [each run's time]}
+    drop                forgets the workload
+"""
+import glob
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+THREADS = int(os.environ["OMP_NUM_THREADS"])
+MOST_RUNS = 1000
+
+
+# On a busy machine processor time tells more; that of all threads.
+CLOCK = time.process_time if os.environ.get("VKATTN_CLOCK") == "cpu" else time.perf_counter
+
+
+def now():
+    return CLOCK() * 1e3
+
+
+def aligned(array):
+    """A copy at an address that a vector unit likes, for everybody alike."""
+    room = np.empty(array.nbytes + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    copy = room[start:start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def tensors(folder, kind):
+    return {os.path.basename(path)[len(kind) + 1:-4]: aligned(np.load(path))
+            for path in sorted(glob.glob(os.path.join(glob.escape(folder), kind + ".*.npy")))}
+
+
+class Torch:
+    def __init__(self):
+        import torch
+        import works
+        self.torch, self.works = torch, works
+        torch.set_num_threads(THREADS)
+        torch.set_grad_enabled(False)
+        self.about = f"PyTorch {torch.__version__.split('+')[0]}, CPU"
+
+    def load(self, folder, name):
+        work = next(w for w in self.works.WORKS if w.name == name)
+        self.module, inputs = work.make()
+        # The prepared files count, not this process's random numbers.
+        made = tensors(folder, "in")
+        self.inputs = [self.torch.from_numpy(made[i]) for i in inputs]
+        weights = tensors(folder, "w")
+        for key, t in self.module.state_dict().items():
+            if not key.endswith("num_batches_tracked"):
+                t.copy_(self.torch.from_numpy(weights[key.removeprefix("cell.")]))
+
+    def run(self):
+        self.y = self.module(*self.inputs)
+
+    def result(self):
+        return self.y.numpy()
+
+    def drop(self):
+        self.module = self.inputs = self.y = None
+
+
+class Vkattn:
+    def __init__(self, select, library):
+        import vkattn
+        self.vkattn, self.plan = vkattn, None
+        self.device = vkattn.Device(library, select, THREADS)
+        self.about = f"vkattn, {select}"
+
+    def load(self, folder, name):
+        with open(os.path.join(folder, "model.json"), encoding="utf-8") as f:
+            model = f.read()
+        self.inputs = tensors(folder, "in")
+        self.y = aligned(np.zeros_like(np.load(os.path.join(folder, "out.y.npy"))))
+        self.plan = self.device.plan(model, tensors(folder, "w"), self.inputs)
+        self.given, self.taken = self.vkattn.ios(self.inputs), self.vkattn.ios({"y": self.y})
+        self.about = f"vkattn, {self.plan.report.device.decode()}"
+        return {"temporaries": self.plan.report.temporary_bytes,
+                "steps": self.plan.report.step_count, "about": self.about}
+
+    def run(self):
+        self.plan.run(self.given, self.taken)
+
+    def result(self):
+        return self.y
+
+    def drop(self):
+        if self.plan:
+            self.plan.close()
+        self.plan = None
+
+
+def contestant(word):
+    kind, _, library = word.partition("=")
+    if kind == "torch":
+        return Torch()
+    if kind in ("vkattn", "vkattn-vulkan"):
+        return Vkattn("vulkan" if kind.endswith("vulkan") else "cpu", library)
+    raise SystemExit(f"no contestant is called '{word}'")
+
+
+def load(who, folder, name, out):
+    about = who.load(folder, name) or {}
+    start = now()
+    who.run()
+    about["first"] = now() - start
+    np.save(os.path.join(folder, f"got.{out}.npy"), who.result())
+    return about
+
+
+def one_round(who, ms):
+    """The first run brings data and code back into the caches; it counts only where it takes
+    longer than the round."""
+    begin, start = time.perf_counter(), now()
+    who.run()
+    first, times = now() - start, []
+    while (time.perf_counter() - begin) * 1e3 < ms and len(times) < MOST_RUNS:
+        start = now()
+        who.run()
+        times.append(now() - start)
+    return {"ms": times or [first]}
+
+
+def answer(who, words):
+    if words[0] == "about":
+        return {"about": who.about}
+    if words[0] == "load":
+        return load(who, *words[1:])
+    if words[0] == "round":
+        return one_round(who, float(words[1]))
+    if words[0] == "drop":
+        who.drop()
+        return {}
+    raise ValueError(f"no command is called '{words[0]}'")
+
+
+def main():
+    # What libraries print must not come between the answers.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    who = contestant(sys.argv[1])
+    for line in sys.stdin:
+        try:
+            told = answer(who, line.rstrip("\n").split("\t"))
+        except Exception as error:
+            text = str(error).strip() or "no message"
+            told = {"error": f"{type(error).__name__}: {text.splitlines()[0][:200]}"}
+        print(json.dumps(told), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
