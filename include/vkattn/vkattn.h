@@ -230,6 +230,11 @@ VKA_API vka_result vka_weights_load(vka_context *context, const char *path, vka_
 VKA_API vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,
                                    const vka_shape *shape, const void *data);
 VKA_API size_t vka_weights_count(const vka_weights *weights);
+
+// Says that all names in the set are those of the official implementations, for every block of
+// every graph made with it (vka_weight_info tells them; vka_block_official does it for one block).
+// Before the first graph.
+VKA_API void vka_weights_official(vka_weights *weights);
 VKA_API void vka_weights_destroy(vka_weights *weights);
 
 // ---------------------------------------------------------------------------------------------
@@ -321,6 +326,13 @@ VKA_API vka_node vka_block_prefixed(vka_graph *graph, const char *id, const char
                                     const char *prefix, const vka_attr *attrs,
                                     const vka_named *inputs);
 
+// As vka_block_prefixed, the weights under their official names: "<prefix>.<official>". Layouts
+// that differ are converted. A block whose weights have none is an error; a single weight that has
+// none keeps its own name.
+VKA_API vka_node vka_block_official(vka_graph *graph, const char *id, const char *name,
+                                    const char *prefix, const vka_attr *attrs,
+                                    const vka_named *inputs);
+
 #ifndef __cplusplus
 #define VKA_ATTRS(...)  ((const vka_attr[]){__VA_ARGS__, {0}})
 #define VKA_INPUTS(...) ((const vka_named[]){__VA_ARGS__, {0}})
@@ -342,8 +354,9 @@ VKA_API bool vka_tensor_info(const vka_graph *graph, vka_tensor tensor, vka_dtyp
 VKA_API bool vka_output_info(const vka_graph *graph, const char *name, vka_dtype *dtype,
                              vka_shape *shape);
 
-// Fails the graph (VKA_ERROR_INVALID) where a weight of the set is used by no block that knows it.
-// `num_batches_tracked` is passed over.
+// Fails the graph (VKA_ERROR_INVALID) where a weight of the set belongs to no block, or has a
+// number beyond those that its block uses. What a block knows but doesn't use in its mode is passed
+// over, and so is `num_batches_tracked`.
 VKA_API vka_result vka_graph_check_surplus(vka_graph *graph);
 
 // ---------------------------------------------------------------------------------------------
@@ -413,13 +426,25 @@ typedef struct vka_attr_info {
     const char *help;
 } vka_attr_info;
 
-typedef struct vka_port_info { // an input, a weight or an output
+typedef struct vka_port_info { // an input or an output
     const char *name;          // may hold {i}: numbered
     const char *shape;         // "[N, C, H, W]"
     const char *dtype;         // "f32", "i32", "bool"
     const char *when;          // "" = always; "optional"; or the condition
-    const char *help;          // for weights: the official name
+    const char *help;
 } vka_port_info;
+
+// A weight. `official`: its name in the official implementation's state_dict, relative to the
+// block's module; "" where there is none. Names of several implementations are apart by " | ": the
+// first one that the set has counts. {i}, {i+1} and {a} (a, b, ...) stand for the number of {i} in
+// `name`. A word in front tells another layout, which is converted:
+//   "transposed NAME"    axes [kernel..., in, out] (TensorFlow, Theano)
+//   "normed NAME"        NAME, or NAME_v times NAME_g over the norm of all NAME_v (weight_norm)
+//   "spectral X.weight"  over its largest singular value where X.u0 (spectral norm) is there, too
+typedef struct vka_weight_info {
+    const char *name, *shape, *dtype, *when; // as vka_port_info
+    const char *official;
+} vka_weight_info;
 
 typedef struct vka_block_info {
     const char *id;
@@ -427,7 +452,7 @@ typedef struct vka_block_info {
     const char *paper;          // "" for the plain blocks of a network
     const vka_attr_info *attrs; // each array ends with a NULL name
     const vka_port_info *inputs;
-    const vka_port_info *weights;
+    const vka_weight_info *weights;
     const vka_port_info *outputs;
     const char *example; // JSON: {"attrs": {..}, "shapes": {"x": [..], "w.NAME": [..]}} for `bench`
 } vka_block_info;
@@ -435,6 +460,12 @@ typedef struct vka_block_info {
 VKA_API int vka_block_count(void);
 VKA_API const vka_block_info *vka_block_get(int index); // NULL past the end
 VKA_API const vka_block_info *vka_block_find(const char *id);
+
+// The official name of a block's weight, the numbers filled in: "channel.fc1.weight" of "cbam" is
+// "ChannelGate.mlp.1.weight". `choice` counts the names from 0 on. Writes at most `size` bytes with
+// the 0 at the end; returns the length that there is, 0 where there is no such name.
+VKA_API size_t vka_official_name(const char *id, const char *weight, int choice, char *name,
+                                 size_t size);
 
 // The operations beneath: name and one line each; NULL past the end.
 VKA_API const char *vka_op_get(int index, const char **summary);

@@ -54,7 +54,7 @@ static const vka_attr_info softplus_attrs[] = {
     {0},
 };
 static const vka_port_info inputs[] = {{"x", "[...]", "f32", "", ""}, {0}};
-static const vka_port_info weights[] = {{0}};
+static const vka_weight_info weights[] = {{0}};
 static const vka_port_info outputs[] = {{"y", "as x", "f32", "", ""}, {0}};
 #define ROW(name, text, attrs)                                                                     \
     {                                                                                              \

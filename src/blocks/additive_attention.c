@@ -293,7 +293,7 @@ static const vka_port_info inputs[] = {
     {"tgt", "[N, Tt]", "i32", "rnnsearch, teacher", "target tokens to score"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"w_query.weight", "[A, Dq]", "f32", "attention", ""},
     {"w_key.weight", "[A, Dk]", "f32", "attention", ""},
     {"v.weight", "[1, A]", "f32", "attention", ""},

@@ -71,11 +71,11 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"channel.fc.{i}.weight", "[Cr, C], [Cr, Cr]; the last [C, Cr]", "f32", "i = 0 .. num_layers",
-     "channel_att.gate_c.gate_c_fc_{i}.weight, the last gate_c_fc_final.weight"},
+     "channel_att.gate_c.gate_c_fc_{i}.weight | channel_att.gate_c.gate_c_fc_final.weight"},
     {"channel.fc.{i}.bias", "[Cr]; the last [C]", "f32", "i = 0 .. num_layers",
-     "channel_att.gate_c.gate_c_fc_{i}.bias, the last gate_c_fc_final.bias"},
+     "channel_att.gate_c.gate_c_fc_{i}.bias | channel_att.gate_c.gate_c_fc_final.bias"},
     VKA_NORM_PORTS("channel.bn.{i}", "[Cr]", "i < num_layers",
                    "channel_att.gate_c.gate_c_bn_{i+1}"),
     {"spatial.reduce.weight", "[Cr, C, 1, 1]", "f32", "",

@@ -161,14 +161,14 @@ static const vka_port_info inputs[] = {
     {0},
 };
 #define LAYER(name, weight, bias, when, official)                                                  \
-    {name ".weight", weight, "f32", when, official ".weight"},                                     \
+    {name ".weight", weight, "f32", when, "normed " official ".weight"},                           \
     {                                                                                              \
         name ".bias", bias, "f32", when, official ".bias"                                          \
     }
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     LAYER("att.v_net", "[k * Dz, Dv]", "[k * Dz]", "", "v_att.logits.v_net.main.1"),
     LAYER("att.q_net", "[k * Dz, Dh]", "[k * Dz]", "", "v_att.logits.q_net.main.1"),
-    {"att.h_mat", "[1, G, 1, k * Dz]", "f32", "", "v_att.logits.h_mat"},
+    {"att.h_mat", "[1, G, 1, k * Dz]", "f32", "", "normed v_att.logits.h_mat"},
     {"att.h_bias", "[1, G, 1, 1]", "f32", "", "v_att.logits.h_bias"},
     LAYER("b_net.{i}.v_net", "[Dh, Dv]", "[Dh]", "pool, i < G", "b_net.{i}.v_net.main.1"),
     LAYER("b_net.{i}.q_net", "[Dh, Dh]", "[Dh]", "pool, i < G", "b_net.{i}.q_net.main.1"),

@@ -20,7 +20,9 @@ struct vka_scope {
     struct vka_placed *placed;  // where outputs go; NULL in a sub-block
     struct vka_endpoint *given; // a sub-block's outputs
     size_t given_count, given_capacity;
-    struct vka_scope *parent;
+    struct vka_scope *root; // the placed block's; itself, but in a sub-block
+    bool official;          // of the root: weights are looked up under their official names
+    bool *asked;            // of the root, for each row of its weights: looked up
 };
 
 struct vka_block_row {
@@ -58,8 +60,10 @@ vka_tensor vka_in_i(struct vka_scope *s, const char *format, int i); // VKA_IN_I
 bool vka_expect(struct vka_scope *s, const char *name, vka_tensor t, vka_shape dims);
 bool vka_expect_rank(struct vka_scope *s, const char *name, vka_tensor t, int low, int high);
 
-// --- weights: "<prefix><name>" in the weight set, F32. A 0 in `shape` is a free size. Trailing
-// axes of size 1 may be more or fewer in the set ([O, C] and [O, C, 1, 1]). ---
+// --- weights: "<prefix><name>" in the weight set, F32, or what the row tells where the names are
+// the official ones. A 0 in `shape` is a free size. Trailing axes of size 1 may be more or fewer in
+// the set ([O, C] and [O, C, 1, 1]); any, under an official name. The table of the placed block
+// tells which weights there are, those of its sub-blocks, too. ---
 vka_tensor vka_weight(struct vka_scope *s, const char *name, vka_shape shape);
 vka_tensor vka_weight_if(struct vka_scope *s, const char *name, vka_shape shape); // 0 where absent
 bool vka_has_weight(struct vka_scope *s, const char *name);

@@ -93,7 +93,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"channel.fc1.weight", "[Cr, C]", "f32", "part both, channel", "ChannelGate.mlp.1.weight"},
     {"channel.fc1.bias", "[Cr]", "f32", "part both, channel", "ChannelGate.mlp.1.bias"},
     {"channel.fc2.weight", "[C, Cr]", "f32", "part both, channel", "ChannelGate.mlp.3.weight"},

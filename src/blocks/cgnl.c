@@ -125,7 +125,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "features"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"t.weight", "[P, C, 1, 1]", "f32", "", "t.weight"},
     {"p.weight", "[P, C, 1, 1]", "f32", "", "p.weight"},
     {"g.weight", "[P, C, 1, 1]", "f32", "", "g.weight"},

@@ -136,7 +136,7 @@ static const vka_port_info inputs[] = {
     {"conf{i}", "[N, A_i * K, H_i, W_i]", "f32", "", "class scores of scale i < S, by anchor"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"theta.weight", "[K, K]", "f32", "", "theta.weight"},
     {"theta.bias", "[K]", "f32", "", "theta.bias"},
     {"phi.weight", "[K, K]", "f32", "", "phi.weight"},

@@ -99,8 +99,9 @@ static const vka_attr_info conv_attrs[] = {
 static const vka_attr_info linear_attrs[] = {{0}};
 #define CONV_PORTS(name, x_shape, w_shape, y_shape)                                                \
     static const vka_port_info name##_inputs[] = {{"x", x_shape, "f32", "", ""}, {0}};             \
-    static const vka_port_info name##_weights[] = {                                                \
-        {"weight", w_shape, "f32", "", ""}, {"bias", "[O]", "f32", "optional", ""}, {0}};          \
+    static const vka_weight_info name##_weights[] = {{"weight", w_shape, "f32", "", "weight"},     \
+                                                     {"bias", "[O]", "f32", "optional", "bias"},   \
+                                                     {0}};                                         \
     static const vka_port_info name##_outputs[] = {{"y", y_shape, "f32", "", ""}, {0}}
 CONV_PORTS(conv1d, "[N, C, L]", "[O, C/groups, k]", "[N, O, L']");
 CONV_PORTS(conv2d, "[N, C, H, W]", "[O, C/groups, kh, kw]", "[N, O, H', W']");

@@ -35,7 +35,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "features"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"query.weight", "[Cqk, C, 1, 1]", "f32", "", "query_conv.weight"},
     {"query.bias", "[Cqk]", "f32", "", "query_conv.bias"},
     {"key.weight", "[Cqk, C, 1, 1]", "f32", "", "key_conv.weight"},

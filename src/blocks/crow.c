@@ -128,7 +128,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map, >= 0"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"pca.mean", "[C]", "f32", "normalize and pca", "mean_"},
     {"pca.components", "[D, C]", "f32", "normalize and pca", "components_"},
     {"pca.variance", "[D]", "f32", "normalize, pca and whiten", "explained_variance_"},

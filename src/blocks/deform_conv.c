@@ -114,11 +114,11 @@ static const vka_port_info inputs[] = {
     {"mask", "[N, D*kh*kw, Ho, Wo]", "f32", "optional, modulated and not pack", "used as given"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"weight", "[Cout, Cin/groups, kh, kw]", "f32", "", ""},
-    {"bias", "[Cout]", "f32", "bias", ""},
-    {"conv_offset.weight", "[2*D*kh*kw, Cin, kh, kw]", "f32", "pack",
-     "conv_offset.weight; 3*D*kh*kw rows with modulated"},
+static const vka_weight_info weights[] = {
+    {"weight", "[Cout, Cin/groups, kh, kw]", "f32", "", "weight"},
+    {"bias", "[Cout]", "f32", "bias", "bias"},
+    {"conv_offset.weight", "[2*D*kh*kw (modulated: 3*D*kh*kw), Cin, kh, kw]", "f32", "pack",
+     "conv_offset.weight"},
     {"conv_offset.bias", "[2*D*kh*kw]", "f32", "pack", "conv_offset.bias"},
     {0},
 };

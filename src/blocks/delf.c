@@ -297,15 +297,26 @@ static const vka_port_info inputs[] = {
     {"x_{i}", "[1, C, Hi, Wi]", "f32", SELECT, "i = 1, 2, ...: maps of the further scales"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"conv1.weight", "[A, C, k, k]", "f32", "", "attn_conv1.kernel, transposed"},
-    {"conv1.bias", "[A]", "f32", "optional", "attn_conv1.bias"},
-    VKA_NORM_PORTS("bn1", "[A]", "use_bn", "bn1"),
-    {"conv2.weight", "[1, A, k, k]", "f32", "", "attn_conv2.kernel, transposed"},
-    {"conv2.bias", "[1]", "f32", "", "attn_conv2.bias"},
-    {"pca.mean", "[C]", "f32", "select and use_pca", "pca.mean"},
-    {"pca.matrix", "[R, C]", "f32", "select and use_pca", "pca.matrix"},
-    {"pca.variances", "[R]", "f32", "select, use_pca and use_whitening", "pca.variances"},
+// TensorFlow's names: of the slim model, then of the Keras one.
+#define NORM(part, official)                                                                       \
+    {                                                                                              \
+        "bn1." part, "[A]", "f32", "use_bn",                                                       \
+            "attention/compute/conv1/BatchNorm/" official " | bn_conv1/" official                  \
+    }
+static const vka_weight_info weights[] = {
+    {"conv1.weight", "[A, C, k, k]", "f32", "",
+     "transposed attention/compute/conv1/weights | transposed attn_conv1/kernel"},
+    {"conv1.bias", "[A]", "f32", "optional", "attention/compute/conv1/biases | attn_conv1/bias"},
+    NORM("weight", "gamma"),
+    NORM("bias", "beta"),
+    NORM("running_mean", "moving_mean"),
+    NORM("running_var", "moving_variance"),
+    {"conv2.weight", "[1, A, k, k]", "f32", "",
+     "transposed attention/compute/conv2/weights | transposed attn_conv2/kernel"},
+    {"conv2.bias", "[1]", "f32", "", "attention/compute/conv2/biases | attn_conv2/bias"},
+    {"pca.mean", "[C]", "f32", "select and use_pca", ""},
+    {"pca.matrix", "[R, C]", "f32", "select and use_pca", ""},
+    {"pca.variances", "[R]", "f32", "select, use_pca and use_whitening", ""},
     {0},
 };
 static const vka_port_info outputs[] = {

@@ -229,19 +229,19 @@ static const vka_port_info inputs[] = {
     {0},
 };
 #define SCALE(name, shape, channels, when, official)                                               \
-    {name ".conv.weight", shape, "f32", when, official ".conv.weight"},                            \
-        {name ".norm.weight", channels, "f32", when, official ".bn.weight"},                       \
+    {name ".conv.weight", shape, "f32", when, official ".0.weight"},                               \
+        {name ".norm.weight", channels, "f32", when, official ".1.weight"},                        \
     {                                                                                              \
-        name ".norm.bias", channels, "f32", when, official ".bn.bias"                              \
+        name ".norm.bias", channels, "f32", when, official ".1.bias"                               \
     }
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     SCALE("scale1", "[C', C, 1, 1]", "[C']", "reduce", "scale1"),
-    {"offset.{i}.weight", "[18, C', 3, 3]", "f32", "sum, deform not none", ""},
-    {"filter.{i}.weight", "[9G (+ 9 | + 18 | + 27), C', 3, 3]", "f32", "",
-     "+ 9: sum deformatt; + 18: concat deform; + 27: concat deformatt"},
-    {"gamma.{i}", "[1]", "f32", "sum", ""},
+    {"offset.{i}.weight", "[18, C', 3, 3]", "f32", "sum, deform not none", "off_conv{a}.weight"},
+    {"filter.{i}.weight", "[9G (sum deformatt + 9, concat deform + 18, deformatt + 27), C', 3, 3]",
+     "f32", "", "kernel_conv{a}.weight | cat{a}.weight"},
+    {"gamma.{i}", "[1]", "f32", "sum", "gamma{i+1}"},
     SCALE("scale2", "[C', 5C', 1, 1]", "[C']", "concat", "scale2"),
-    {"scale2.conv.bias", "[C']", "f32", "concat and not reduce", "scale2.conv.bias"},
+    {"scale2.conv.bias", "[C']", "f32", "concat and not reduce", "scale2.0.bias"},
     SCALE("scale3", "[C, C', 1, 1]", "[C]", "reduce", "scale3"),
     {0},
 };

@@ -62,7 +62,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, L], [N, C, H, W] or [N, C, T, H, W]", "f32", "", "features"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"conv_a.weight", "[m, C, 1...]", "f32", "", "convA.weight"},
     {"conv_a.bias", "[m]", "f32", "optional", "convA.bias"},
     {"conv_b.weight", "[n, C, 1...]", "f32", "", "convB.weight"},

@@ -180,13 +180,13 @@ static const vka_port_info inputs[] = {
     {"padding_mask", "[N, T]", "bool", "optional", "true: the token counts as zeros"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"weight", "[h, 1, K]", "f32", "light", "conv.weight"},
+static const vka_weight_info weights[] = {
+    {"weight", "[h, 1, K]", "f32", "light", "weight | conv.weight"},
     {"weight_linear.weight", "[h*K, C or Eq]; in_proj [C + h*K, C]", "f32", "dynamic",
-     "conv.weight_linear.weight"},
+     "weight_linear.weight | conv.weight_linear.weight"},
     {"weight_linear.bias", "[h*K]; in_proj [C + h*K]", "f32", "weight_bias or in_proj",
-     "conv.weight_linear.bias"},
-    {"conv_bias", "[C]", "f32", "conv_bias", "conv.conv_bias"},
+     "weight_linear.bias | conv.weight_linear.bias"},
+    {"conv_bias", "[C]", "f32", "conv_bias", "conv_bias | conv.conv_bias"},
     {"linear1.weight", "[2C, E]; [C, E] without glu", "f32", "module", "linear1.weight"},
     {"linear1.bias", "[2C]; [C] without glu", "f32", "module", "linear1.bias"},
     {"linear2.weight", "[E, C]", "f32", "module", "linear2.weight"},

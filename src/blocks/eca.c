@@ -64,7 +64,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"conv.weight", "[1, 1, k] ([C, 1, k] if not shared)", "f32", "", "conv.weight"},
     {0},
 };

@@ -207,7 +207,7 @@ static const vka_port_info inputs[] = {
     {"target", "[N]", "i32", "optional", "class; absent or -1: the highest score of each round"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"layers.{i}.weight", "[Co, Ci, kh, kw] or [out, in]", "f32", "conv, linear", ""},
     {"layers.{i}.bias", "[Co] or [out]", "f32", "conv, linear", ""},
     {0},

@@ -90,7 +90,7 @@ static const vka_port_info inputs[] = {
     {                                                                                              \
         f ".fc2.bias", "[C]", "f32", f, f "_conv.3.bias"                                           \
     }
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"conv_mask.weight", "[1, C, 1, 1]", "f32", "pooling att", "conv_mask.weight"},
     {"conv_mask.bias", "[1]", "f32", "pooling att", "conv_mask.bias"},
     TRANSFORM("channel_add"),

@@ -303,7 +303,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"query_conv.weight", "[Co, C, 1, 1]", "f32", "first or second term; Co = M floor(C / M)",
      "query_conv.weight"},
     {"key_conv.weight", "[Co, C, 1, 1]", "f32", "first or third term", "key_conv.weight"},

@@ -66,7 +66,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, L], [N, C, H, W] or [N, C, T, H, W]", "f32", "", "features"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"conv_state.weight", "[S, C, 1...]", "f32", "", "conv_state.weight"},
     {"conv_state.bias", "[S]", "f32", "", "conv_state.bias"},
     {"conv_proj.weight", "[K, C, 1...]", "f32", "", "conv_proj.weight"},

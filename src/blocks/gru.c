@@ -37,9 +37,9 @@ static const vka_port_info inputs[] = {
     {"lengths", "[N]", "i32", "optional", "valid steps of each sequence, 1..T"},
     {0},
 };
-static const vka_port_info weights[] = {
-    VKA_STACK_PORTS_OF("", "", "", "3H", "H"),
-    VKA_STACK_PORTS_OF("", "_reverse", "bidirectional", "3H", "H"),
+static const vka_weight_info weights[] = {
+    VKA_STACK_PORTS_OF("", "", "", "3H", "H", VKA_SAME),
+    VKA_STACK_PORTS_OF("", "_reverse", "bidirectional", "3H", "H", VKA_SAME),
     {0},
 };
 static const vka_port_info outputs[] = {

@@ -197,7 +197,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map, also the value"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"query.weight", "[Q, C, 1, 1]", "f32", "similarity not key_only, none", ""},
     {"query.bias", "[Q]", "f32", "similarity not key_only, none", ""},
     {"key.weight", "[Q + S, C, 1, 1]", "f32", "similarity not none", ""},

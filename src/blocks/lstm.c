@@ -42,10 +42,10 @@ static const vka_port_info inputs[] = {
     {"lengths", "[N]", "i32", "optional", "valid steps of each sequence, 1..T"},
     {0},
 };
-static const vka_port_info weights[] = {
-    VKA_STACK_PORTS_OF("", "", "", "4H", "Ho"),
+static const vka_weight_info weights[] = {
+    VKA_STACK_PORTS_OF("", "", "", "4H", "Ho", VKA_SAME),
     {"weight_hr_l{i}", "[P, H]", "f32", "proj_size", "weight_hr_l{i}"},
-    VKA_STACK_PORTS_OF("", "_reverse", "bidirectional", "4H", "Ho"),
+    VKA_STACK_PORTS_OF("", "_reverse", "bidirectional", "4H", "Ho", VKA_SAME),
     {"weight_hr_l{i}_reverse", "[P, H]", "f32", "proj_size", "weight_hr_l{i}_reverse"},
     {0},
 };

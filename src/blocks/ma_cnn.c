@@ -240,7 +240,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "last features"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"group.{i}.fc1.weight", "[B, C] or [B, C H W]", "f32", "i < groups", ""},
     {"group.{i}.fc1.bias", "[B]", "f32", "i < groups", ""},
     {"group.{i}.fc2.weight", "[C, B]", "f32", "i < groups", ""},

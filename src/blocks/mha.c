@@ -202,16 +202,16 @@ static const vka_port_info inputs[] = {
     {"key_padding_mask", "[N, Tk]", "bool", "optional", "true: this key is padding"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"in_proj_weight", "[3E, E]", "f32", "Ek = Ev = E", "rows for q, k, v; in_proj_weight"},
+static const vka_weight_info weights[] = {
+    {"in_proj_weight", "[3E, E]", "f32", "Ek = Ev = E; rows for q, k, v", "in_proj_weight"},
     {"q_proj_weight", "[E, E]", "f32", "instead of in_proj_weight", "q_proj_weight"},
     {"k_proj_weight", "[E, Ek]", "f32", "instead of in_proj_weight", "k_proj_weight"},
     {"v_proj_weight", "[E, Ev]", "f32", "instead of in_proj_weight", "v_proj_weight"},
     {"in_proj_bias", "[3E]", "f32", "optional", "in_proj_bias"},
     {"out_proj.weight", "[E, E]", "f32", "", "out_proj.weight"},
     {"out_proj.bias", "[E]", "f32", "optional", "out_proj.bias"},
-    {"bias_k", "[1, 1, E]", "f32", "optional", "one learned key at the end; with bias_v"},
-    {"bias_v", "[1, 1, E]", "f32", "optional", "one learned value at the end; with bias_k"},
+    {"bias_k", "[1, 1, E]", "f32", "optional: a learned key at the end", "bias_k"},
+    {"bias_v", "[1, 1, E]", "f32", "optional: its value", "bias_v"},
     {0},
 };
 static const vka_port_info outputs[] = {

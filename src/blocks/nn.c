@@ -64,8 +64,8 @@ vka_tensor vka_channels(vka_graph *g, vka_tensor v, int rank)
 static vka_tensor norm_part(struct vka_scope *s, const char *name, const char *what, int64_t size)
 {
     const char *full = part(s, name, what);
-    const vka_port_info *port = vka_port_find(s->row->info.weights, full);
-    bool optional = port && strcmp(port->when, "optional") == 0;
+    const vka_weight_info *row = vka_weight_find(s->row->info.weights, full, NULL);
+    bool optional = row && strcmp(row->when, "optional") == 0;
     return optional ? vka_weight_if(s, full, VKA_SHAPE(size))
                     : vka_weight(s, full, VKA_SHAPE(size));
 }

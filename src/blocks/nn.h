@@ -55,7 +55,8 @@ void vka_batch_norm_affine(struct vka_scope *s, const char *name, int64_t channe
 // x * scale + shift over axis 1, then act.
 vka_tensor vka_batch_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps, int act);
 
-// The four weights of a batch norm in a block's table.
+// The four weights of a batch norm in a block's table, under the official name of the layer, and of
+// one that has none.
 #define VKA_NORM_PORTS(name, shape, when, official)                                                \
     {name ".weight", shape, "f32", when, official ".weight"},                                      \
         {name ".bias", shape, "f32", when, official ".bias"},                                      \
@@ -63,6 +64,16 @@ vka_tensor vka_batch_norm(struct vka_scope *s, vka_tensor x, const char *name, d
     {                                                                                              \
         name ".running_var", shape, "f32", when, official ".running_var"                           \
     }
+
+#define VKA_OWN_NORM_PORTS(name, shape, when)                                                      \
+    {name ".weight", shape, "f32", when, ""}, {name ".bias", shape, "f32", when, ""},              \
+        {name ".running_mean", shape, "f32", when, ""},                                            \
+    {                                                                                              \
+        name ".running_var", shape, "f32", when, ""                                                \
+    }
+// A row's name as its official one, and none.
+#define VKA_SAME(name) name
+#define VKA_NONE(name) ""
 
 // Layer norm over the last axis: "<name>.weight", "<name>.bias".
 vka_tensor vka_layer_norm(struct vka_scope *s, vka_tensor x, const char *name, double eps);

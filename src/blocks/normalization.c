@@ -83,21 +83,21 @@ static const vka_attr_info group_attrs[] = {
 static const vka_port_info channel_inputs[] = {{"x", "[N, C, ...]", "f32", "", ""}, {0}};
 static const vka_port_info any_inputs[] = {{"x", "[...]", "f32", "", ""}, {0}};
 static const vka_port_info outputs[] = {{"y", "as x", "f32", "", ""}, {0}};
-static const vka_port_info batch_weights[] = {
-    {"weight", "[C]", "f32", "optional", ""},
-    {"bias", "[C]", "f32", "optional", ""},
-    {"running_mean", "[C]", "f32", "", ""},
-    {"running_var", "[C]", "f32", "", ""},
+static const vka_weight_info batch_weights[] = {
+    {"weight", "[C]", "f32", "optional", "weight"},
+    {"bias", "[C]", "f32", "optional", "bias"},
+    {"running_mean", "[C]", "f32", "", "running_mean"},
+    {"running_var", "[C]", "f32", "", "running_var"},
     {0},
 };
-static const vka_port_info layer_weights[] = {
-    {"weight", "the normalised axes", "f32", "optional", ""},
-    {"bias", "the normalised axes", "f32", "optional", ""},
+static const vka_weight_info layer_weights[] = {
+    {"weight", "the normalised axes", "f32", "optional", "weight"},
+    {"bias", "the normalised axes", "f32", "optional", "bias"},
     {0},
 };
-static const vka_port_info group_weights[] = {
-    {"weight", "[C]", "f32", "optional", ""},
-    {"bias", "[C]", "f32", "optional", ""},
+static const vka_weight_info group_weights[] = {
+    {"weight", "[C]", "f32", "optional", "weight"},
+    {"bias", "[C]", "f32", "optional", "bias"},
     {0},
 };
 

@@ -91,7 +91,7 @@ static const vka_attr_info global_attrs[] = {
     {0},
 };
 static const vka_port_info inputs[] = {{"x", "[N, C, ...]", "f32", "", "1 to 3 spatial axes"}, {0}};
-static const vka_port_info weights[] = {{0}};
+static const vka_weight_info weights[] = {{0}};
 static const vka_port_info outputs[] = {{"y", "[N, C, ...]", "f32", "", ""}, {0}};
 static const vka_port_info global_outputs[] = {
     {"y", "[N, C] ([N, C, 1...] with keepdim)", "f32", "", ""}, {0}};

@@ -96,7 +96,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, T, E]", "f32", "", "token embeddings"},
     {0},
 };
-static const vka_port_info weights[] = {{0}};
+static const vka_weight_info weights[] = {{0}};
 static const vka_port_info outputs[] = {
     {"y", "[N, T, E]", "f32", "", "input_scale x + pe"},
     {"pe", "[T, E]", "f32", "", "the signal"},

@@ -30,7 +30,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map, normally >= 0"},
     {0},
 };
-static const vka_port_info weights[] = {{0}};
+static const vka_weight_info weights[] = {{0}};
 static const vka_port_info outputs[] = {
     {"y", "[N, C, H, W]", "f32", "", "x times attn"},
     {"attn", "[N, 1, H, W]", "f32", "", "sums to 1; NaN for a sample whose total is 0"},

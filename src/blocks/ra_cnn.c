@@ -93,11 +93,11 @@ static const vka_port_info inputs[] = {
     {"loc", "[N, 3]", "f32", "optional", "row, column, half side in pixels, instead of the head"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"apn.fc1.weight", "[B, C H W]", "f32", "without loc", ""},
-    {"apn.fc1.bias", "[B]", "f32", "without loc", ""},
-    {"apn.fc2.weight", "[3, B]", "f32", "without loc", ""},
-    {"apn.fc2.bias", "[3]", "f32", "without loc", ""},
+static const vka_weight_info weights[] = {
+    {"apn.fc1.weight", "[B, C H W]", "f32", "without loc", "0.weight"},
+    {"apn.fc1.bias", "[B]", "f32", "without loc", "0.bias"},
+    {"apn.fc2.weight", "[3, B]", "f32", "without loc", "2.weight"},
+    {"apn.fc2.bias", "[3]", "f32", "without loc", "2.bias"},
     {0},
 };
 static const vka_port_info outputs[] = {

@@ -75,7 +75,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "features of a backbone"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"conva.weight", "[Ci, C, 3, 3]", "f32", "", "conva.0.weight"},
     VKA_NORM_PORTS("conva_bn", "[Ci]", "", "conva.1"),
     {"cca.query.weight", "[Cqk, Ci, 1, 1]", "f32", "", "cca.query_conv.weight"},

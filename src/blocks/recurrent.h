@@ -71,14 +71,16 @@ vka_tensor vka_join_steps(struct vka_scope *s, const vka_tensor *step, int64_t s
     {                                                                                              \
         "bias", "bool", "true", "", "both biases or none"                                          \
     }
-#define VKA_STACK_PORTS_OF(prefix, suffix, when, rows, out)                                        \
+#define VKA_STACK_PORTS_OF(prefix, suffix, when, rows, out, official)                              \
     {prefix "weight_ih_l{i}" suffix, "[" rows ", I_l]", "f32", when,                               \
-     prefix "weight_ih_l{i}" suffix},                                                              \
+     official(prefix "weight_ih_l{i}" suffix)},                                                    \
         {prefix "weight_hh_l{i}" suffix, "[" rows ", " out "]", "f32", when,                       \
-         prefix "weight_hh_l{i}" suffix},                                                          \
-        {prefix "bias_ih_l{i}" suffix, "[" rows "]", "f32", "bias", prefix "bias_ih_l{i}" suffix}, \
+         official(prefix "weight_hh_l{i}" suffix)},                                                \
+        {prefix "bias_ih_l{i}" suffix, "[" rows "]", "f32", "bias",                                \
+         official(prefix "bias_ih_l{i}" suffix)},                                                  \
     {                                                                                              \
-        prefix "bias_hh_l{i}" suffix, "[" rows "]", "f32", "bias", prefix "bias_hh_l{i}" suffix    \
+        prefix "bias_hh_l{i}" suffix, "[" rows "]", "f32", "bias",                                 \
+            official(prefix "bias_hh_l{i}" suffix)                                                 \
     }
 
 #endif

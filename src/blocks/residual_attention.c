@@ -150,11 +150,11 @@ static const vka_attr_info attrs[] = {
 };
 
 #define UNIT_PORTS(name, when)                                                                     \
-    VKA_NORM_PORTS(name ".bn1", "[C]", when, ""),                                                  \
+    VKA_OWN_NORM_PORTS(name ".bn1", "[C]", when),                                                  \
         {name ".conv1.weight", "[Cm, C, 1, 1]", "f32", when, ""},                                  \
-        VKA_NORM_PORTS(name ".bn2", "[Cm]", when, ""),                                             \
+        VKA_OWN_NORM_PORTS(name ".bn2", "[Cm]", when),                                             \
         {name ".conv2.weight", "[Cm, Cm, 3, 3]", "f32", when, ""},                                 \
-        VKA_NORM_PORTS(name ".bn3", "[Cm]", when, ""),                                             \
+        VKA_OWN_NORM_PORTS(name ".bn3", "[Cm]", when),                                             \
     {                                                                                              \
         name ".conv3.weight", "[C, Cm, 1, 1]", "f32", when, ""                                     \
     }
@@ -163,16 +163,16 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     UNIT_PORTS("first.{i}", "i < p"),
     UNIT_PORTS("trunk.{i}", "i < t"),
     UNIT_PORTS("down.{i}.{i}", "1 <= first i < L, second i < r"),
     UNIT_PORTS("skip.{i}", "1 <= i < L"),
     UNIT_PORTS("bottom.{i}", "i < 2r"),
     UNIT_PORTS("up.{i}.{i}", "1 <= first i < L, second i < r"),
-    VKA_NORM_PORTS("tail.bn1", "[C]", "", ""),
+    VKA_OWN_NORM_PORTS("tail.bn1", "[C]", ""),
     {"tail.conv1.weight", "[C, C, 1, 1]", "f32", "", ""},
-    VKA_NORM_PORTS("tail.bn2", "[C]", "", ""),
+    VKA_OWN_NORM_PORTS("tail.bn2", "[C]", ""),
     {"tail.conv2.weight", "[C, C, 1, 1]", "f32", "", ""},
     UNIT_PORTS("last.{i}", "i < p"),
     {0},

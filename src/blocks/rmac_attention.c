@@ -285,7 +285,7 @@ static const vka_port_info inputs[] = {
     {0},
 };
 #define ATTENTION "attention"
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"pca_shift.bias", "[C]", "f32", "attention and pca", "pca_shift.bias"},
     {"pca_fc.weight", "[C, C]", "f32", "attention and pca", "pca_fc.weight"},
     {"attention.conv1.weight", "[A, 2C]", "f32", ATTENTION, "region_attention.conv_att_1.weight"},

@@ -76,16 +76,16 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "features"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"query.weight", "[Cqk, C, 1, 1]", "f32", "", "theta, query_conv"},
-    {"query.bias", "[Cqk]", "f32", "optional", ""},
-    {"key.weight", "[Cqk, C, 1, 1]", "f32", "", "phi, key_conv"},
-    {"key.bias", "[Cqk]", "f32", "optional", ""},
-    {"value.weight", "[Cv, C, 1, 1]", "f32", "", "g, value_conv"},
-    {"value.bias", "[Cv]", "f32", "optional", ""},
-    {"out.weight", "[C, Cv, 1, 1]", "f32", "out_conv", "o, sn_conv_attn"},
-    {"out.bias", "[C]", "f32", "optional, out_conv", ""},
-    {"gamma", "[1]", "f32", "", "gamma, sigma_ratio"},
+static const vka_weight_info weights[] = {
+    {"query.weight", "[Cqk, C, 1, 1]", "f32", "", "spectral theta.weight | query_conv.weight"},
+    {"query.bias", "[Cqk]", "f32", "optional", "theta.bias | query_conv.bias"},
+    {"key.weight", "[Cqk, C, 1, 1]", "f32", "", "spectral phi.weight | key_conv.weight"},
+    {"key.bias", "[Cqk]", "f32", "optional", "phi.bias | key_conv.bias"},
+    {"value.weight", "[Cv, C, 1, 1]", "f32", "", "spectral g.weight | value_conv.weight"},
+    {"value.bias", "[Cv]", "f32", "optional", "g.bias | value_conv.bias"},
+    {"out.weight", "[C, Cv, 1, 1]", "f32", "out_conv", "spectral o.weight"},
+    {"out.bias", "[C]", "f32", "optional, out_conv", "o.bias"},
+    {"gamma", "[1]", "f32", "", "gamma | sigma_ratio"},
     {0},
 };
 static const vka_port_info outputs[] = {

@@ -49,20 +49,20 @@ vka_tensor vka_san_weigh(const struct vka_san *m, int count, const struct vka_sa
 // The rows of the weights under a prefix, "" or "sam."; the width D of the features and of the
 // network's layers as text.
 #define VKA_SAN_PORTS(prefix, when, d, hidden, out)                                                \
-    {prefix "conv1.weight", "[R, C, 1, 1]", "f32", when, "sam.conv1.weight"},                      \
-        {prefix "conv1.bias", "[R]", "f32", when, "sam.conv1.bias"},                               \
-        {prefix "conv2.weight", "[R, C, 1, 1]", "f32", when, "sam.conv2.weight"},                  \
-        {prefix "conv2.bias", "[R]", "f32", when, "sam.conv2.bias"},                               \
-        {prefix "conv3.weight", "[O, C, 1, 1]", "f32", when, "sam.conv3.weight"},                  \
-        {prefix "conv3.bias", "[O]", "f32", when, "sam.conv3.bias"},                               \
-        VKA_NORM_PORTS(prefix "conv_w.0", "[" d "]", when, "sam.conv_w.0"),                        \
+    {prefix "conv1.weight", "[R, C, 1, 1]", "f32", when, prefix "conv1.weight"},                   \
+        {prefix "conv1.bias", "[R]", "f32", when, prefix "conv1.bias"},                            \
+        {prefix "conv2.weight", "[R, C, 1, 1]", "f32", when, prefix "conv2.weight"},               \
+        {prefix "conv2.bias", "[R]", "f32", when, prefix "conv2.bias"},                            \
+        {prefix "conv3.weight", "[O, C, 1, 1]", "f32", when, prefix "conv3.weight"},               \
+        {prefix "conv3.bias", "[O]", "f32", when, prefix "conv3.bias"},                            \
+        VKA_NORM_PORTS(prefix "conv_w.0", "[" d "]", when, prefix "conv_w.0"),                     \
         {prefix "conv_w.2.weight", "[" hidden ", " d ", 1, 1]", "f32", when,                       \
-         "sam.conv_w.2.weight"},                                                                   \
-        VKA_NORM_PORTS(prefix "conv_w.3", "[" hidden "]", when, "sam.conv_w.3"),                   \
+         prefix "conv_w.2.weight"},                                                                \
+        VKA_NORM_PORTS(prefix "conv_w.3", "[" hidden "]", when, prefix "conv_w.3"),                \
         {prefix "conv_w.5.weight", "[" out ", " hidden ", 1, 1]", "f32", when,                     \
-         "sam.conv_w.5.weight"},                                                                   \
+         prefix "conv_w.5.weight"},                                                                \
     {                                                                                              \
-        prefix "conv_w.5.bias", "[" out "]", "f32", when, "sam.conv_w.5.bias"                      \
+        prefix "conv_w.5.bias", "[" out "]", "f32", when, prefix "conv_w.5.bias"                   \
     }
 #define VKA_SAN_BOTTLENECK_PORTS                                                                   \
     VKA_NORM_PORTS("bn1", "[C]", "bottleneck", "bn1"),                                             \

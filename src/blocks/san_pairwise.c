@@ -122,10 +122,10 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     VKA_SAN_PORTS("", "no bottleneck", "E", "R", "G"),
-    {"conv_p.weight", "[2, 2, 1, 1]", "f32", "position, no bottleneck", "sam.conv_p.weight"},
-    {"conv_p.bias", "[2]", "f32", "position, no bottleneck", "sam.conv_p.bias"},
+    {"conv_p.weight", "[2, 2, 1, 1]", "f32", "position, no bottleneck", "conv_p.weight"},
+    {"conv_p.bias", "[2]", "f32", "position, no bottleneck", "conv_p.bias"},
     VKA_SAN_PORTS("sam.", "bottleneck", "E", "R", "G"),
     {"sam.conv_p.weight", "[2, 2, 1, 1]", "f32", "position, bottleneck", "sam.conv_p.weight"},
     {"sam.conv_p.bias", "[2]", "f32", "position, bottleneck", "sam.conv_p.bias"},

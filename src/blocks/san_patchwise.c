@@ -80,7 +80,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     VKA_SAN_PORTS("", "no bottleneck", "D", "G", "k*k*G"),
     VKA_SAN_PORTS("sam.", "bottleneck", "D", "G", "k*k*G"),
     VKA_SAN_BOTTLENECK_PORTS,

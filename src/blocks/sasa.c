@@ -191,7 +191,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, C, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"query.weight", "[O, C/proj_groups, 1, 1]", "f32", "", "query_conv.weight"},
     {"query.bias", "[O]", "f32", "bias", "query_conv.bias"},
     {"key.weight", "[O, C/proj_groups, 1, 1]", "f32", "", "key_conv.weight"},
@@ -201,11 +201,11 @@ static const vka_port_info weights[] = {
     {"rel_h", "[floor(D/2), k]", "f32", "layer, D > 1; D = O/groups, or O for rel_split all",
      "rel_h"},
     {"rel_w", "[D - floor(D/2), k]", "f32", "layer", "rel_w"},
-    {"value.{i}.weight", "[O, C/proj_groups, 1, 1]", "f32", "stem, i < m", "value_conv.{i}.weight"},
-    {"value.{i}.bias", "[O]", "f32", "stem, bias, i < m", "value_conv.{i}.bias"},
-    {"emb_row", "[O/groups, k]", "f32", "stem", "emb_a"},
-    {"emb_col", "[O/groups, k]", "f32", "stem", "emb_b"},
-    {"emb_mix", "[m, O/groups]", "f32", "stem", "emb_mix"},
+    {"value.{i}.weight", "[O, C/proj_groups, 1, 1]", "f32", "stem, i < m", ""},
+    {"value.{i}.bias", "[O]", "f32", "stem, bias, i < m", ""},
+    {"emb_row", "[O/groups, k]", "f32", "stem", ""},
+    {"emb_col", "[O/groups, k]", "f32", "stem", ""},
+    {"emb_mix", "[m, O/groups]", "f32", "stem", ""},
     {0},
 };
 static const vka_port_info outputs[] = {

@@ -67,17 +67,25 @@ static const vka_port_info inputs[] = {
     {"h", "[N, D]", "f32", "", "hidden state of the decoder"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"channel.v_proj.weight", "[K, 1]", "f32", "order with c", "Wc_att_*_1, transposed"},
-    {"channel.v_proj.bias", "[K]", "f32", "order with c", "b_att_*_1"},
-    {"channel.h_proj.weight", "[K, D]", "f32", "order with c", "Wd_att_*_1, transposed"},
-    {"channel.score.weight", "[1, K]", "f32", "order with c", "U_att_*_1, transposed"},
-    {"channel.score.bias", "[1]", "f32", "order with c", "c_att_*_1"},
-    {"spatial.v_proj.weight", "[K, C]", "f32", "order with s", "Wc_att_*_2, transposed"},
-    {"spatial.v_proj.bias", "[K]", "f32", "order with s", "b_att_*_2"},
-    {"spatial.h_proj.weight", "[K, D]", "f32", "order with s", "Wd_att_*_2, transposed"},
-    {"spatial.score.weight", "[1, K]", "f32", "order with s", "U_att_*_2, transposed"},
-    {"spatial.score.bias", "[1]", "f32", "order with s", "c_att_*_2"},
+// Of the layer whose scores have the regular form, with the decoder's prefix or without it.
+#define OFFICIAL(word, name) word "decoder_" name " | " word name
+static const vka_weight_info weights[] = {
+    {"channel.v_proj.weight", "[K, 1]", "f32", "order with c",
+     OFFICIAL("transposed ", "Wc_att_res5c_branch2b_1")},
+    {"channel.v_proj.bias", "[K]", "f32", "order with c", OFFICIAL("", "b_att_res5c_branch2b_1")},
+    {"channel.h_proj.weight", "[K, D]", "f32", "order with c",
+     OFFICIAL("transposed ", "Wd_att_res5c_branch2b_1")},
+    {"channel.score.weight", "[1, K]", "f32", "order with c",
+     OFFICIAL("transposed ", "U_att_res5c_branch2b_1")},
+    {"channel.score.bias", "[1]", "f32", "order with c", OFFICIAL("", "c_att_res5c_branch2b_1")},
+    {"spatial.v_proj.weight", "[K, C]", "f32", "order with s",
+     OFFICIAL("transposed ", "Wc_att_res5c_branch2b_2")},
+    {"spatial.v_proj.bias", "[K]", "f32", "order with s", OFFICIAL("", "b_att_res5c_branch2b_2")},
+    {"spatial.h_proj.weight", "[K, D]", "f32", "order with s",
+     OFFICIAL("transposed ", "Wd_att_res5c_branch2b_2")},
+    {"spatial.score.weight", "[1, K]", "f32", "order with s",
+     OFFICIAL("transposed ", "U_att_res5c_branch2b_2")},
+    {"spatial.score.bias", "[1]", "f32", "order with s", OFFICIAL("", "c_att_res5c_branch2b_2")},
     {0},
 };
 static const vka_port_info outputs[] = {

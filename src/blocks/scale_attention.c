@@ -121,7 +121,7 @@ static const vka_port_info inputs[] = {
     {"score{i}", "[N, K, h_i, w_i]", "f32", "", "score maps of scale i"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"conv1.weight", "[Ca, S*Cf, 3, 3]", "f32", "merge attention", ""},
     {"conv1.bias", "[Ca]", "f32", "merge attention", ""},
     {"conv2.weight", "[S, Ca, 1, 1]", "f32", "merge attention", ""},

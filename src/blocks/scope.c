@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Placing blocks: scopes, inputs, weights and outputs by name.
+// Placing blocks: scopes, inputs and outputs by name. Weights are in scope_weights.c.
 #include "blocks/block.h"
 #include "blocks/names.h"
 #include "io/weights.h"
-#include "util/half.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,34 +50,6 @@ const char *vka_name(struct vka_scope *s, const char *format, ...)
     va_end(again);
     va_end(args);
     return name ? name : "";
-}
-
-// --- the table of blocks' rows ---
-
-// "layers.{i}.weight" fits "layers.12.weight".
-bool vka_name_fits(const char *pattern, const char *name)
-{
-    while (*pattern) {
-        if (strncmp(pattern, "{i}", 3) == 0) {
-            size_t digits = strspn(name, "0123456789");
-            if (digits == 0 || digits > 6)
-                return false;
-            name += digits;
-            pattern += 3;
-        } else if (*pattern++ != *name++) {
-            return false;
-        }
-    }
-    return *name == '\0';
-}
-
-const vka_port_info *vka_port_find(const vka_port_info *ports, const char *name)
-{
-    for (; ports && ports->name; ports++) {
-        if (vka_name_fits(ports->name, name))
-            return ports;
-    }
-    return NULL;
 }
 
 static void list_names(const vka_port_info *ports, char *text, size_t size)
@@ -151,7 +122,7 @@ vka_tensor vka_in_i(struct vka_scope *s, const char *format, int i)
     return vka_in(s, vka_name(s, "%.*s%d%s", before, format, i, mark ? mark + 2 : ""));
 }
 
-static bool shape_fits(const vka_shape *shape, const vka_shape *wanted)
+bool vka_shape_fits(const vka_shape *shape, const vka_shape *wanted)
 {
     if (shape->rank != wanted->rank)
         return false;
@@ -162,8 +133,7 @@ static bool shape_fits(const vka_shape *shape, const vka_shape *wanted)
     return true;
 }
 
-// A free size is shown as '?'.
-static const char *wanted_text(const vka_shape *wanted, char text[VKA_SHAPE_TEXT])
+const char *vka_wanted_text(const vka_shape *wanted, char text[VKA_SHAPE_TEXT])
 {
     size_t at = (size_t)snprintf(text, VKA_SHAPE_TEXT, "[");
     for (int i = 0; i < wanted->rank && at < VKA_SHAPE_TEXT - 24; i++) {
@@ -183,11 +153,11 @@ bool vka_expect(struct vka_scope *s, const char *name, vka_tensor t, vka_shape d
     if (vka_failed(s->g))
         return false;
     vka_shape shape = vka_shape_of(s->g, t);
-    if (shape_fits(&shape, &dims))
+    if (vka_shape_fits(&shape, &dims))
         return true;
     char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
     vka_fail(s->g, "'%s' has shape %s, but must have %s", name, vka_shape_text(&shape, a),
-             wanted_text(&dims, b));
+             vka_wanted_text(&dims, b));
     return false;
 }
 
@@ -206,91 +176,6 @@ bool vka_expect_rank(struct vka_scope *s, const char *name, vka_tensor t, int lo
         vka_fail(s->g, "'%s' has shape %s, but must have %d to %d axes", name,
                  vka_shape_text(&shape, a), low, high);
     return false;
-}
-
-// --- weights ---
-
-static int weight_index(struct vka_scope *s, const char *name)
-{
-    if (!vka_port_find(s->row->info.weights, name))
-        vka_table_lacks(s, "weight", name);
-    if (!s->g->weights || vka_failed(s->g))
-        return -1;
-    return vka_weights_index(s->g->weights, vka_name(s, "%s%s", s->weights, name));
-}
-
-bool vka_has_weight(struct vka_scope *s, const char *name)
-{
-    return weight_index(s, name) >= 0;
-}
-
-int vka_weight_rank(struct vka_scope *s, const char *name)
-{
-    int index = weight_index(s, name);
-    return index < 0 ? -1 : s->g->weights->entries[index].shape.rank;
-}
-
-// The value of a weight: one for each, however often it is asked for.
-static vka_tensor weight_value(vka_graph *g, int index)
-{
-    if (g->weight_value[index])
-        return g->weight_value[index];
-    const struct vka_weight_entry *entry = &g->weights->entries[index];
-    vka_tensor t = vka_new_value(g, VKA_F32, &entry->shape);
-    if (t) {
-        g->values[t].store = VKA_STORE_WEIGHT;
-        g->values[t].source = index;
-        g->weight_value[index] = t;
-    }
-    return t;
-}
-
-// Whether `shape` and `wanted` differ in trailing axes of size 1 only.
-static bool fits_but_ones(const vka_shape *shape, const vka_shape *wanted)
-{
-    vka_shape a = *shape, b = *wanted;
-    while (a.rank > b.rank && a.dim[a.rank - 1] == 1)
-        a.rank--;
-    while (b.rank > a.rank && b.dim[b.rank - 1] == 1)
-        b.rank--;
-    return shape_fits(&a, &b);
-}
-
-static vka_tensor weight_of_shape(struct vka_scope *s, const char *name, int index, vka_shape shape)
-{
-    vka_graph *g = s->g;
-    const struct vka_weight_entry *entry = &g->weights->entries[index];
-    char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
-    if (!vka_dtype_converts(entry->dtype, VKA_F32))
-        return vka_fail(g, "weight '%s%s' is %s, but must be a float", s->weights, name,
-                        vka_dtype_name(entry->dtype));
-    if (!fits_but_ones(&entry->shape, &shape))
-        return vka_fail(g, "weight '%s%s' has shape %s, but must have %s", s->weights, name,
-                        vka_shape_text(&entry->shape, a), wanted_text(&shape, b));
-    vka_tensor t = weight_value(g, index);
-    if (!t || entry->shape.rank == shape.rank)
-        return t;
-    for (int i = 0; i < shape.rank; i++) // trailing ones come or go; free sizes are the weight's
-        shape.dim[i] = i < entry->shape.rank ? entry->shape.dim[i] : 1;
-    return vka_reshape(g, t, shape);
-}
-
-vka_tensor vka_weight_if(struct vka_scope *s, const char *name, vka_shape shape)
-{
-    int index = weight_index(s, name);
-    return index < 0 ? 0 : weight_of_shape(s, name, index, shape);
-}
-
-vka_tensor vka_weight(struct vka_scope *s, const char *name, vka_shape shape)
-{
-    int index = weight_index(s, name);
-    char text[VKA_SHAPE_TEXT];
-    if (index >= 0)
-        return weight_of_shape(s, name, index, shape);
-    if (s->g->weights && !vka_failed(s->g))
-        vka_weights_want(s->g->weights, vka_name(s, "%s%s", s->weights, name), &shape);
-    return vka_fail(s->g, "weight '%s%s' of shape %s is missing", s->weights, name,
-                    wanted_text(&shape, text));
 }
 
 // --- outputs ---
@@ -323,6 +208,7 @@ static void build(struct vka_scope *s)
     g->scope = s;
     check_inputs(s);
     vka_check_attrs(s);
+    vka_check_official(s);
     if (!vka_failed(g))
         s->row->build(s);
     g->scope = outer;
@@ -336,7 +222,7 @@ struct vka_scope *vka_block_in(struct vka_scope *s, const char *id, const char *
     if (!sub)
         return s; // the graph has failed; outputs asked for are 0
     *sub = (struct vka_scope){
-        .g = g, .row = vka_block_row_find(id), .attrs = attrs, .inputs = inputs, .parent = s};
+        .g = g, .row = vka_block_row_find(id), .attrs = attrs, .inputs = inputs, .root = s->root};
     if (!sub->row) {
         vka_table_lacks(s, "sub-block", id);
         return s;
@@ -376,8 +262,8 @@ static bool name_ok(vka_graph *g, const char *id, const char *name)
     return true;
 }
 
-vka_node vka_block_prefixed(vka_graph *g, const char *id, const char *name, const char *prefix,
-                            const vka_attr *attrs, const vka_named *inputs)
+static vka_node place(vka_graph *g, const char *id, const char *name, const char *prefix,
+                      bool official, const vka_attr *attrs, const vka_named *inputs)
 {
     if (vka_failed(g))
         return 0;
@@ -388,9 +274,11 @@ vka_node vka_block_prefixed(vka_graph *g, const char *id, const char *name, cons
     }
     if (!name_ok(g, id, name))
         return 0;
-    struct vka_scope s = {.g = g, .row = row, .attrs = attrs, .inputs = inputs};
+    struct vka_scope s = {.g = g, .row = row, .attrs = attrs, .inputs = inputs, .root = &s};
     s.path = vka_pool_format(g, "%s", name);
     s.weights = prefix && *prefix ? vka_pool_format(g, "%s.", prefix) : "";
+    s.official = official || (g->weights && g->weights->official);
+    s.asked = vka_weights_asked(g, row->info.weights);
     if (vka_failed(g))
         return 0;
     build(&s);
@@ -405,10 +293,24 @@ vka_node vka_block_prefixed(vka_graph *g, const char *id, const char *name, cons
     g->placed[g->placed_count] = (struct vka_placed){.row = row,
                                                      .name = s.path,
                                                      .prefix = s.weights,
+                                                     .official = s.official,
+                                                     .asked = s.asked,
                                                      .out = s.given,
                                                      .out_count = s.given_count,
                                                      .out_capacity = s.given_capacity};
     return (vka_node)g->placed_count++;
+}
+
+vka_node vka_block_prefixed(vka_graph *g, const char *id, const char *name, const char *prefix,
+                            const vka_attr *attrs, const vka_named *inputs)
+{
+    return place(g, id, name, prefix, false, attrs, inputs);
+}
+
+vka_node vka_block_official(vka_graph *g, const char *id, const char *name, const char *prefix,
+                            const vka_attr *attrs, const vka_named *inputs)
+{
+    return place(g, id, name, prefix, true, attrs, inputs);
 }
 
 vka_node vka_block(vka_graph *g, const char *id, const char *name, const vka_attr *attrs,
@@ -454,29 +356,4 @@ const char *vka_out_name(const vka_graph *g, vka_node node, int index)
         }
     }
     return NULL;
-}
-
-// --- surplus weights ---
-
-// A weight that the block knows but has no use for in its mode is passed over.
-static bool known_to_a_block(const vka_graph *g, const char *name)
-{
-    size_t length = strlen(name), tail = strlen("num_batches_tracked");
-    for (size_t i = 1; i < g->placed_count; i++) {
-        size_t prefix = strlen(g->placed[i].prefix);
-        if (strncmp(name, g->placed[i].prefix, prefix) == 0 &&
-            vka_port_find(g->placed[i].row->info.weights, name + prefix))
-            return true;
-    }
-    return length >= tail && strcmp(name + length - tail, "num_batches_tracked") == 0;
-}
-
-vka_result vka_graph_check_surplus(vka_graph *g)
-{
-    for (size_t i = 0; g->weights && i < g->weights->count && !vka_failed(g); i++) {
-        const char *name = g->weights->entries[i].name;
-        if (!g->weight_value[i] && !known_to_a_block(g, name))
-            vka_fail(g, "weight '%s' belongs to no block of the graph", name);
-    }
-    return vka_graph_status(g);
 }

@@ -57,7 +57,7 @@ static const vka_port_info inputs[] = {
     {"bias", "to [B, H, Tq, Tk]", "f32", "optional", "added to the scaled logits; broadcasts"},
     {0},
 };
-static const vka_port_info weights[] = {{0}};
+static const vka_weight_info weights[] = {{0}};
 static const vka_port_info outputs[] = {
     {"y", "[B, H, Tq, Dv]", "f32", "", "output; 0 where every key is masked"},
     {"attn", "[B, H, Tq, Tk]", "f32", "", "probabilities; only made when asked for"},

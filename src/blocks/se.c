@@ -47,11 +47,11 @@ static const vka_port_info inputs[] = {
     {"residual", "[N, C, H, W]", "f32", "optional", "added after the rescaling"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"fc1.weight", "[Cr, C]", "f32", "", "fc1.weight, fc.0.weight"},
-    {"fc1.bias", "[Cr]", "f32", "bias", "fc1.bias"},
-    {"fc2.weight", "[C, Cr]", "f32", "", "fc2.weight, fc.2.weight"},
-    {"fc2.bias", "[C]", "f32", "bias", "fc2.bias"},
+static const vka_weight_info weights[] = {
+    {"fc1.weight", "[Cr, C]", "f32", "", "fc1.weight | fc.0.weight"},
+    {"fc1.bias", "[Cr]", "f32", "bias", "fc1.bias | fc.0.bias"},
+    {"fc2.weight", "[C, Cr]", "f32", "", "fc2.weight | fc.2.weight"},
+    {"fc2.bias", "[C]", "f32", "bias", "fc2.bias | fc.2.bias"},
     {0},
 };
 static const vka_port_info outputs[] = {

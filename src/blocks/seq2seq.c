@@ -181,11 +181,11 @@ static const vka_port_info inputs[] = {
     {"tgt", "[N, Tt]", "i32", "teacher", "the decoder's inputs"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"src_emb.weight", "[Vs, E]", "f32", "", "no official code"},
+static const vka_weight_info weights[] = {
+    {"src_emb.weight", "[Vs, E]", "f32", "", ""},
     {"tgt_emb.weight", "[Vt, E2]", "f32", "", ""},
-    VKA_STACK_PORTS_OF("encoder.", "", "", "4H", "H"),
-    VKA_STACK_PORTS_OF("decoder.", "", "", "4H", "H"),
+    VKA_STACK_PORTS_OF("encoder.", "", "", "4H", "H", VKA_NONE),
+    VKA_STACK_PORTS_OF("decoder.", "", "", "4H", "H", VKA_NONE),
     {"fc.weight", "[Vt, H]", "f32", "", ""},
     {"fc.bias", "[Vt]", "f32", "", ""},
     {0},

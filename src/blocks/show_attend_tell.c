@@ -309,7 +309,7 @@ static const vka_port_info inputs[] = {
     {"u", "[N, T]", "f32", "hard_sample", "random numbers in [0, 1)"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"attention.encoder_att.weight", "[A, D]", "f32", "", "attention.encoder_att.weight"},
     {"attention.encoder_att.bias", "[A]", "f32", "", "attention.encoder_att.bias"},
     {"attention.decoder_att.weight", "[A, H]", "f32", "", "attention.decoder_att.weight"},

@@ -113,7 +113,7 @@ static const vka_port_info inputs[] = {
     {"x", "[N, Cin, H, W]", "f32", "", "feature map"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     {"branch.{i}.conv.weight", "[C, Cb / groups, k, k]", "f32", "i < M", "paths.{i}.conv.weight"},
     VKA_NORM_PORTS("branch.{i}.bn", "[C]", "i < M", "paths.{i}.bn"),
     {"fc1.weight", "[d, C]", "f32", "", "attn.fc_reduce.weight"},

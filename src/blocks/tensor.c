@@ -169,8 +169,8 @@ static const vka_port_info two_inputs[] = {
     {"a", "[...]", "f32", "", ""}, {"b", "[...]", "f32", "", "broadcasts with a"}, {0}};
 static const vka_port_info many_inputs[] = {
     {"x", "[...]", "any", "", ""}, {"x_{i}", "[...]", "any", "optional", "x_1, x_2, ..."}, {0}};
-static const vka_port_info no_weights[] = {{0}};
-static const vka_port_info table_weights[] = {{"weight", "[V, E]", "f32", "", ""}, {0}};
+static const vka_weight_info no_weights[] = {{0}};
+static const vka_weight_info table_weights[] = {{"weight", "[V, E]", "f32", "", "weight"}, {0}};
 static const vka_port_info outputs[] = {{"y", "[...]", "f32", "", ""}, {0}};
 static const vka_port_info any_outputs[] = {{"y", "[...]", "as x", "", ""}, {0}};
 static const vka_port_info int_outputs[] = {{"y", "[...]", "i32", "", ""}, {0}};

@@ -42,7 +42,7 @@ static const vka_port_info inputs[] = {
     {"memory_key_padding_mask", "[N, S]", "bool", "optional", "of the attention to memory"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     VKA_ATTENTION_PORTS("self_attn"),
     VKA_ATTENTION_PORTS("multihead_attn"),
     VKA_FEED_FORWARD_PORTS,

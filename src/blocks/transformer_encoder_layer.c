@@ -29,7 +29,7 @@ static const vka_port_info inputs[] = {
     {"key_padding_mask", "[N, T]", "bool", "optional", "true: this key is padding"},
     {0},
 };
-static const vka_port_info weights[] = {
+static const vka_weight_info weights[] = {
     VKA_ATTENTION_PORTS("self_attn"),
     VKA_FEED_FORWARD_PORTS,
     VKA_LAYER_NORM_PORTS("norm1"),

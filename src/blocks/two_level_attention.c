@@ -280,9 +280,9 @@ static const vka_port_info inputs[] = {
     {"clusters", "[C]", "i32", PARTS, "each filter's cluster, 0..G-1; -1: none"},
     {0},
 };
-static const vka_port_info weights[] = {
-    {"svm.weight", "[K, (G+1) D]", "f32", "full; optional: part modes", "svm.weight"},
-    {"svm.bias", "[K]", "f32", "full; optional: part modes", "svm.bias"},
+static const vka_weight_info weights[] = {
+    {"svm.weight", "[K, (G+1) D]", "f32", "full; optional: part modes", ""},
+    {"svm.bias", "[K]", "f32", "full; optional: part modes", ""},
     {0},
 };
 static const vka_port_info outputs[] = {

@@ -220,6 +220,8 @@ static int take_option(struct bench *b, int c)
         b->devices[b->device_count++] = optarg;
     if (c == 'w')
         call->weights_path = optarg;
+    if (c == 'f')
+        return cli_weights_as(&cli_bench, optarg, &call->official);
     call->all |= c == 'l';
     b->plan.expand |= c == 'e';
     b->json |= c == 'j';
@@ -228,17 +230,13 @@ static int take_option(struct bench *b, int c)
 
 static int parse(int argc, char **argv, struct bench *b)
 {
-    static const struct option options[] = {{"shape", required_argument, NULL, 's'},
-                                            {"attr", required_argument, NULL, 'a'},
-                                            {"weights", required_argument, NULL, 'w'},
-                                            {"device", required_argument, NULL, 'd'},
-                                            {"dtype", required_argument, NULL, 't'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"expand", no_argument, NULL, 'e'},
-                                            {"all", no_argument, NULL, 'l'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"shape", required_argument, NULL, 's'},   {"attr", required_argument, NULL, 'a'},
+        {"weights", required_argument, NULL, 'w'}, {"weights-as", required_argument, NULL, 'f'},
+        {"device", required_argument, NULL, 'd'},  {"dtype", required_argument, NULL, 't'},
+        {"rounds", required_argument, NULL, 'r'},  {"expand", no_argument, NULL, 'e'},
+        {"all", no_argument, NULL, 'l'},           {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         int code = c == 'h' ? cli_help(&cli_bench) : take_option(b, c);
         if (code >= 0)
@@ -272,6 +270,7 @@ static int run(int argc, char **argv)
 const struct cli_command cli_bench = {
     "bench",
     "ID|CASE|MODEL [--shape x=1,256,56,56]... [--attr NAME=VALUE]... [--weights W.safetensors] "
+    "[--weights-as official] "
     "[--device D]... [--dtype f32|f16] [--rounds N] [--all] [--expand] [--json]",
     "times a block (at its example's sizes where none are given), a case or a model; --all: every "
     "output of the block",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // vkattn blocks: the table of blocks and operations, and all of one block.
+#include "blocks/names.h"
 #include "cli/cli.h"
 #include "ops/op.h"
 
@@ -42,6 +43,18 @@ static void print_ports(const char *title, const vka_port_info *port)
     }
 }
 
+static void print_weights(const vka_weight_info *w)
+{
+    if (w->name)
+        printf("\nWeights, and their official names (`weights_as official`)\n");
+    for (; w->name; w++) {
+        printf("  %-28s %-26s %-4s", w->name, w->shape, w->dtype);
+        if (*w->when)
+            printf("  (%s)", w->when);
+        printf("  %s\n", *w->official ? w->official : "-");
+    }
+}
+
 static void print_block(const vka_block_info *info)
 {
     printf("%s: %s\n", info->id, info->summary);
@@ -54,7 +67,7 @@ static void print_block(const vka_block_info *info)
         printf("  %-22s %-16s %-18s %s%s%s\n", a->name, a->type,
                a->fallback ? a->fallback : "required", a->range, *a->range ? "  " : "", a->help);
     }
-    print_ports("Weights", info->weights);
+    print_weights(info->weights);
     print_ports("Outputs", info->outputs);
 }
 
@@ -77,6 +90,36 @@ static void json_ports(const char *title, const vka_port_info *port)
     printf("]");
 }
 
+// "official" is an array of names, each with the layout that it has.
+static void json_official(const vka_weight_info *w)
+{
+    static const char *const layouts[] = {"plain", "transposed", "normed", "spectral"};
+    const char *list = w->official, *comma = "";
+    struct vka_official o;
+    printf(", \"official\": [");
+    for (; vka_official_next(&list, &o); comma = ", ")
+        printf("%s{\"name\": \"%.*s\", \"layout\": \"%s\"}", comma, o.length, o.pattern,
+               layouts[o.form]);
+    printf("]}");
+}
+
+static void json_weights(const vka_weight_info *w)
+{
+    printf(", \"weights\": [");
+    for (const char *comma = ""; w->name; w++, comma = ", ") {
+        printf("%s{\"name\": ", comma);
+        cli_json_string(w->name);
+        printf(", \"shape\": ");
+        cli_json_string(w->shape);
+        printf(", \"dtype\": ");
+        cli_json_string(w->dtype);
+        printf(", \"when\": ");
+        cli_json_string(w->when);
+        json_official(w);
+    }
+    printf("]");
+}
+
 static void json_block(const vka_block_info *info)
 {
     printf("{\"id\": \"%s\", \"summary\": ", info->id);
@@ -94,7 +137,7 @@ static void json_block(const vka_block_info *info)
     }
     printf("]");
     json_ports("inputs", info->inputs);
-    json_ports("weights", info->weights);
+    json_weights(info->weights);
     json_ports("outputs", info->outputs);
     printf(", \"example\": %s}", info->example);
 }

@@ -36,6 +36,8 @@ int cli_failed(vka_result result);
 // The exit code alone: 2 where a file or the call is wrong, 1 where the work failed.
 int cli_exit_code(vka_result result);
 int cli_help(const struct cli_command *command);
+// What --weights-as says: -1, or the exit code after a message where it isn't "official".
+int cli_weights_as(const struct cli_command *command, const char *text, bool *official);
 
 // A string as JSON on stdout, quotes and all; bytes that aren't UTF-8 become U+FFFD.
 void cli_json_string(const char *text);

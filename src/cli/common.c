@@ -75,6 +75,12 @@ int cli_failed(vka_result result)
     return cli_exit_code(result);
 }
 
+int cli_weights_as(const struct cli_command *command, const char *text, bool *official)
+{
+    *official = strcmp(text, "official") == 0;
+    return *official ? -1 : cli_usage_error(command, "--weights-as is official, not '%s'", text);
+}
+
 int cli_help(const struct cli_command *command)
 {
     printf("usage: vkattn %s %s\n%s\n%s", command->name, command->usage, command->summary,

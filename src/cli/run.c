@@ -16,7 +16,7 @@ struct call {
     const char **names; // of the outputs, with a NULL behind
     size_t input_count, output_count;
     size_t shard, shards; // 0: all of the list
-    bool profile, resume, json;
+    bool profile, resume, json, official;
 };
 
 enum fate { DONE, THERE, FAILED, FATES };
@@ -183,7 +183,8 @@ static void do_work(struct work *w)
 {
     const struct call *call = w->call;
     struct session *s = &w->session;
-    if (session_open(s, call->device, call->model, call->weights) && inputs_known(w))
+    if (session_open(s, call->device, call->model, call->weights, call->official) &&
+        inputs_known(w))
         do_list(w);
     else
         w->code = s->code;
@@ -238,6 +239,8 @@ static int take_option(struct call *call, int c)
         return EXIT_USAGE;
     if (c == 's' && !parse_shard(optarg, call))
         return cli_usage_error(&cli_run, "--shard takes I/N with I in 1..N, not '%s'", optarg);
+    if (c == 'a')
+        return cli_weights_as(&cli_run, optarg, &call->official);
     call->input_count += c == 'i';
     if (c == 'o')
         call->names[call->output_count++] = file->name;
@@ -251,12 +254,17 @@ static int take_option(struct call *call, int c)
 
 static int parse(int argc, char **argv, struct call *call)
 {
-    static const struct option options[] = {
-        {"weights", required_argument, NULL, 'w'}, {"input", required_argument, NULL, 'i'},
-        {"output", required_argument, NULL, 'o'},  {"device", required_argument, NULL, 'd'},
-        {"shard", required_argument, NULL, 's'},   {"resume", no_argument, NULL, 'r'},
-        {"profile", no_argument, NULL, 'p'},       {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"weights-as", required_argument, NULL, 'a'},
+                                            {"input", required_argument, NULL, 'i'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"device", required_argument, NULL, 'd'},
+                                            {"shard", required_argument, NULL, 's'},
+                                            {"resume", no_argument, NULL, 'r'},
+                                            {"profile", no_argument, NULL, 'p'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     for (int c; (c = getopt_long(argc, argv, "hi:o:", options, NULL)) != -1;) {
         int code = c == 'h' ? cli_help(&cli_run) : take_option(call, c);
         if (code >= 0)
@@ -287,7 +295,8 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_run = {
     "run",
-    "MODEL --weights W.safetensors --input NAME=FILE... --output NAME=FILE... [--shard I/N] "
+    "MODEL --weights W.safetensors [--weights-as official] --input NAME=FILE... --output "
+    "NAME=FILE... [--shard I/N] "
     "[--resume] [--device D] [--profile] [--json]",
     "runs a model; files by ending: .png .jpg .npy .safetensors",
     "\n"
@@ -299,6 +308,8 @@ const struct cli_command cli_run = {
     "out/y.npy becomes out/NAME.y.npy. A file that can't be used is told and the next one "
     "follows.\n"
     "\n"
+    "  --weights-as official  the weights have the names that they have in the official\n"
+    "               implementations (`vkattn blocks ID`)\n"
     "  --shard I/N  takes the I-th, I+N-th, ... of the list, I in 1..N\n"
     "  --resume     passes over what has all its outputs. Outputs are written under other names\n"
     "               and renamed, so that a file that is there is whole\n"

@@ -12,7 +12,7 @@
 struct call {
     const char *model, *weights, *device, *picture, *map, *out;
     long head, y, x; // -1: not given
-    bool json;
+    bool json, official;
 };
 
 // The map's plane as a picture sees it.
@@ -191,7 +191,7 @@ static int see(const struct call *call)
     struct session s;
     struct image image = {0};
     char error[IMAGE_ERROR];
-    bool ok = session_open(&s, call->device, call->model, call->weights);
+    bool ok = session_open(&s, call->device, call->model, call->weights, call->official);
     if (ok && !image_load(call->picture, &image, error)) {
         fprintf(stderr, "vkattn see: %s\n", error);
         s.code = EXIT_USAGE;
@@ -219,12 +219,17 @@ static bool parse_at(const char *text, struct call *call)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"weights", required_argument, NULL, 'w'}, {"image", required_argument, NULL, 'i'},
-        {"map", required_argument, NULL, 'm'},     {"output", required_argument, NULL, 'o'},
-        {"device", required_argument, NULL, 'd'},  {"at", required_argument, NULL, 'a'},
-        {"head", required_argument, NULL, 'n'},    {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
+                                            {"weights-as", required_argument, NULL, 'f'},
+                                            {"image", required_argument, NULL, 'i'},
+                                            {"map", required_argument, NULL, 'm'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"device", required_argument, NULL, 'd'},
+                                            {"at", required_argument, NULL, 'a'},
+                                            {"head", required_argument, NULL, 'n'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     struct call call = {.head = -1, .y = -1, .x = -1};
     char *end;
     for (int c; (c = getopt_long(argc, argv, "hi:o:", options, NULL)) != -1;) {
@@ -236,6 +241,8 @@ static int run(int argc, char **argv)
             return cli_usage_error(&cli_see, "--at takes Y,X, not '%s'", optarg);
         if (c == 'n' && (!parse_long(optarg, &end, &call.head) || *end))
             return cli_usage_error(&cli_see, "--head takes a number, not '%s'", optarg);
+        if (c == 'f' && cli_weights_as(&cli_see, optarg, &call.official) >= 0)
+            return EXIT_USAGE;
         call.json |= c == 'j';
         const char **value = c == 'w'   ? &call.weights
                              : c == 'i' ? &call.picture
@@ -260,7 +267,8 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_see = {
     "see",
-    "MODEL --weights W --image IN.png --map NAME -o OUT.png [--at Y,X] [--head N] [--device D] "
+    "MODEL --weights W [--weights-as official] --image IN.png --map NAME -o OUT.png [--at Y,X] "
+    "[--head N] [--device D] "
     "[--json]",
     "lays an attention map over a picture, and writes the raw map beside it as .npy",
     "--json: {\"image\", \"output\", \"raw\": the files, \"map\", \"height\", \"width\": of the "

@@ -20,7 +20,8 @@ static bool out_of_memory(struct session *s)
     return false;
 }
 
-bool session_open(struct session *s, const char *select, const char *model, const char *weights)
+bool session_open(struct session *s, const char *select, const char *model, const char *weights,
+                  bool official)
 {
     *s = (struct session){.code = EXIT_USAGE};
     s->context = cli_context(false, select);
@@ -31,7 +32,13 @@ bool session_open(struct session *s, const char *select, const char *model, cons
     s->device = cli_device(s->context, select);
     if (!s->device || !check(s, vka_model_load(s->context, model, &s->model)))
         return false;
-    return !weights || check(s, vka_weights_load(s->context, weights, &s->weights));
+    if (!weights)
+        return true;
+    if (!check(s, vka_weights_load(s->context, weights, &s->weights)))
+        return false;
+    if (official)
+        vka_weights_official(s->weights);
+    return true;
 }
 
 static void drop_plan(struct session_plan *p)

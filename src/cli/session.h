@@ -30,7 +30,9 @@ struct session {
 };
 
 // Opens device, model and weights (NULL: none). False after a message.
-bool session_open(struct session *s, const char *select, const char *model, const char *weights);
+// `official`: the weights have their official names.
+bool session_open(struct session *s, const char *select, const char *model, const char *weights,
+                  bool official);
 void session_close(struct session *s);
 
 // Adds an input; its data belongs to the session from now on.

@@ -24,7 +24,8 @@ struct subject_call {
     struct subject_shape *shapes;
     struct subject_attr *attrs;
     size_t shape_count, attr_count;
-    bool all; // every output of a block, not its first alone
+    bool all;      // every output of a block, not its first alone
+    bool official; // weights have their official names
 };
 
 struct subject {

@@ -19,7 +19,7 @@ struct verify {
     char device_name[64];
     double bound;
     vka_plan_params plan;
-    bool json, first_row;
+    bool json, first_row, official;
     size_t counts[OUTCOMES];
     double worst;
 };
@@ -153,6 +153,8 @@ static void verify_case(struct verify *v, const char *path)
     vka_io *outputs = NULL;
     bool *choices = NULL;
     if (result == VKA_OK) {
+        if (v->official)
+            vka_weights_official(c->weights);
         outputs = make_outputs(c);
         result = outputs ? run_case(v, c, outputs, &choices) : VKA_ERROR_OUT_OF_MEMORY;
     }
@@ -228,13 +230,11 @@ static bool parse_bound(const char *text, double *bound)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"device", required_argument, NULL, 'd'},
-                                            {"rtol", required_argument, NULL, 'r'},
-                                            {"dtype", required_argument, NULL, 't'},
-                                            {"expand", no_argument, NULL, 'e'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"device", required_argument, NULL, 'd'}, {"rtol", required_argument, NULL, 'r'},
+        {"dtype", required_argument, NULL, 't'},  {"weights-as", required_argument, NULL, 'w'},
+        {"expand", no_argument, NULL, 'e'},       {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},         {0}};
     struct verify v = {.bound = -1, .first_row = true};
     const char *select = NULL;
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
@@ -252,6 +252,8 @@ static int run(int argc, char **argv)
             return cli_usage_error(&cli_verify, "--dtype is f32 or f16, not '%s'", optarg);
         else if (c == 'r' && !parse_bound(optarg, &v.bound))
             return cli_usage_error(&cli_verify, "--rtol takes a number >= 0, not '%s'", optarg);
+        else if (c == 'w' && cli_weights_as(&cli_verify, optarg, &v.official) >= 0)
+            return EXIT_USAGE;
         else if (c == '?')
             return cli_usage_error(&cli_verify, "the call is wrong");
     }
@@ -270,8 +272,11 @@ static int run(int argc, char **argv)
 }
 
 const struct cli_command cli_verify = {
-    "verify", "[--device D] [--rtol X] [--dtype f32|f16] [--expand] [--json] CASE.safetensors...",
-    "runs case files and compares the results; --expand takes fused operations apart",
+    "verify",
+    "[--device D] [--rtol X] [--dtype f32|f16] [--expand] [--weights-as official] [--json] "
+    "CASE.safetensors...",
+    "runs case files and compares the results; --expand takes fused operations apart, --weights-as "
+    "official: w.NAME are the official names",
     "--json: [{\"result\": PASS, FAIL, ERROR, NOTE or SKIP, \"case\", \"output\", \"device\",\n"
     "\"err\": null where nothing was compared, \"text\"}, ..]\n",
     run};

@@ -30,7 +30,8 @@ vka_result vka_graph_create(vka_context *context, vka_weights *weights, vka_grap
     if (weights)
         vka_weights_seal(weights);
     g->weight_value = vka_calloc(context, weight_count + 1, sizeof *g->weight_value);
-    bool ok = g->weight_value &&
+    g->weight_as = vka_calloc(context, weight_count + 1, sizeof *g->weight_as);
+    bool ok = g->weight_value && g->weight_as &&
               vka_grow(context, (void **)&g->values, &g->value_capacity, 0, sizeof *g->values) &&
               vka_grow(context, (void **)&g->placed, &g->placed_capacity, 0, sizeof *g->placed);
     if (!ok) {
@@ -65,6 +66,7 @@ void vka_graph_destroy(vka_graph *g)
     vka_free(context, g->placed);
     vka_free(context, g->checks);
     vka_free(context, g->weight_value);
+    vka_free(context, g->weight_as);
     vka_free(context, g->message);
     vka_free(context, g);
 }

@@ -66,6 +66,8 @@ struct vka_endpoint { // an input or an output of the graph
 struct vka_placed { // a block placed by vka_block
     const struct vka_block_row *row;
     const char *name, *prefix;
+    bool official;            // its weights have their official names
+    const bool *asked;        // for each row of its weights
     struct vka_endpoint *out; // what its build told with vka_give
     size_t out_count, out_capacity;
 };
@@ -87,7 +89,8 @@ struct vka_graph {
     size_t placed_count, placed_capacity;
     struct vka_check *checks;
     size_t check_count, check_capacity;
-    vka_tensor *weight_value; // by index into the weight set; 0: no block has asked for it
+    vka_tensor *weight_value; // by index into the weight set; 0: no block uses it
+    const char **weight_as;   // the weight of a block that it was found as; NULL: never found
     struct vka_scope *scope;  // the block being built
 };
 

@@ -80,6 +80,18 @@ static vka_result take_attrs(struct vka_case *c)
     return VKA_OK;
 }
 
+static vka_result take_weights_as(struct vka_case *c)
+{
+    char quoted[VKA_JSON_QUOTED];
+    const char *as = vka_safetensors_metadata(c->file, "weights_as");
+    if (as && strcmp(as, "official") != 0)
+        return vka_error(c->context, VKA_ERROR_FORMAT, "%s: \"weights_as\" is \"official\", not %s",
+                         c->path, vka_json_quote(as, quoted));
+    if (as)
+        vka_weights_official(c->weights);
+    return VKA_OK;
+}
+
 static vka_result open_case(struct vka_case *c)
 {
     vka_result result = vka_safetensors_open(c->context, c->path, &c->file);
@@ -93,6 +105,8 @@ static vka_result open_case(struct vka_case *c)
         return vka_error(c->context, VKA_ERROR_FORMAT,
                          "%s: not a case file: its metadata has no \"block\"", c->path);
     result = vka_weights_create(c->context, &c->weights);
+    if (result == VKA_OK)
+        result = take_weights_as(c);
     if (result == VKA_OK)
         result = take_attrs(c);
     return result == VKA_OK ? take_tensors(c) : result;

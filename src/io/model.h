@@ -33,6 +33,7 @@ struct vka_model_edge {
 
 struct vka_model_node {
     const char *name, *block, *prefix;
+    bool official;         // the weights have their official names
     const vka_attr *attrs; // NULL: none
     struct vka_model_edge *edges;
     size_t edge_count;

@@ -152,8 +152,8 @@ static vka_result add_node(struct build *b, int index)
             named[count++] = (vka_named){node->edges[i].port, tensor};
     }
     named[count] = (vka_named){0};
-    b->nodes[index] =
-        vka_block_prefixed(b->graph, node->block, node->name, node->prefix, node->attrs, named);
+    b->nodes[index] = (node->official ? vka_block_official : vka_block_prefixed)(
+        b->graph, node->block, node->name, node->prefix, node->attrs, named);
     vka_free(b->m->context, named);
     return vka_graph_status(b->graph);
 }

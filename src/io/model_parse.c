@@ -197,11 +197,7 @@ static vka_result check_weights_as(const vka_model *m, const char *where, const 
 {
     char quoted[VKA_JSON_QUOTED];
     if (strcmp(as, "official") == 0)
-        return vka_error(
-            m->context, VKA_ERROR_UNSUPPORTED,
-            "%s: %s: \"weights_as\": \"official\" isn't supported by this version; the "
-            "weights need the names that the block's table gives",
-            m->path, where);
+        return VKA_OK;
     return vka_error(m->context, VKA_ERROR_FORMAT, "%s: %s: \"weights_as\" is \"official\", not %s",
                      m->path, where, vka_json_quote(as, quoted));
 }
@@ -226,6 +222,7 @@ static vka_result take_node(vka_model *m, const vka_attr *item, struct vka_model
     node->block = found[1]->s;
     node->attrs = found[3] ? found[3]->items : NULL;
     node->prefix = found[4] ? found[4]->s : node->name;
+    node->official = found[5] != NULL;
     return take_edges(m, where, found[2], node);
 }
 

@@ -114,6 +114,25 @@ void vka_weights_seal(vka_weights *weights)
     pthread_mutex_unlock(weights->lock);
 }
 
+void vka_weights_official(vka_weights *weights)
+{
+    weights->official = true;
+}
+
+bool vka_weights_form(vka_weights *weights, int index, enum vka_form form, int partner)
+{
+    struct vka_weight_entry *entry = &weights->entries[index];
+    pthread_mutex_lock(weights->lock);
+    if (!entry->formed) {
+        entry->formed = true;
+        entry->form = form;
+        entry->partner = partner;
+    }
+    bool same = entry->form == form && entry->partner == partner;
+    pthread_mutex_unlock(weights->lock);
+    return same;
+}
+
 void vka_weights_want(vka_weights *weights, const char *name, const vka_shape *shape)
 {
     pthread_mutex_lock(weights->lock);
@@ -174,17 +193,28 @@ vka_result vka_weights_load(vka_context *context, const char *path, vka_weights 
 
 // --- floats ---
 
-// The copy is made under the lock, by the first who asks.
-static const float *converted(const vka_weights *weights, struct vka_weight_entry *entry)
+static float *convert(const vka_weights *weights, const struct vka_weight_entry *entry,
+                      const float *partner)
 {
     uint64_t count = entry->bytes / vka_dtype_size(entry->dtype), bytes, bad;
+    float *copy =
+        vka_mul_size(count, sizeof *copy, &bytes) ? vka_alloc_data(weights->context, bytes) : NULL;
+    if (!copy)
+        return NULL;
+    vka_convert_in(entry->data, entry->dtype, copy, VKA_F32, false, count, &bad);
+    if (vka_form_apply(weights->context, entry, copy, count, partner))
+        return copy;
+    vka_free_data(weights->context, copy);
+    return NULL;
+}
+
+// The copy is made under the lock, by the first who asks.
+static const float *converted(const vka_weights *weights, struct vka_weight_entry *entry,
+                              const float *partner)
+{
     pthread_mutex_lock(weights->lock);
-    if (!entry->converted && vka_mul_size(count, sizeof(float), &bytes)) {
-        float *copy = vka_alloc_data(weights->context, bytes);
-        if (copy)
-            vka_convert_in(entry->data, entry->dtype, copy, VKA_F32, false, count, &bad);
-        entry->converted = copy;
-    }
+    if (!entry->converted)
+        entry->converted = convert(weights, entry, partner);
     const float *result = entry->converted;
     pthread_mutex_unlock(weights->lock);
     if (!result)
@@ -208,7 +238,12 @@ const float *vka_weights_f32(vka_weights *weights, int index)
                   vka_json_quote(entry->name, quoted));
         return NULL;
     }
-    if (entry->dtype == VKA_F32 && (uintptr_t)entry->data % sizeof(float) == 0)
+    const float *partner = NULL;
+    bool parted = entry->form == VKA_FORM_NORMED || entry->form == VKA_FORM_SPECTRAL;
+    if (entry->form == VKA_FORM_PLAIN && entry->dtype == VKA_F32 &&
+        (uintptr_t)entry->data % sizeof(float) == 0)
         return entry->data;
-    return converted(weights, entry);
+    if (parted && !(partner = vka_weights_f32(weights, entry->partner)))
+        return NULL;
+    return converted(weights, entry, partner);
 }

@@ -180,8 +180,6 @@ static void test_nodes(void **state)
     bad_node(format, ",\"block\":\"relu\",\"weights_as\":\"timm\"",
              ": \"weights_as\" is \"official\", "
              "not \"timm\"");
-    bad_node(VKA_ERROR_UNSUPPORTED, ",\"block\":\"relu\",\"weights_as\":\"official\"",
-             ": \"weights_as\": \"official\" isn't supported");
     bad_node(format, ",\"block\":\"relu\",\"inputs\":{}",
              " has no key \"inputs\" (keys: name, block, in,");
     bad_node(format, ",\"block\":\"relu\",\"attr\":{}", " has no key \"attr\"");
