@@ -143,7 +143,7 @@ def cases(rng):
     yield "channel_zero", {"x": r.normal(1, 4, 3, 3)}, w, attrs
 
     r, attrs = rng("unused_weights"), {"levels": 1, "p": 0, "t": 1}
-    w = weights(r, 4, 1, {"levels": 2, "p": 1, "t": 2})
+    w = weights(r, 4, 1, {"levels": 2, "p": 1, "t": 1})  # kinds of unit that there are none of
     yield "unused_weights", {"x": r.normal(1, 4, 5, 4)}, w, attrs
 
     r, attrs = rng("f16_bf16_y_only"), {"levels": 2}
