@@ -57,6 +57,11 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 // --- the plan ---
 
 static void swap_rows_and_columns(struct vka_product *p)
@@ -89,6 +94,19 @@ static void choose_way(struct plan *t)
         t->way = STRIPS;
 }
 
+// Strips and dots are cut across columns only. Tiles into pieces about as high as wide: those read
+// and pack the least.
+static int64_t column_pieces(const struct plan *t, int64_t wanted)
+{
+    int64_t pieces = 1, most = parts(wanted, t->count);
+    if (t->way != TILES)
+        return most;
+    double ratio = (double)t->p.n * (double)most / (2 * (double)t->p.m);
+    while (pieces < most && (double)(pieces * pieces) < ratio)
+        pieces *= 2;
+    return smaller(pieces, most);
+}
+
 // As many pieces as keep the threads busy to the end, none too small to be worth one.
 static void cut(struct plan *t, int threads)
 {
@@ -99,15 +117,15 @@ static void cut(struct plan *t, int threads)
     int64_t wanted = threads == 1 ? 1 : 4 * threads;
     if (work / SMALL < (double)wanted)
         wanted = work < SMALL ? 1 : (int64_t)(work / SMALL);
-    int64_t col_pieces = parts(wanted, t->count);
+    int64_t col_pieces = column_pieces(t, wanted);
     t->cols = round_up(parts(p->n, smaller(col_pieces, parts(p->n, unit))), unit);
     t->cols = smaller(t->cols, BLOCK_COLS);
     t->col_pieces = parts(p->n, t->cols);
     int64_t row_pieces = t->way == TILES ? parts(wanted, t->count * t->col_pieces) : 1;
     row_pieces = smaller(row_pieces, parts(t->panels, 2));
-    t->rows = parts(t->panels, row_pieces) * t->panel;
     if (t->way == TILES)
-        t->rows = smaller(t->rows, BLOCK_ROWS / t->panel * t->panel);
+        row_pieces = larger(row_pieces, parts(p->m, BLOCK_ROWS));
+    t->rows = parts(t->panels, row_pieces) * t->panel;
     t->row_pieces = parts(p->m, t->rows);
 }
 

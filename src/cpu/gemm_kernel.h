@@ -52,17 +52,27 @@ INLINE void tile_body(int rows, int vectors, bool masked, lanes_t last, const st
             }
         }
     }
+    // All are read before one is written: rows that lie a power of two apart look alike to the
+    // processor, and it would wait for each.
     float *c = t->c;
+    int end = (vectors - 1) * LANES;
+    if (t->add) {
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            UNROLL for (int j = 0; j < vectors - 1; j++)
+            {
+                sum[i][j] += v_load(c + i * t->c_row + j * LANES);
+            }
+            sum[i][vectors - 1] += v_load_some(c + i * t->c_row + end, last);
+        }
+    }
     UNROLL for (int i = 0; i < rows; i++, c += t->c_row)
     {
         UNROLL for (int j = 0; j < vectors - 1; j++)
         {
-            vec old = t->add ? v_load(c + j * LANES) : v_zero();
-            v_store(c + j * LANES, sum[i][j] + old);
+            v_store(c + j * LANES, sum[i][j]);
         }
-        float *end = c + (vectors - 1) * LANES;
-        vec old = t->add ? v_load_some(end, last) : v_zero();
-        v_store_some(end, sum[i][vectors - 1] + old, last);
+        v_store_some(c + end, sum[i][vectors - 1], last);
     }
 }
 
