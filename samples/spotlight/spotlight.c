@@ -8,21 +8,20 @@
 // attention laid over it. The network, its weights and classes stand beside this file; any of them
 // can be replaced through SPOTLIGHT_DIR.
 #include "image.h"
+#include "network.h"
 
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <vkattn/vkattn.h>
 
-enum { MAX_CLASSES = 64, PATH = 1024 };
+enum { MAX_CLASSES = 64 };
 
 struct spotlight {
     vka_context *context;
     vka_device *device;
-    vka_weights *weights;
-    vka_model *model;
+    struct network network;
     char classes[MAX_CLASSES][32];
     int class_count;
     // The plan is for one size; pictures of another size get a new one.
@@ -46,7 +45,7 @@ static int failed(const char *what)
 // "classes": ["star", ...] of the model file.
 static void read_classes(struct spotlight *s)
 {
-    const char *text = vka_model_get_extra(s->model, "classes");
+    const char *text = vka_model_get_extra(s->network.model, "classes");
     while (text && (text = strchr(text, '"')) && s->class_count < MAX_CLASSES) {
         const char *end = strchr(++text, '"');
         if (!end)
@@ -58,18 +57,12 @@ static void read_classes(struct spotlight *s)
 
 static int open_all(struct spotlight *s, const char *select)
 {
-    const char *folder = getenv("SPOTLIGHT_DIR");
-    char model[PATH], weights[PATH];
-    snprintf(model, sizeof model, "%s/spotlight.json", folder ? folder : SPOTLIGHT_DIR);
-    snprintf(weights, sizeof weights, "%s/spotlight.safetensors", folder ? folder : SPOTLIGHT_DIR);
     if (vka_context_create(NULL, &s->context))
         return failed("context");
     if (vka_device_open(s->context, select, &s->device))
         return failed("device"), 2;
-    if (vka_model_load(s->context, model, &s->model))
-        return failed("model");
-    if (vka_weights_load(s->context, weights, &s->weights))
-        return failed("weights");
+    if (network_open(s->context, &s->network))
+        return failed("network");
     read_classes(s);
     return 0;
 }
@@ -87,8 +80,7 @@ static void drop_plan(struct spotlight *s)
 static void close_all(struct spotlight *s)
 {
     drop_plan(s);
-    vka_weights_destroy(s->weights);
-    vka_model_destroy(s->model);
+    network_close(&s->network);
     vka_device_close(s->device);
     vka_context_destroy(s->context);
 }
@@ -96,21 +88,15 @@ static void close_all(struct spotlight *s)
 // The map's size: the finest level's grid, as the graph tells it.
 static int make_plan(struct spotlight *s, int width, int height)
 {
-    const vka_model_bind bind[] = {{"image", {4, {1, 3, height, width}}}, {0}};
-    const char *const outputs[] = {"y", "map", NULL};
-    vka_graph *graph;
+    static const char *const outputs[] = {"y", "map", NULL};
+    vka_shape shape[2];
     drop_plan(s);
-    if (vka_model_build(s->model, s->weights, bind, outputs, &graph))
-        return failed("network");
-    vka_shape shape = {0};
-    bool found = vka_output_info(graph, "map", NULL, &shape) && shape.rank == 4;
-    vka_result result =
-        found ? vka_plan_create(s->device, graph, NULL, &s->plan) : VKA_ERROR_INVALID;
-    vka_graph_destroy(graph);
-    if (result)
+    if (network_plan(&s->network, s->device, width, height, outputs, shape, &s->plan))
         return failed("plan");
-    s->map_height = (int)shape.dim[2];
-    s->map_width = (int)shape.dim[3];
+    if (shape[1].rank != 4)
+        return fprintf(stderr, "spotlight: the network's map is no picture\n"), 1;
+    s->map_height = (int)shape[1].dim[2];
+    s->map_width = (int)shape[1].dim[3];
     s->input = malloc((size_t)width * (size_t)height * 3 * sizeof *s->input);
     s->map = malloc((size_t)s->map_width * (size_t)s->map_height * sizeof *s->map);
     if (!s->input || !s->map)
@@ -124,7 +110,7 @@ static void normalise(struct spotlight *s, const struct image *image)
 {
     float mean[3], std[3];
     size_t pixels = (size_t)image->width * (size_t)image->height;
-    vka_model_get_image(s->model, mean, std);
+    vka_model_get_image(s->network.model, mean, std);
     for (size_t c = 0; c < 3; c++) {
         for (size_t i = 0; i < pixels; i++)
             s->input[c * pixels + i] = (image->rgb[c * pixels + i] - mean[c]) / std[c];

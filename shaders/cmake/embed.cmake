@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: MIT
 #
-# cmake -DOUT=modules.c "-DFILES=a.spv;b.spv" -P embed.cmake
-# Writes the modules as C arrays of words, and the table of them, sorted as given.
-set(text "// Generated from the shaders.\n#include \"vk/modules.h\"\n\n")
+# cmake -DOUT=modules.c "-DFILES=a.spv;b.spv" [-DARRAYS=ON] -P embed.cmake
+# Writes the modules as C arrays of words, and the table of them, sorted as given; or (ARRAYS) a
+# header of arrays alone.
+set(text "// Generated from the shaders.\n")
+if(ARRAYS)
+  string(APPEND text "#include <stdint.h>\n\n")
+else()
+  string(APPEND text "#include \"vk/modules.h\"\n\n")
+endif()
 set(table "")
 set(count 0)
 foreach(file IN LISTS FILES)
@@ -16,6 +22,8 @@ foreach(file IN LISTS FILES)
   string(APPEND table "    {\"${name}\", module_${name}, ${words}},\n")
   math(EXPR count "${count} + 1")
 endforeach()
-string(APPEND text "\nconst struct vka_module vka_modules[] = {\n${table}};\n")
-string(APPEND text "const size_t vka_module_count = ${count};\n")
+if(NOT ARRAYS)
+  string(APPEND text "\nconst struct vka_module vka_modules[] = {\n${table}};\n")
+  string(APPEND text "const size_t vka_module_count = ${count};\n")
+endif()
 file(WRITE ${OUT} "${text}")

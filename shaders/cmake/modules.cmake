@@ -13,6 +13,20 @@ if(NOT VKATTN_SPIRV_DIR)
   find_program(SPIRV_VAL NAMES spirv-val REQUIRED)
 endif()
 
+# One shader: `source` to `spv`, validated.
+function(vka_glslang spv source env)
+  get_filename_component(name ${spv} NAME_WE)
+  add_custom_command(
+    OUTPUT ${spv}
+    COMMAND ${GLSLANG} --quiet -g0 -V --target-env ${env} -DVKA_GLSL=1 ${ARGN} --depfile ${spv}.d
+            -o ${spv} ${source}
+    COMMAND ${SPIRV_VAL} --target-env ${env} ${spv}
+    DEPENDS ${source}
+    DEPFILE ${spv}.d
+    COMMENT "shader ${name}"
+    VERBATIM)
+endfunction()
+
 function(vka_compile name source env)
   if(VKATTN_SPIRV_DIR)
     set(spv ${VKATTN_SPIRV_DIR}/${name}.spv)
@@ -21,16 +35,8 @@ function(vka_compile name source env)
     endif()
   else()
     set(spv ${vka_spirv_out}/${name}.spv)
-    add_custom_command(
-      OUTPUT ${spv}
-      COMMAND ${GLSLANG} --quiet -g0 -V --target-env ${env} -DVKA_GLSL=1 ${ARGN}
-              -I${vka_shader_dir}/common -I${vka_shader_dir}/push --depfile ${spv}.d -o ${spv}
-              ${vka_shader_dir}/ops/${source}
-      COMMAND ${SPIRV_VAL} --target-env ${env} ${spv}
-      DEPENDS ${vka_shader_dir}/ops/${source}
-      DEPFILE ${spv}.d
-      COMMENT "shader ${name}"
-      VERBATIM)
+    vka_glslang(${spv} ${vka_shader_dir}/ops/${source} ${env} ${ARGN} -I${vka_shader_dir}/common
+                -I${vka_shader_dir}/push)
   endif()
   set(vka_spirv ${vka_spirv} ${spv} PARENT_SCOPE)
   set(vka_names ${vka_names} ${name} PARENT_SCOPE)
