@@ -141,6 +141,7 @@ void vka_vk_device_free(struct vka_vk_device *d)
             d->vk.vkDestroyDevice(d->handle, NULL);
     }
     pthread_mutex_destroy(&d->queue_lock);
+    pthread_mutex_destroy(&d->memory_lock);
     pthread_mutex_destroy(&d->shared_lock);
     vka_free(d->context, d->own);
     vka_free(d->context, d);
@@ -159,6 +160,7 @@ struct vka_vk_device *vka_vk_device_alloc(vka_context *context)
         return NULL;
     d->context = context;
     pthread_mutex_init(&d->queue_lock, NULL);
+    pthread_mutex_init(&d->memory_lock, NULL);
     pthread_mutex_init(&d->shared_lock, NULL);
     return d;
 }

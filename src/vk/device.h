@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+struct vka_vk_block;
 struct vka_vk_pipeline;
 struct vka_vk_weights;
 
@@ -34,7 +35,10 @@ struct vka_vk_device {
     struct vka_vk_own *own;     // the application's device: own.c; else NULL
     atomic_bool lost;           // for good
     double submission_budget;   // operations; 0: the default of split.c
-    atomic_uint allocations;    // alive
+
+    pthread_mutex_t memory_lock; // of the next two; none is taken under it
+    struct vka_vk_block *blocks; // pool.c
+    unsigned allocations;        // alive
 
     pthread_mutex_t shared_lock; // of all below
     VkPipelineCache cache;

@@ -56,6 +56,7 @@ struct vka_physical {
     VkPhysicalDeviceMemoryProperties memory;
     bool unified; // one memory for host and device
     uint32_t max_allocations;
+    uint64_t non_coherent_atom;
     uint32_t queue_family;
     uint32_t timestamp_bits; // 0: the queue can't
     double timestamp_ns;     // a tick

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Buffers and the choice of their memory.
-#include "vk/memory.h"
+#include "vk/pool.h"
 
 #include <inttypes.h>
 
@@ -85,17 +85,12 @@ bool vka_vk_readback_in_place(const struct vka_vk_device *d)
 
 static vka_result check_size(struct vka_vk_device *d, uint64_t bytes, const char *what)
 {
-    if (bytes > d->limits.allocation)
-        return vka_error(d->context, VKA_ERROR_OUT_OF_DEVICE_MEMORY,
-                         "%s: %s needs %" PRIu64 " bytes in one allocation, the device's limit is "
-                         "%" PRIu64,
-                         d->physical->name, what, bytes, d->limits.allocation);
-    unsigned alive = atomic_load(&d->allocations);
-    if (alive >= d->physical->max_allocations)
-        return vka_error(d->context, VKA_ERROR_OUT_OF_DEVICE_MEMORY,
-                         "%s: %s would be allocation %u, the device's limit is %u",
-                         d->physical->name, what, alive + 1, d->physical->max_allocations);
-    return VKA_OK;
+    if (bytes <= d->limits.allocation)
+        return VKA_OK;
+    return vka_error(d->context, VKA_ERROR_OUT_OF_DEVICE_MEMORY,
+                     "%s: %s needs %" PRIu64 " bytes in one allocation, the device's limit is "
+                     "%" PRIu64,
+                     d->physical->name, what, bytes, d->limits.allocation);
 }
 
 static vka_result allocate(struct vka_vk_device *d, const VkMemoryRequirements *need,
@@ -104,7 +99,6 @@ static vka_result allocate(struct vka_vk_device *d, const VkMemoryRequirements *
     struct wish w = wish_for(d, use);
     uint32_t allowed = need->memoryTypeBits;
     const VkPhysicalDeviceMemoryProperties *memory = &d->physical->memory;
-    VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     uint64_t largest = 0;
     // A full heap sends us to the next best type.
     for (int type; (type = best_type(d, allowed, &w)) >= 0; allowed &= ~(1u << type)) {
@@ -112,20 +106,9 @@ static vka_result allocate(struct vka_vk_device *d, const VkMemoryRequirements *
         largest = heap > largest ? heap : largest;
         if (need->size > heap)
             continue;
-        VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                     .allocationSize = need->size,
-                                     .memoryTypeIndex = (uint32_t)type};
-        VkDeviceMemory made = NULL;
-        result = d->vk.vkAllocateMemory(d->handle, &info, NULL, &made);
-        if (result == VK_SUCCESS) {
-            VkMemoryPropertyFlags flags = memory->memoryTypes[type].propertyFlags;
-            atomic_fetch_add(&d->allocations, 1);
-            b->memory = made;
-            b->coherent = flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-            return VKA_OK;
-        }
-        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY)
-            return vka_vk_check(d, result, "vkAllocateMemory");
+        vka_result result = vka_vk_pool_take(d, need, (uint32_t)type, what, b);
+        if (result != VKA_OK || b->range)
+            return result;
     }
     return vka_error(d->context, VKA_ERROR_OUT_OF_DEVICE_MEMORY,
                      "%s: no room for %s of %.1f MiB; the heap has %.1f MiB in all",
@@ -152,14 +135,8 @@ static vka_result fill_buffer(struct vka_vk_device *d, enum vka_vk_use use, cons
     if (result == VKA_OK)
         result = allocate(d, &need, use, what, b);
     if (result == VKA_OK)
-        result = VKA_VK(d, vkBindBufferMemory, d->handle, b->handle, b->memory, 0);
-    if (result != VKA_OK || use == VKA_USE_DEVICE)
-        return result;
-    void *map = NULL;
-    result = VKA_VK(d, vkMapMemory, d->handle, b->memory, 0, VK_WHOLE_SIZE, 0, &map);
-    if (result == VKA_OK)
-        b->map = map;
-    return result;
+        result = VKA_VK(d, vkBindBufferMemory, d->handle, b->handle, b->memory, b->offset);
+    return result == VKA_OK && use != VKA_USE_DEVICE ? vka_vk_pool_map(d, b) : result;
 }
 
 vka_result vka_vk_buffer_create(struct vka_vk_device *d, uint64_t bytes, enum vka_vk_use use,
@@ -174,23 +151,21 @@ vka_result vka_vk_buffer_create(struct vka_vk_device *d, uint64_t bytes, enum vk
     return result;
 }
 
-// Freeing the memory unmaps it.
 void vka_vk_buffer_destroy(struct vka_vk_device *d, struct vka_vk_buffer *b)
 {
     if (b->handle)
         d->vk.vkDestroyBuffer(d->handle, b->handle, NULL);
-    if (b->memory) {
-        d->vk.vkFreeMemory(d->handle, b->memory, NULL);
-        atomic_fetch_sub(&d->allocations, 1);
-    }
+    vka_vk_pool_give(d, b);
     *b = (struct vka_vk_buffer){0};
 }
 
-// The whole of the memory: then no rule about nonCoherentAtomSize can be broken.
+// The buffer's whole part of a block: its ends are multiples of nonCoherentAtomSize.
 static VkMappedMemoryRange whole(const struct vka_vk_buffer *b)
 {
-    return (VkMappedMemoryRange){
-        .sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE, .memory = b->memory, .size = VK_WHOLE_SIZE};
+    return (VkMappedMemoryRange){.sType = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,
+                                 .memory = b->memory,
+                                 .offset = b->offset,
+                                 .size = b->range->bytes};
 }
 
 vka_result vka_vk_buffer_flush(struct vka_vk_device *d, const struct vka_vk_buffer *b)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Buffers, each with memory of its own: a plan has few of them, and they are large.
+// Buffers, each in its part of a block of memory: pool.h.
 #ifndef VKA_VK_MEMORY_H
 #define VKA_VK_MEMORY_H
 
@@ -15,8 +15,11 @@ enum vka_vk_use {
 
 struct vka_vk_buffer {
     VkBuffer handle; // NULL: none
-    VkDeviceMemory memory;
     uint64_t bytes;
+    struct vka_vk_block *block;
+    struct vka_range *range; // of the block; NULL: no memory
+    VkDeviceMemory memory;   // the block's
+    uint64_t offset;
     unsigned char *map; // NULL: the host can't reach it
     bool coherent;
 };

@@ -188,6 +188,7 @@ static void read_properties(const struct vka_vk *vk, struct vka_physical *p,
         p->limits.allocation = min_u64(p->limits.allocation, buffers.maxBufferSize);
     p->limits.is_cpu = v->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     p->max_allocations = v->limits.maxMemoryAllocationCount;
+    p->non_coherent_atom = v->limits.nonCoherentAtomSize ? v->limits.nonCoherentAtomSize : 1;
     p->timestamp_ns = v->limits.timestampPeriod;
     p->translated = driver.driverID == 18; // VK_DRIVER_ID_MESA_DOZEN, on Direct3D 12
     p->info.type = type_of(v->deviceType);

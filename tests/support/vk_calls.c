@@ -77,12 +77,26 @@ static VKAPI_ATTR VkResult VKAPI_CALL fake_devices(VkInstance instance, uint32_t
     return result;
 }
 
+// How many kinds of memory the machine has that is pretended; 0: it is as it is.
+static uint32_t kinds(void)
+{
+    return vk_calls.integrated || vk_calls.window ? 4 : vk_calls.discrete ? 3 : 0;
+}
+
+enum { FAKE_ATOM = 256 }; // no machine asks for more
+
 static void fake_one(VkPhysicalDeviceProperties *p)
 {
     if (vk_calls.api_1_0)
         p->apiVersion = VK_API_VERSION_1_0;
     if (vk_calls.discrete)
         p->deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+    if (vk_calls.integrated)
+        p->deviceType = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    if (kinds() > 0)
+        p->limits.nonCoherentAtomSize = FAKE_ATOM;
+    if (vk_calls.storage_range)
+        p->limits.maxStorageBufferRange = vk_calls.storage_range;
     if (vk_calls.max_allocations)
         p->limits.maxMemoryAllocationCount = vk_calls.max_allocations;
 }
@@ -122,11 +136,11 @@ static VKAPI_ATTR void VKAPI_CALL fake_memory(VkPhysicalDevice device,
                                               VkPhysicalDeviceMemoryProperties *m)
 {
     wrap_vkGetPhysicalDeviceMemoryProperties(device, m);
-    if (!vk_calls.discrete)
+    if (kinds() == 0)
         return;
     m->memoryHeapCount = 2;
     m->memoryHeaps[1] = (VkMemoryHeap){.size = m->memoryHeaps[0].size};
-    m->memoryTypeCount = vk_calls.window ? 4 : 3;
+    m->memoryTypeCount = kinds();
     for (uint32_t i = 0; i < m->memoryTypeCount; i++)
         m->memoryTypes[i] = (VkMemoryType){
             fake_flags[i], fake_flags[i] & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT ? 0 : 1};
@@ -136,12 +150,13 @@ static VKAPI_ATTR void VKAPI_CALL fake_requirements(VkDevice device, VkBuffer bu
                                                     VkMemoryRequirements *r)
 {
     wrap_vkGetBufferMemoryRequirements(device, buffer, r);
-    if (vk_calls.discrete)
-        r->memoryTypeBits = vk_calls.window ? 15 : 7;
+    if (kinds() > 0)
+        r->memoryTypeBits = (1u << kinds()) - 1;
 }
 
 static struct {
     VkDeviceMemory memory;
+    VkDeviceSize bytes;
     uint32_t type;
 } allocated[256];
 
@@ -151,12 +166,13 @@ static VKAPI_ATTR VkResult VKAPI_CALL fake_allocate(VkDevice device,
                                                     VkDeviceMemory *memory)
 {
     VkMemoryAllocateInfo moved = *info;
-    if (vk_calls.discrete)
+    if (kinds() > 0)
         moved.memoryTypeIndex = 0;
     VkResult result = wrap_vkAllocateMemory(device, &moved, callbacks, memory);
     unsigned at = vk_calls.count[CALL_vkAllocateMemory] % 256;
     if (result == VK_SUCCESS) {
         allocated[at].memory = *memory;
+        allocated[at].bytes = info->allocationSize;
         allocated[at].type = info->memoryTypeIndex;
     }
     return result;
@@ -166,9 +182,35 @@ static VKAPI_ATTR VkResult VKAPI_CALL fake_map(VkDevice device, VkDeviceMemory m
                                                VkDeviceSize offset, VkDeviceSize size,
                                                VkMemoryMapFlags flags, void **map)
 {
-    for (int i = 0; vk_calls.discrete && i < 256; i++)
+    for (int i = 0; kinds() > 0 && i < 256; i++)
         vk_calls.wrong += allocated[i].memory == memory && allocated[i].type == 0;
     return wrap_vkMapMemory(device, memory, offset, size, flags, map);
+}
+
+// Both ends of a range are multiples of nonCoherentAtomSize, or the memory's end.
+static void watch_range(const VkMappedMemoryRange *range)
+{
+    VkDeviceSize end = 0;
+    for (int i = 0; i < 256; i++)
+        end = allocated[i].memory == range->memory ? allocated[i].bytes : end;
+    vk_calls.wrong +=
+        kinds() > 0 && (range->offset % FAKE_ATOM != 0 ||
+                        (range->size % FAKE_ATOM != 0 && range->offset + range->size != end) ||
+                        range->offset + range->size > end);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL watch_flush(VkDevice device, uint32_t count,
+                                                  const VkMappedMemoryRange *ranges)
+{
+    watch_range(ranges);
+    return wrap_vkFlushMappedMemoryRanges(device, count, ranges);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL watch_invalidate(VkDevice device, uint32_t count,
+                                                       const VkMappedMemoryRange *ranges)
+{
+    watch_range(ranges);
+    return wrap_vkInvalidateMappedMemoryRanges(device, count, ranges);
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL watch_cache(VkDevice device,
@@ -195,6 +237,8 @@ static PFN_vkVoidFunction find_wrapper(const char *name)
                 {"vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)fake_requirements},
                 {"vkAllocateMemory", (PFN_vkVoidFunction)fake_allocate},
                 {"vkMapMemory", (PFN_vkVoidFunction)fake_map},
+                {"vkFlushMappedMemoryRanges", (PFN_vkVoidFunction)watch_flush},
+                {"vkInvalidateMappedMemoryRanges", (PFN_vkVoidFunction)watch_invalidate},
                 {"vkCreatePipelineCache", (PFN_vkVoidFunction)watch_cache},
 #define ROW(name, ...) {#name, (PFN_vkVoidFunction)wrap_##name},
                 VK_CALLS_RESULT(ROW) VK_CALLS_DESTROY(ROW) VK_CALLS_VOID(ROW)

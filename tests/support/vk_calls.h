@@ -166,13 +166,15 @@ struct vk_calls {
     size_t cache_bytes; // that the last pipeline cache was made from
 
     // What the machine pretends to be.
-    bool twice;    // every device is listed two times
-    bool api_1_0;  // no newer Vulkan
-    bool no_queue; // nothing that computes
-    bool discrete; // memory of its own, none of it reached by the host; the host's isn't coherent
-    bool window;   // beside that, memory that both reach
+    bool twice;      // every device is listed two times
+    bool api_1_0;    // no newer Vulkan
+    bool no_queue;   // nothing that computes
+    bool discrete;   // memory of its own, none of it reached by the host; the host's isn't coherent
+    bool window;     // beside that, memory that both reach
+    bool integrated; // one memory for both, of the same four kinds
     unsigned max_allocations;
-    unsigned wrong; // uses of memory that such a machine doesn't allow
+    uint32_t storage_range; // maxStorageBufferRange
+    unsigned wrong;         // uses of memory that such a machine doesn't allow
 };
 
 extern struct vk_calls vk_calls;
