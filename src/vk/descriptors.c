@@ -125,12 +125,10 @@ vka_result vka_vk_descriptors_create(struct vka_vk_plan *plan)
     if (!plan->sets)
         return vka_out_of_memory(d->context);
     for (size_t i = 0; i < p->dispatch_count && result == VKA_OK; i++) {
-        const struct vka_vk_pipeline *pipeline =
-            vka_vk_pipeline_find(d, &p->dispatches[i], p->real16);
         VkDescriptorSetAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
                                             .descriptorPool = plan->descriptors,
                                             .descriptorSetCount = 1,
-                                            .pSetLayouts = &pipeline->set_layout};
+                                            .pSetLayouts = &plan->pipelines[i]->set_layout};
         result = VKA_VK(d, vkAllocateDescriptorSets, d->handle, &info, &plan->sets[i]);
     }
     return result == VKA_OK ? vka_vk_descriptors_write(plan) : result;

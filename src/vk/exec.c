@@ -105,6 +105,7 @@ static void destroy(void *arg)
     vka_vk_weights_release(d, plan->weights);
     vka_free(d->context, plan->slabs);
     vka_free(d->context, plan->outside);
+    vka_free(d->context, plan->pipelines);
     vka_free(d->context, plan->sets);
     vka_free(d->context, plan->cuts);
     vka_free(d->context, plan->commands);

@@ -177,10 +177,12 @@ struct wanted {
     size_t count, capacity;
 };
 
-static vka_result want(struct wanted *w, const struct vka_vk_pipeline *key)
+static vka_result want(struct wanted *w, const struct vka_vk_pipeline *key,
+                       const struct vka_vk_pipeline **out)
 {
     struct vka_vk_device *d = w->d;
-    if (find(d, key))
+    *out = find(d, key);
+    if (*out)
         return VKA_OK;
     vka_result result = get_layout(d, key->n_bindings, key->push_size);
     if (result != VKA_OK)
@@ -196,6 +198,7 @@ static vka_result want(struct wanted *w, const struct vka_vk_pipeline *key)
     p->next = d->pipelines;
     d->pipelines = p;
     w->list[w->count++] = p;
+    *out = p;
     return VKA_OK;
 }
 
@@ -228,7 +231,7 @@ static vka_result settle(struct wanted *w, vka_result result)
 }
 
 vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispatch *dispatches,
-                                 size_t count, bool real16)
+                                 size_t count, bool real16, const struct vka_vk_pipeline **out)
 {
     struct wanted w = {.d = d};
     vka_result result = VKA_OK;
@@ -237,7 +240,7 @@ vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispa
         struct vka_vk_pipeline key;
         result = key_of(d, &dispatches[i], real16, &key);
         if (result == VKA_OK)
-            result = want(&w, &key);
+            result = want(&w, &key, &out[i]);
     }
     if (result == VKA_OK)
         vka_parallel(d->context->threads, (int64_t)w.count, make_one, &w);
@@ -247,18 +250,6 @@ vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispa
         vka_vk_cache_keep(d);
     pthread_mutex_unlock(&d->shared_lock);
     return result;
-}
-
-const struct vka_vk_pipeline *vka_vk_pipeline_find(struct vka_vk_device *d,
-                                                   const struct vka_dispatch *dispatch, bool real16)
-{
-    struct vka_vk_pipeline key;
-    if (key_of(d, dispatch, real16, &key) != VKA_OK)
-        return NULL;
-    pthread_mutex_lock(&d->shared_lock);
-    const struct vka_vk_pipeline *p = find(d, &key);
-    pthread_mutex_unlock(&d->shared_lock);
-    return p;
 }
 
 void vka_vk_pipelines_destroy(struct vka_vk_device *d)

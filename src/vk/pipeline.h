@@ -19,15 +19,11 @@ struct vka_vk_pipeline {
     VkDescriptorSetLayout set_layout;
 };
 
-// Makes those that the dispatches need and that aren't there yet, on all threads of the context.
-// `real16`: of the module's f16 twin, where there is one. They live as long as the device. Any
-// thread.
+// Makes those that the dispatches need and that aren't there yet, on all threads of the context;
+// out[i] is the pipeline of dispatches[i]. `real16`: of the module's f16 twin, where there is one.
+// They live as long as the device. Any thread.
 vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispatch *dispatches,
-                                 size_t count, bool real16);
-// The pipeline of one of those dispatches.
-const struct vka_vk_pipeline *
-vka_vk_pipeline_find(struct vka_vk_device *d, const struct vka_dispatch *dispatch, bool real16);
-
+                                 size_t count, bool real16, const struct vka_vk_pipeline **out);
 void vka_vk_pipelines_destroy(struct vka_vk_device *d);
 
 #endif

@@ -33,7 +33,8 @@ struct vka_vk_plan {
     struct vka_vk_outside *outside; // by input, then by public output; NULL: none at all
 
     VkDescriptorPool descriptors;
-    VkDescriptorSet *sets; // by dispatch
+    const struct vka_vk_pipeline **pipelines; // by dispatch
+    VkDescriptorSet *sets;                    // by dispatch
     VkCommandPool pool;
     size_t *cuts; // the first dispatch of each submission
     size_t cut_count;

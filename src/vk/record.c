@@ -67,8 +67,7 @@ static vka_result record_dispatch(const struct vka_vk_plan *plan, VkCommandBuffe
 {
     struct vka_vk_device *d = plan->d;
     const struct vka_dispatch *dispatch = &plan->program->dispatches[i];
-    const struct vka_vk_pipeline *pipeline =
-        vka_vk_pipeline_find(d, dispatch, plan->program->real16);
+    const struct vka_vk_pipeline *pipeline = plan->pipelines[i];
     vka_result result = check_groups(d, dispatch);
     if (result != VKA_OK)
         return result;
@@ -204,7 +203,11 @@ vka_result vka_vk_record_into(struct vka_vk_plan *plan, VkCommandBuffer command)
 vka_result vka_vk_record(struct vka_vk_plan *plan)
 {
     const struct vka_program *p = plan->program;
-    vka_result result = vka_vk_pipelines_make(plan->d, p->dispatches, p->dispatch_count, p->real16);
+    plan->pipelines = vka_calloc(plan->d->context, p->dispatch_count, sizeof *plan->pipelines);
+    if (!plan->pipelines)
+        return vka_out_of_memory(plan->d->context);
+    vka_result result = vka_vk_pipelines_make(plan->d, p->dispatches, p->dispatch_count, p->real16,
+                                              plan->pipelines);
     if (result == VKA_OK)
         result = vka_vk_descriptors_create(plan);
     if (result == VKA_OK)
