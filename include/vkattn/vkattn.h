@@ -209,6 +209,8 @@ typedef enum vka_dtype {
 VKA_API const char *vka_dtype_name(vka_dtype dtype); // "F32", ...
 VKA_API size_t vka_dtype_size(vka_dtype dtype);      // bytes
 
+// Sizes are 1 or more. A tensor has fewer than 2^61 elements; on a Vulkan device it must fit one
+// binding (maxStorageBufferRange, at most 4 GiB), or the plan is VKA_ERROR_UNSUPPORTED.
 typedef struct vka_shape {
     int rank; // 0 .. VKA_MAX_RANK
     int64_t dim[VKA_MAX_RANK];

@@ -266,7 +266,8 @@ vka_tensor vka_new_value(vka_graph *g, vka_dtype dtype, const vka_shape *shape)
                             vka_shape_text(shape, text));
     }
     if (!vka_shape_valid(shape))
-        return vka_fail(g, "the shape %s is too large", vka_shape_text(shape, text));
+        return vka_fail(g, "the shape %s is too large: a tensor has fewer than 2^61 elements",
+                        vka_shape_text(shape, text));
     struct vka_value value = {.dtype = dtype, .shape = *shape, .store = VKA_STORE_TEMP};
     int64_t next = 1;
     for (int i = shape->rank - 1; i >= 0; i--) {

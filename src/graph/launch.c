@@ -26,6 +26,13 @@ void vka_launch_fail(struct vka_launch *l, const char *format, ...)
     l->result = VKA_ERROR_UNSUPPORTED;
 }
 
+void vka_launch_most(struct vka_launch *l, const char *what, int64_t count, int64_t most)
+{
+    if (count > most)
+        vka_launch_fail(l, "%lld %s; a dispatch takes %lld", (long long)count, what,
+                        (long long)most);
+}
+
 const struct vka_limits *vka_launch_limits(const struct vka_launch *l)
 {
     return &l->p->limits;

@@ -197,8 +197,16 @@ static bool covers_base(const vka_graph *g, vka_tensor t)
     return v->offset == 0 && vka_is_dense(g, t) && vka_elements(g, t) == vka_elements(g, v->base);
 }
 
+static bool refuse(struct lowering *l, const struct vka_op_node *node, const char *why)
+{
+    vka_fail_as(l->g, VKA_ERROR_UNSUPPORTED, "%s%sthe operation %s %s", node->path,
+                *node->path ? ": " : "", node->op->name, why);
+    return false;
+}
+
 struct expansion {
     const struct vka_op_node *node;
+    const char *why; // the operation itself isn't possible
     vka_tensor out[VKA_MAX_OUT];
 };
 
@@ -209,6 +217,10 @@ static void write_expansion(struct lowering *l, void *arg)
     vka_graph *g = l->g;
     node->op->expand(g, node, e->out);
     for (int i = 0; i < node->n_out && !vka_failed(g); i++) {
+        if (node->out[i] && !e->out[i]) {
+            refuse(l, node, e->why);
+            return;
+        }
         bool takes_over = e->out[i] && covers_base(g, e->out[i]) &&
                           g->values[g->values[e->out[i]].base].store == VKA_STORE_TEMP;
         if (node->out[i] && !takes_over)
@@ -218,19 +230,13 @@ static void write_expansion(struct lowering *l, void *arg)
         g->nodes[i].path = node->path;
 }
 
-static bool refuse(struct lowering *l, const struct vka_op_node *node, const char *why)
-{
-    vka_fail_as(l->g, VKA_ERROR_UNSUPPORTED, "%s%sthe operation %s %s", node->path,
-                *node->path ? ": " : "", node->op->name, why);
-    return false;
-}
+static const char no_kernel[] = "has no CPU kernel and no definition in other operations";
 
-// For the CPU and for what is known; a device has its own reason to expand.
-static bool expand_node(struct lowering *l, const struct vka_op_node *node)
+static bool expand_node(struct lowering *l, const struct vka_op_node *node, const char *why)
 {
-    struct expansion e = {.node = node};
+    struct expansion e = {.node = node, .why = why};
     if (!node->op->expand)
-        return refuse(l, node, "has no CPU kernel and no definition in other operations");
+        return refuse(l, node, why);
     if (!lower_written(l, write_expansion, &e))
         return false;
     for (int i = 0; i < node->n_out; i++) {
@@ -245,32 +251,31 @@ static bool lower_for_cpu(struct lowering *l, const struct vka_op_node *node)
     bool fused = l->expand && (node->op->flags & VKA_OP_FUSED);
     if (node->op->cpu && !fused)
         return keep(l, node, NULL);
-    return expand_node(l, node);
+    return expand_node(l, node, no_kernel);
 }
 
 // What hangs on weights and constants alone (a folded batch norm, a packed weight) is computed
 // once.
 static bool lower_known(struct lowering *l, const struct vka_op_node *node)
 {
-    return node->op->cpu ? vka_fold_node(l->p, node) : expand_node(l, node);
+    return node->op->cpu ? vka_fold_node(l->p, node) : expand_node(l, node, no_kernel);
 }
 
 static bool lower_for_device(struct lowering *l, const struct vka_op_node *node)
 {
-    char why[512] = "it has no GPU variant", text[600];
+    // What a launch says has figures.
+    char why[512] = "", wants[128] = "it has no GPU variant", text[600];
     struct vka_args args;
     vka_program_args(l->p, node, &args);
     bool expand = l->expand && (node->op->flags & VKA_OP_FUSED);
     for (const struct vka_variant *v = node->op->variants; v && v->name && !expand; v++) {
         if (v->fits && !v->fits(&l->p->limits, &args))
-            snprintf(why, sizeof why, "its variant '%s' wants more than that offers", v->name);
+            snprintf(wants, sizeof wants, "its variant '%s' wants more than that offers", v->name);
         else if (vka_launch_fits(l->p, v, &args, why, sizeof why))
             return keep(l, node, v);
     }
-    if (node->op->expand)
-        return expand_node(l, node);
-    snprintf(text, sizeof text, "doesn't fit the device: %s", why);
-    return refuse(l, node, text);
+    snprintf(text, sizeof text, "doesn't fit the device: %s", why[0] ? why : wants);
+    return expand_node(l, node, text);
 }
 
 // A weight may be declared, for graphs alone, without data.

@@ -136,8 +136,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     uint32_t lanes = vka_launch_limits(l)->is_cpu ? 1 : LANES;
     uint32_t scores = lanes == 1 ? 8 : INVOCATIONS / LANES;
     int64_t count = vka_array_count(&args->out[0]);
-    if (count > UINT32_MAX / 2)
-        vka_launch_fail(l, "additive: %lld scores are too many", (long long)count);
+    vka_launch_most(l, "scores of additive", count, UINT32_MAX / 2);
     struct vka_dispatch d;
     vka_begin(l, &d, "additive", scores, lanes, 1);
     vka_constant_u32(&d, (uint32_t)p->act.kind);

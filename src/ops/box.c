@@ -100,8 +100,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     const struct params *p = args->params;
     int64_t count = args->in[0].dim[0];
-    if (count > UINT32_MAX / 4)
-        vka_launch_fail(l, "box: more than 2^30 boxes");
+    vka_launch_most(l, "boxes of box", count, UINT32_MAX / 4);
     struct vka_dispatch d;
     vka_begin(l, &d, "box", GROUP, 1, 1);
     struct vka_push_box push = {

@@ -143,8 +143,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     const struct vka_array *state = state_of(args);
     bool lstm = p->kind == VKA_CELL_LSTM;
     int64_t count = vka_array_count(state), hidden = state->dim[state->rank - 1];
-    if (count > UINT32_MAX / 4)
-        vka_launch_fail(l, "cell: %lld elements are too many", (long long)count);
+    vka_launch_most(l, "elements of cell", count, UINT32_MAX / 4);
     struct vka_dispatch d;
     vka_begin(l, &d, lstm ? "cell_lstm" : "cell", INVOCATIONS, 1, 1);
     vka_constant_u32(&d, (uint32_t)p->kind);

@@ -384,14 +384,14 @@ static vka_tensor half_of_channels(vka_graph *g, const struct vka_op_node *node)
     return sum;
 }
 
-static void refuse(vka_graph *g, const struct vka_op_node *node)
+static void refuse(vka_graph *g, const struct vka_op_node *node, int64_t terms)
 {
     char text[2][VKA_SHAPE_TEXT];
     vka_shape x = vka_shape_of(g, node->in[X]), weight = vka_shape_of(g, node->in[WEIGHT]);
-    vka_fail(g,
-             "conv: %s with a weight of %s is more than the device can do: bindings as large, "
-             "or sums of more than %d terms",
-             vka_shape_text(&x, text[0]), vka_shape_text(&weight, text[1]), MOST_TERMS);
+    vka_fail_as(g, VKA_ERROR_UNSUPPORTED,
+                "conv: %s with a weight of %s has sums of %lld terms; a device takes %d",
+                vka_shape_text(&x, text[0]), vka_shape_text(&weight, text[1]), (long long)terms,
+                MOST_TERMS);
 }
 
 // Sums that are too long, or a buffer too many: the residual is added afterwards.
@@ -408,10 +408,10 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
         out[0] = half_of_channels(g, node);
         return;
     }
-    if (!node->in[RESIDUAL]) {
-        refuse(g, node);
+    if (terms > MOST_TERMS)
+        refuse(g, node, terms);
+    if (terms > MOST_TERMS || !node->in[RESIDUAL])
         return;
-    }
     vka_tensor in[INPUTS] = {node->in[X], node->in[WEIGHT], node->in[BIAS], 0};
     vka_tensor sum = vka_add_node(g, &vka_op_conv, &bare, INPUTS, in, NULL);
     out[0] = vka_binary_act(g, VKA_ADD, sum, node->in[RESIDUAL], p->act);

@@ -88,8 +88,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     const struct vka_array *table = &args->in[TABLE];
     int64_t count = vka_array_count(&args->out[0]);
-    if (count > UINT32_MAX)
-        vka_launch_fail(l, "gather: more than 2^32 elements");
+    vka_launch_most(l, "elements of gather", count, UINT32_MAX);
     struct vka_dispatch d;
     vka_begin(l, &d, table->dtype == VKA_F32 ? "gather" : "gather_int", 64, 1, 1);
     struct vka_push_gather push = {.count = (uint32_t)count,

@@ -430,12 +430,7 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
         out[0] = vka_matmul(g, a, vka_copy(g, b), &m);
     } else if (p.k > MOST_TERMS) {
         out[0] = half_of_terms(g, a, b, &m);
-    } else if (!m.residual) {
-        char text[2][VKA_SHAPE_TEXT];
-        vka_shape of_a = vka_shape_of(g, a), of_b = vka_shape_of(g, b);
-        vka_fail(g, "matmul: %s by %s is more than the device can bind",
-                 vka_shape_text(&of_a, text[0]), vka_shape_text(&of_b, text[1]));
-    } else { // a buffer too many
+    } else if (m.residual) { // a buffer too many
         m.residual = 0;
         m.act = (struct vka_activation){0};
         out[0] =

@@ -132,6 +132,8 @@ void vka_push(struct vka_dispatch *d, const void *push, uint32_t size);
 void vka_emit(struct vka_launch *l, struct vka_dispatch *d, uint64_t x, uint64_t y, uint64_t z);
 // A launch that can't go on (a size past 32 bits, say): the plan fails with this text.
 void vka_launch_fail(struct vka_launch *l, const char *format, ...) VKA_PRINTF(2, 3);
+// Fails where one dispatch would count further than its module can: "elements of pool".
+void vka_launch_most(struct vka_launch *l, const char *what, int64_t count, int64_t most);
 
 struct vka_variant {
     const char *name; // for reports: "baseline", "subgroup", ...
@@ -161,7 +163,8 @@ struct vka_op {
     size_t (*cpu_scratch)(const struct vka_args *args, int threads);
     const struct vka_variant *variants; // ordered, the first that fits wins; ends with a NULL name
     // The op's definition in other ops: `node` belongs to g, whose outputs that aren't wanted are
-    // 0; writes the tensors that take their places. The fallback where no variant fits.
+    // 0; writes the tensors that take their places. The fallback where no variant fits. Writes
+    // nothing where it can't help: then what the variants lack is told.
     void (*expand)(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT]);
 };
 

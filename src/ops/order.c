@@ -145,8 +145,8 @@ static void step(struct vka_launch *l, const struct vka_args *args, uint32_t kin
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     int64_t length = row_length(args);
-    if (vka_array_count(&args->in[0]) > UINT32_MAX || length > INT32_MAX / 2)
-        vka_launch_fail(l, "order: more than 2^32 elements, or 2^30 in a row");
+    vka_launch_most(l, "elements of order", vka_array_count(&args->in[0]), UINT32_MAX);
+    vka_launch_most(l, "elements in a row of order", length, INT32_MAX / 2);
     step(l, args, VKA_ORDER_SORT, VKA_ORDER_BLOCK);
     for (int64_t span = 2 * VKA_ORDER_BLOCK; span < 2 * length; span *= 2) {
         step(l, args, VKA_ORDER_FLIP, span);

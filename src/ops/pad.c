@@ -151,8 +151,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     const struct vka_array *x = &args->in[0], *y = &args->out[0];
     int64_t outer, inner, count = vka_array_count(y);
     split(x, p->axis, &outer, &inner);
-    if (count > UINT32_MAX)
-        vka_launch_fail(l, "pad: more than 2^32 elements");
+    vka_launch_most(l, "elements of pad", count, UINT32_MAX);
     struct vka_dispatch d;
     vka_begin(l, &d, x->dtype == VKA_F32 ? "pad" : "pad_int", 64, 1, 1);
     vka_constant_u32(&d, p->mode);

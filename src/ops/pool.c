@@ -152,8 +152,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     struct pooling c = sizes(args);
     int64_t count = vka_array_count(&args->out[0]);
-    if (count > UINT32_MAX || vka_array_count(&args->in[0]) > UINT32_MAX)
-        vka_launch_fail(l, "pool: more than 2^32 elements");
+    vka_launch_most(l, "elements of pool", count, UINT32_MAX);
+    vka_launch_most(l, "elements into pool", vka_array_count(&args->in[0]), UINT32_MAX);
     struct vka_dispatch d;
     vka_begin(l, &d, "pool", GROUP, 1, 1);
     vka_constant_u32(&d, c.p->max);
@@ -193,13 +193,13 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
         whole = whole && p->kernel[i] == x.dim[2 + i] && y.dim[2 + i] == 1 && p->before[i] == 0 &&
                 p->dilation[i] <= 1;
     }
-    if (!whole || taps <= VKA_MOST_TURNS / 2) {
+    if (taps <= VKA_MOST_TURNS / 2) // it isn't that
+        return;
+    if (!whole) {
         char text[2][VKA_SHAPE_TEXT];
-        vka_fail(g,
-                 "pool: %s to %s by windows of %.0f places is more than the device can do: "
-                 "bindings as large, or windows of more than %d places",
-                 vka_shape_text(&x, text[0]), vka_shape_text(&y, text[1]), taps,
-                 VKA_MOST_TURNS / 2);
+        vka_fail_as(
+            g, VKA_ERROR_UNSUPPORTED, "pool: %s to %s by windows of %.0f places; a device takes %d",
+            vka_shape_text(&x, text[0]), vka_shape_text(&y, text[1]), taps, VKA_MOST_TURNS / 2);
         return;
     }
     unsigned axes = ((1u << x.rank) - 1) & ~3u;

@@ -154,8 +154,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_window w = window_of(args);
     int64_t count = vka_array_count(&args->in[X]);
-    if (count > UINT32_MAX || vka_array_count(&args->in[D]) > UINT32_MAX)
-        vka_launch_fail(l, "pool_back: more than 2^32 elements");
+    vka_launch_most(l, "elements of pool_back", count, UINT32_MAX);
+    vka_launch_most(l, "elements into pool_back", vka_array_count(&args->in[D]), UINT32_MAX);
     struct vka_dispatch d;
     vka_begin(l, &d, "pool_back", GROUP, 1, 1);
     struct vka_push_pool_back push = {.count = (uint32_t)count};

@@ -160,12 +160,10 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     struct job c = sizes(args);
     int64_t count = vka_array_count(&args->out[0]), area = c.height * c.width;
     uint32_t lanes = lanes_for(area), each = GROUP / lanes;
-    if (count > UINT32_MAX || vka_array_count(&args->in[X]) > UINT32_MAX ||
-        vka_array_count(&args->in[BOXES]) > UINT32_MAX)
-        vka_launch_fail(l, "regions: more than 2^32 elements");
-    if (area > (int64_t)lanes * VKA_MOST_TURNS)
-        vka_launch_fail(l, "regions: a map of %lld x %lld places is too large", (long long)c.height,
-                        (long long)c.width);
+    vka_launch_most(l, "elements of regions", count, UINT32_MAX);
+    vka_launch_most(l, "elements into regions", vka_array_count(&args->in[X]), UINT32_MAX);
+    vka_launch_most(l, "numbers of boxes", vka_array_count(&args->in[BOXES]), UINT32_MAX);
+    vka_launch_most(l, "places of the map of regions", area, (int64_t)lanes * VKA_MOST_TURNS);
     struct vka_dispatch d;
     vka_begin(l, &d, "regions", each, lanes, 1);
     vka_constant_u32(&d, c.max);

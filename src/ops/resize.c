@@ -197,8 +197,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     struct resizing c = sizes(args);
     int64_t count = vka_array_count(&args->out[0]);
-    if (count > UINT32_MAX || vka_array_count(&args->in[X]) > UINT32_MAX)
-        vka_launch_fail(l, "resize: more than 2^32 elements");
+    vka_launch_most(l, "elements of resize", count, UINT32_MAX);
+    vka_launch_most(l, "elements into resize", vka_array_count(&args->in[X]), UINT32_MAX);
     struct vka_dispatch d;
     vka_begin(l, &d, "resize", GROUP, 1, 1);
     vka_constant_u32(&d, c.linear);

@@ -89,8 +89,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     struct vka_places w;
     vka_places_of(args, args->params, &w);
     int64_t count = vka_array_count(&args->out[0]);
-    if (count > UINT32_MAX || vka_array_count(&args->in[X]) > UINT32_MAX)
-        vka_launch_fail(l, "sample: more than 2^32 elements");
+    vka_launch_most(l, "elements of sample", count, UINT32_MAX);
+    vka_launch_most(l, "elements into sample", vka_array_count(&args->in[X]), UINT32_MAX);
     struct vka_dispatch d;
     vka_begin(l, &d, "sample", GROUP, 1, 1);
     vka_places_constants(&d, &w);

@@ -137,8 +137,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     struct summing c = sizes(args);
     uint64_t slices = ((uint64_t)c.w.share + CHANNELS - 1) / CHANNELS;
     uint64_t count = (uint64_t)(args->in[X].dim[0] * c.w.parts * c.left) * slices;
-    if (vka_array_count(&args->in[WEIGHT]) > UINT32_MAX || count > UINT32_MAX)
-        vka_launch_fail(l, "sample_sum: more than 2^32 elements");
+    vka_launch_most(l, "sums of sample_sum", (int64_t)count, UINT32_MAX);
+    vka_launch_most(l, "weights of sample_sum", vka_array_count(&args->in[WEIGHT]), UINT32_MAX);
     struct vka_dispatch d;
     vka_begin(l, &d, "sample_sum", GROUP, 1, 1);
     vka_places_constants(&d, &c.w);

@@ -145,8 +145,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     const struct vka_array *x = &args->in[X];
     int64_t count = vka_array_count(&args->out[0]);
-    if (count > UINT32_MAX || vka_array_count(x) > UINT32_MAX)
-        vka_launch_fail(l, "zoom: more than 2^32 elements");
+    vka_launch_most(l, "elements of zoom", count, UINT32_MAX);
+    vka_launch_most(l, "elements into zoom", vka_array_count(x), UINT32_MAX);
     struct vka_dispatch d;
     vka_begin(l, &d, "zoom", GROUP, 1, 1);
     struct vka_push_zoom push = {.count = (uint32_t)count,

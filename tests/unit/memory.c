@@ -6,65 +6,16 @@
 #include "unit.h"
 
 #include "blocks/block.h"
-#include "io/case.h"
+#include "case_io.h"
 #include "io/weights.h"
 #include "rig.h"
 
-#include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { MAX_IO = 32 };
-
-struct result {
-    vka_io io[MAX_IO + 1]; // memory that isn't the context's
-};
-
-static void free_result(struct result *r)
-{
-    for (int i = 0; i < MAX_IO; i++)
-        free(r->io[i].data);
-    memset(r, 0, sizeof *r);
-}
-
-static void make_outputs(const struct vka_case *c, struct result *r)
-{
-    memset(r, 0, sizeof *r);
-    assert_true(c->out_count <= MAX_IO);
-    for (size_t i = 0; i < c->out_count; i++) {
-        vka_dtype dtype = vka_case_dtype((vka_dtype)c->out[i].dtype);
-        uint64_t count = 1;
-        vka_shape_count(&c->out[i].shape, &count);
-        size_t bytes = (size_t)count * vka_dtype_size(dtype);
-        r->io[i] = (vka_io){strdup(c->out[i].name), dtype, calloc(1, bytes), bytes};
-    }
-}
-
-static void free_names(struct result *r)
-{
-    for (int i = 0; i < MAX_IO; i++)
-        free((void *)(uintptr_t)r->io[i].name);
-    free_result(r);
-}
-
-static vka_result run_plan(vka_device *device, const struct vka_case *c, vka_graph *graph,
-                           const vka_plan_params *params, struct result *r)
-{
-    vka_plan *plan;
-    vka_io in[MAX_IO + 1] = {0};
-    assert_true(c->in_count <= MAX_IO);
-    vka_case_inputs(c, in);
-    vka_result result = vka_plan_create(device, graph, params, &plan);
-    if (result == VKA_OK)
-        result = vka_plan_run(plan, in, r->io);
-    vka_plan_destroy(plan);
-    return result;
-}
 
 // --- everything, from the context on ---
 
-static vka_result run_case(vka_context *context, const char *path, struct result *r)
+static vka_result run_case(vka_context *context, const char *path, struct case_outputs *r)
 {
     struct vka_case *c = NULL;
     vka_graph *graph = NULL;
@@ -73,11 +24,11 @@ static vka_result run_case(vka_context *context, const char *path, struct result
     if (result == VKA_OK)
         result = vka_case_open(context, path, &c);
     if (result == VKA_OK) {
-        make_outputs(c, r);
+        case_outputs_make(c, r);
         result = vka_case_build(c, &graph);
     }
     if (result == VKA_OK)
-        result = run_plan(device, c, graph, NULL, r);
+        result = case_run(device, c, graph, NULL, r);
     vka_graph_destroy(graph);
     vka_case_close(c);
     vka_device_close(device);
@@ -85,7 +36,7 @@ static vka_result run_case(vka_context *context, const char *path, struct result
 }
 
 static vka_result run_all(struct unit_memory *memory, size_t fail_at, bool on, const char *path,
-                          struct result *r)
+                          struct case_outputs *r)
 {
     vka_context *context = NULL;
     vka_context_params params = {
@@ -113,10 +64,10 @@ static void check_failure(const char *path, size_t n, vka_result result,
 static size_t sweep(const char *path, bool on)
 {
     struct unit_memory memory;
-    struct result r;
+    struct case_outputs r;
     for (size_t n = 1;; n++) {
         vka_result result = run_all(&memory, n, on, path, &r);
-        free_names(&r);
+        case_outputs_free(&r);
         if (memory.asked < n) {
             rig_assert_ok(result);
             assert_int_equal(memory.blocks, 0);
@@ -126,37 +77,13 @@ static size_t sweep(const char *path, bool on)
     }
 }
 
-// The smallest case of a block; false where there is none.
-static bool smallest_case(const char *id, char *path, size_t size)
-{
-    char folder[512];
-    uint64_t least = UINT64_MAX;
-    snprintf(folder, sizeof folder, VKA_CASES "/%s", id);
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        char name[1024];
-        size_t bytes;
-        if (!strstr(entry->d_name, ".safetensors"))
-            continue;
-        snprintf(name, sizeof name, "%s/%s", folder, entry->d_name);
-        free(unit_read_file(name, &bytes));
-        if (bytes >= least)
-            continue;
-        least = bytes;
-        snprintf(path, size, "%s", name);
-    }
-    if (dir)
-        closedir(dir);
-    return least != UINT64_MAX;
-}
-
 static void test_blocks(void **state)
 {
     (void)state;
     size_t swept = 0, failures = 0;
     for (int i = 0; i < vka_block_count(); i++) {
         char path[1024];
-        if (!smallest_case(vka_block_get(i)->id, path, sizeof path))
+        if (!case_smallest(vka_block_get(i)->id, path, sizeof path))
             continue;
         failures += sweep(path, false) + sweep(path, true);
         swept++;
@@ -174,16 +101,16 @@ static void test_plans(void **state)
     struct rig rig;
     struct vka_case *c;
     vka_graph *graph;
-    struct result r;
+    struct case_outputs r;
     rig_start(&rig);
     rig_assert_ok(vka_case_open(rig.context, VKA_CASES "/mha/f16_bf16.safetensors", &c));
     rig_assert_ok(vka_case_build(c, &graph));
-    make_outputs(c, &r);
+    case_outputs_make(c, &r);
     for (size_t n = 1, p = 0; p < VKA_COUNT(params); n++) {
         size_t before = rig.memory.blocks;
         rig.memory.asked = 0;
         rig.memory.fail_at = n;
-        vka_result result = run_plan(rig.device, c, graph, &params[p], &r);
+        vka_result result = case_run(rig.device, c, graph, &params[p], &r);
         rig.memory.fail_at = 0;
         if (rig.memory.asked < n) {
             rig_assert_ok(result);
@@ -194,11 +121,10 @@ static void test_plans(void **state)
         assert_int_equal(result, VKA_ERROR_OUT_OF_MEMORY);
         // A converted weight may stay: it belongs to the set, for the next plan.
         assert_true(rig.memory.blocks - before <= c->weights->count);
-        rig_assert_ok(run_plan(rig.device, c, graph, &params[p], &r));
-        for (size_t i = 0; i < c->out_count; i++)
-            assert_true(vka_case_compare(&c->out[i], r.io[i].data, 1e-5).same);
+        rig_assert_ok(case_run(rig.device, c, graph, &params[p], &r));
+        case_assert_right(c, &r, 1e-5);
     }
-    free_names(&r);
+    case_outputs_free(&r);
     vka_graph_destroy(graph);
     vka_case_close(c);
     rig_end(&rig);

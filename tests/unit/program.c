@@ -332,12 +332,40 @@ static void test_no_needless_barrier(void **state)
     rig_end(&rig);
 }
 
+// More than 32 bits count, and more than a binding holds: both figures are told, and no memory is
+// asked for.
+static void test_too_many(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t side;
+        const char *says;
+    } cases[] = {{70000, "4900000000 elements into pool; a dispatch takes 4294967295"},
+                 {60000, "[1, 1, 60000, 60000] takes 14400000000 bytes; one binding of the device "
+                         "holds 134217728"}};
+    struct vka_limits limits = rig_least_limits();
+    for (size_t i = 0; i < VKA_COUNT(cases); i++) {
+        struct rig rig;
+        struct vka_program *p;
+        struct vka_pool pool = {.kernel = {2, 2, 1}};
+        rig_start(&rig);
+        vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 1, cases[i].side, cases[i].side));
+        vka_output(rig.graph, "y", vka_pool(rig.graph, x, &pool));
+        assert_int_equal(vka_program_create(rig.graph, &limits, false, false, &p),
+                         VKA_ERROR_UNSUPPORTED);
+        unit_assert_error_has(cases[i].says);
+        assert_true(rig.memory.peak < 1 << 20);
+        rig_end(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_programs),
         cmocka_unit_test(test_small_slabs),
         cmocka_unit_test(test_no_needless_barrier),
+        cmocka_unit_test(test_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
