@@ -17,9 +17,8 @@ layout(std430, binding = 2) coherent buffer taken_buffer { int v[]; } taken;
 
 const uint BATCH = VKA_NMS_BATCH, STEP = VKA_NMS_STEP;
 shared vec4 boxes[BATCH];
-shared int ids[BATCH];
+shared int ids[BATCH];      // -1: no candidate any more
 shared uvec4 rivals[BATCH]; // bit sets: those before in the batch that overlap it
-shared uint alive[4];       // a bit set
 shared uint took;
 
 vec4 box_of(int id)
@@ -77,11 +76,7 @@ void find_rivals(vec4 mine, bool candidate)
     uint me = gl_LocalInvocationIndex, before = candidate ? me : 0;
     barrier();
     boxes[me] = mine;
-    if (me < 4)
-        alive[me] = 0;
     barrier();
-    if (candidate)
-        atomicOr(alive[me / 32], 1u << (me % 32));
     rivals[me] = uvec4(rivals_of(0, before, mine), rivals_of(32, before, mine),
                        rivals_of(64, before, mine), rivals_of(96, before, mine));
     barrier();
@@ -92,8 +87,7 @@ void decide()
 {
     uvec4 chosen = uvec4(0);
     for (uint i = 0; i < BATCH && took < p.most; i++) {
-        bool free = (alive[i / 32] >> (i % 32) & 1u) != 0;
-        if (!free || any(notEqual(rivals[i] & chosen, uvec4(0))))
+        if (ids[i] < 0 || any(notEqual(rivals[i] & chosen, uvec4(0))))
             continue;
         chosen[i / 32] |= 1u << (i % 32);
         taken.v[p.taken + 1 + took] = ids[i];
@@ -118,7 +112,7 @@ void main()
     if (me == 0)
         took = p.from == 0 ? 0 : uint(taken.v[p.taken]);
     for (uint from = p.from; from < p.to; from += BATCH) {
-        memoryBarrierBuffer();
+        groupMemoryBarrier();
         barrier();
         if (took >= p.most)
             break; // for all alike: it changes before barriers only
@@ -126,7 +120,7 @@ void main()
         int id = from + me < p.to ? order.v[p.order + from + me] : -1;
         vec4 mine = box_of(max(id, 0));
         bool candidate = is_free(mine, id >= 0, count);
-        ids[me] = id;
+        ids[me] = candidate ? id : -1;
         find_rivals(mine, candidate);
         if (me == 0)
             decide();

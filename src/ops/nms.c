@@ -155,7 +155,7 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-enum { TURNS = 30000 }; // of a dispatch, where one batch isn't more
+enum { TURNS = 15000 }; // of a dispatch, where one batch isn't more
 
 // Of a batch's loops, by those that may be taken before it.
 static int64_t turns_of(const struct job *c, int64_t from)

@@ -63,7 +63,7 @@ static const struct op_case cases[] = {
     CASE("one", 1, 0.5, BOXES(9, 1), OP_IDS(0, 0, 1), 2),
     CASE("a batch", 128, 0.25, BOXES(50, 128), OP_IDS(0, 127, 128), 129),
     CASE("a batch and one", 129, 0.2, BOXES(50, 129), OP_IDS(0, 128, 129), 130),
-    CASE("many taken", 9001, 0.99, BOXES(3000, 9001), OP_IDS(0, 9000, 9001), 9002),
+    CASE("many taken", 4001, 0.99, BOXES(1400, 4001), OP_IDS(0, 4000, 4001), 4002),
     CASE("more than batches", 500, 0.6, BOXES(99, 5003), OP_IDS(0, 5002, 5003), 501),
 };
 
