@@ -8,7 +8,7 @@
 
 enum {
     BLOCK = 128, // keys
-    PANELS = 8,  // of queries that share one packed block of keys
+    PANELS = 16, // of queries that share one packed block of keys
     MOST_WIDTH = 32,
     ALIGNED = 16,
     WORTH = 1 << 18, // multiply-adds of a piece
@@ -75,7 +75,8 @@ static void make_plan(const struct vka_attention_job *job, struct plan *t, int t
     t->value_panel = even_panel(job->width, t->kernels->tile_rows);
     t->few = t->rows <= VKA_STRIP_ROWS && job->k_step[3] == 1 && job->v_step[3] == 1;
     t->pack_k = !t->few && job->k_step[2] != 1;
-    t->pack_v = job->v_step[3] != 1;
+    // Rows that lie apart are packed, too: a power of two apart, few of them fit into a cache.
+    t->pack_v = !t->few && (job->v_step[3] != 1 || job->v_step[2] != job->width);
     t->key_size = t->pack_k ? round_up(round_up(block, t->key_panel) * job->depth, ALIGNED) : 0;
     t->value_size = t->pack_v ? round_up(block * job->width, ALIGNED) : 0;
     t->logit_size = block * t->lanes;
