@@ -345,6 +345,8 @@ static vka_result take(struct subject *s)
         return vka_error(s->context, VKA_ERROR_INVALID, "--attr is for a block");
     if (!is_model && call->weights_path)
         return vka_error(s->context, VKA_ERROR_INVALID, "--weights is for a model");
+    if (!is_model && !is_case && call->official)
+        return vka_error(s->context, VKA_ERROR_INVALID, "--weights-as is for a case or a model");
     if (is_case) {
         vka_result result = vka_case_open(s->context, call->what, &s->c);
         if (result == VKA_OK && call->official)
