@@ -5,7 +5,8 @@
 #   sh tests/setup.sh build [test] [drivers] [package] [check] [coverage] [arm64] [musl] [peers]
 #
 #   build    the library, the command and the samples
-#   test     the test suite and the driver that it runs on where there is no GPU
+#   test     the test suite, the driver that it runs on where there is no GPU, and what the sample
+#            window is built and looked at with
 #   drivers  what tests/drivers.sh and tests/fresh.sh make their trees with
 #   package  what tests/package.sh builds its programs with
 #   check    the compilers and formatters of .ci/run
@@ -22,7 +23,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libvulkan-dev
     libvulkan-volk-dev libspng-dev libturbojpeg0-dev"
-test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev"
+test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev libsdl2-dev xvfb"
 drivers="debootstrap debian-archive-keyring"
 package="g++"
 sets="build, test, drivers, package, check, coverage, arm64, musl, peers"

@@ -51,6 +51,13 @@ in_tree() {
         DEBIAN_FRONTEND=noninteractive chroot "$tree" "$@" </dev/null
 }
 
+# What is built against Mesa's libraries must be of Mesa's release ($1 tree). Debian 12 knows none.
+prefer_backports() {
+    for source in mesa wayland libdrm; do
+        printf 'Package: src:%s\nPin: release n=*-backports\nPin-Priority: 500\n\n' $source
+    done >"$1/etc/apt/preferences.d/mesa"
+}
+
 # Makes the tree $1 of the release $2; $3 is a release whose Mesa it takes, or nothing.
 make_tree() {
     from=$(mirror)
@@ -99,6 +106,7 @@ enter() {
     tree=$1 owner=$2 outside=$3
     shift 3
     mount_system "$tree"
+    prefer_backports "$tree"
     if [ "$mounts" = yes ]; then
         mkdir -p "$tree$top"
         mount --bind "$top" "$tree$top"

@@ -41,7 +41,8 @@ typedef struct vka_vulkan_device {
 } vka_vulkan_device;
 
 // The application's device as one of ours. Nothing of it is changed or destroyed: close ours before
-// it. VKA_ERROR_UNSUPPORTED where it can't serve (Vulkan 1.0, a queue that doesn't compute).
+// it. A context of `no_vulkan` will do, and makes no instance of its own.
+// VKA_ERROR_UNSUPPORTED where it can't serve (Vulkan 1.0, a queue that doesn't compute).
 VKA_API vka_result vka_device_open_vulkan(vka_context *context, const vka_vulkan_device *own,
                                           vka_device **device);
 

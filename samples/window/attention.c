@@ -63,8 +63,8 @@ static bool bind(struct attention *a)
 
 bool attention_open(struct attention *a, const struct screen *s, const struct gpu *g, bool on_host)
 {
-    // For the CPU path vkattn needs no Vulkan, and makes no instance of its own.
-    const vka_context_params params = {.no_vulkan = on_host};
+    // It need not look for devices: no instance of its own.
+    const vka_context_params params = {.no_vulkan = true};
     vka_shape shape[MAPS];
     a->on_host = on_host;
     if (!ok(vka_context_create(&params, &a->context), "vkattn") || !open_device(a, s, g) ||
