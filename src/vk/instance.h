@@ -96,8 +96,9 @@ void vka_vk_read_limits_switch(struct vka_vk *vk);
 // Fills vk->devices. Errors are those of host memory; the others become the reason.
 vka_result vka_vk_list(struct vka_vk *vk);
 
-// Fills `p` from `p->handle`. False: of no use here, `why` tells the reason.
-bool vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, const char **why);
+// Fills `p` from `p->handle`. VKA_ERROR_UNSUPPORTED: of no use here, `why` tells the reason, and no
+// text is set. VKA_ERROR_OUT_OF_MEMORY.
+vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, const char **why);
 
 // A chain of those features that the device knows, all off.
 void vka_features_chain(const struct vka_physical *p, struct vka_features *f);

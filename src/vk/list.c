@@ -67,15 +67,17 @@ vka_result vka_vk_list(struct vka_vk *vk)
         return VKA_OK;
     }
     const char *why = "";
-    for (uint32_t i = 0; i < count; i++) {
+    vka_result read = VKA_OK;
+    for (uint32_t i = 0; i < count && read != VKA_ERROR_OUT_OF_MEMORY; i++) {
         struct vka_physical p = {.handle = handles[i]};
         p.info.vulkan_index = (int)i;
-        if (vka_physical_read(vk, &p, &why))
+        read = vka_physical_read(vk, &p, &why);
+        if (read == VKA_OK)
             add_device(vk, &p);
-        else
+        else if (read == VKA_ERROR_UNSUPPORTED)
             vka_log(vk->context, VKA_LOG_INFO, "vulkan:%u (%s) is left out: %s", i, p.name, why);
     }
     vka_free(vk->context, handles);
     finish_list(vk, count, why);
-    return VKA_OK;
+    return read == VKA_ERROR_OUT_OF_MEMORY ? read : VKA_OK;
 }

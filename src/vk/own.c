@@ -84,8 +84,9 @@ static vka_result read_physical(vka_context *context, const vka_vulkan_device *g
     vka_vk_read_limits_switch(vk);
     p->handle = given->physical_device;
     const char *why;
-    if (!vka_physical_read(vk, p, &why))
-        return refuse(context, why);
+    vka_result result = vka_physical_read(vk, p, &why);
+    if (result != VKA_OK)
+        return result == VKA_ERROR_UNSUPPORTED ? refuse(context, why) : result;
     if (!take_queue_family(vk, p, given->queue_family))
         return vka_error(context, VKA_ERROR_UNSUPPORTED,
                          "the application's Vulkan device: queue family %u doesn't compute",
@@ -289,6 +290,9 @@ vka_result vka_plan_bind(vka_plan *plan, const vka_vulkan_buffer *buffers)
         return VKA_ERROR_INVALID;
     if (plan->in_flight)
         return vka_error(plan->context, VKA_ERROR_BUSY, "a run of this plan is in flight");
+    vka_result result = vka_vk_alive(impl->d);
+    if (result != VKA_OK)
+        return result;
     const struct vka_program *p = plan->program;
     size_t ends = p->g->input_count + p->public_outputs;
     struct vka_vk_outside *list = vka_calloc(plan->context, ends, sizeof *list);
@@ -296,7 +300,7 @@ vka_result vka_plan_bind(vka_plan *plan, const vka_vulkan_buffer *buffers)
         return vka_out_of_memory(plan->context);
     for (size_t i = 0; i < ends && impl->outside; i++)
         list[i] = impl->outside[i];
-    vka_result result = fill_outside(impl, buffers, list);
+    result = fill_outside(impl, buffers, list);
     if (result == VKA_OK)
         return take_outside(plan, impl, list, ends);
     vka_free(plan->context, list);

@@ -66,8 +66,9 @@ static bool listed(const struct extension_list *list, const char *name)
     return false;
 }
 
-static bool list_extensions(const struct vka_vk *vk, VkPhysicalDevice device,
-                            struct extension_list *list)
+// VKA_ERROR_UNSUPPORTED where the driver can't tell.
+static vka_result list_extensions(const struct vka_vk *vk, VkPhysicalDevice device,
+                                  struct extension_list *list)
 {
     VkResult result =
         vk->call.vkEnumerateDeviceExtensionProperties(device, NULL, &list->count, NULL);
@@ -75,7 +76,9 @@ static bool list_extensions(const struct vka_vk *vk, VkPhysicalDevice device,
     if (result >= 0 && list->items && list->count > 0)
         result =
             vk->call.vkEnumerateDeviceExtensionProperties(device, NULL, &list->count, list->items);
-    return result >= 0 && list->items;
+    if (!list->items || result == VK_ERROR_OUT_OF_HOST_MEMORY)
+        return vka_out_of_memory(vk->context);
+    return result >= 0 ? VKA_OK : VKA_ERROR_UNSUPPORTED;
 }
 
 static void enable(struct vka_physical *p, const char *extension)
@@ -283,19 +286,20 @@ static bool read_version(const struct vka_vk *vk, struct vka_physical *p)
     return v.apiVersion >= VK_API_VERSION_1_1;
 }
 
-bool vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, const char **why)
+vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, const char **why)
 {
     if (!read_version(vk, p)) {
         *why = "it offers Vulkan 1.0 only, 1.1 is needed";
-        return false;
+        return VKA_ERROR_UNSUPPORTED;
     }
     if (!choose_queue(vk, p)) {
         *why = "it has no queue that computes";
-        return false;
+        return VKA_ERROR_UNSUPPORTED;
     }
     struct extension_list list = {0};
-    bool ok = list_extensions(vk, p->handle, &list);
-    if (ok) {
+    vka_result result = list_extensions(vk, p->handle, &list);
+    *why = "its extensions can't be listed";
+    if (result == VKA_OK) {
         choose_extensions(p, &list);
         read_properties(vk, p, &list);
         read_features(vk, p);
@@ -308,7 +312,5 @@ bool vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, const ch
         p->info.cooperative_matrix = p->limits.cooperative_matrix;
     }
     vka_free(vk->context, list.items);
-    if (!ok)
-        *why = "its extensions can't be listed";
-    return ok;
+    return result;
 }
