@@ -4,13 +4,10 @@
 #include "cpu/threads.h"
 #include "io/folder.h"
 #include "util/context.h"
+#include "util/system.h"
 #include "vk/vk.h"
 
 #include <stdlib.h>
-#include <unistd.h>
-#ifdef __linux__
-#include <sched.h>
-#endif
 
 enum { MAX_THREADS = 256 };
 
@@ -32,18 +29,6 @@ static void default_free(void *user, void *ptr)
     free(ptr);
 }
 
-// The processors that this process may use, which may be fewer than the machine has.
-static int usable_processors(void)
-{
-#ifdef __linux__
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        return CPU_COUNT(&set);
-#endif
-    long count = sysconf(_SC_NPROCESSORS_ONLN);
-    return count > 0 ? (int)count : 1;
-}
-
 static void fill(vka_context *context, const vka_context_params *params)
 {
     context->log = params->log;
@@ -51,7 +36,7 @@ static void fill(vka_context *context, const vka_context_params *params)
     context->log_level = params->log_level ? params->log_level : VKA_LOG_WARN;
     context->no_vulkan = params->no_vulkan;
     context->validation = params->validation;
-    int threads = params->threads > 0 ? params->threads : usable_processors();
+    int threads = params->threads > 0 ? params->threads : vka_sys_processors();
     context->thread_count = threads < MAX_THREADS ? threads : MAX_THREADS;
 }
 

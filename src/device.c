@@ -2,26 +2,24 @@
 //
 // The list of devices and the choice among them: Vulkan's, then the CPU path.
 #include "graph/program.h"
+#include "util/system.h"
 #include "vk/vk.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { TEXT = 1024, NONE = -1 };
 
 static void cpu_info(vka_device_info *info)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     *info = (vka_device_info){.index = NONE,
                               .vulkan_index = NONE,
                               .name = "cpu",
                               .type = VKA_DEVICE_CPU,
-                              .driver = "vkattn " VKATTN_VERSION};
-    if (pages > 0 && page > 0)
-        info->memory = (uint64_t)pages * (uint64_t)page;
+                              .driver = "vkattn " VKATTN_VERSION,
+                              .memory = vka_sys_memory()};
 }
 
 int vka_device_count(vka_context *context)

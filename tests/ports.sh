@@ -43,13 +43,13 @@ END
 # The first lines of both toolchain files; more comes on stdin.
 toolchain() {
     cat - >toolchain.cmake <<END
-set(CMAKE_SYSTEM_NAME Linux)
-set(CMAKE_SYSTEM_PROCESSOR $1)
-set(CMAKE_C_COMPILER $2)
+set(CMAKE_SYSTEM_NAME $1)
+set(CMAKE_SYSTEM_PROCESSOR $2)
+set(CMAKE_C_COMPILER $3)
 set(CMAKE_FIND_ROOT_PATH $PWD/usr)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(ENV{PKG_CONFIG_LIBDIR} $PWD/usr/lib/$3pkgconfig)
+set(ENV{PKG_CONFIG_LIBDIR} $PWD/usr/lib/$4pkgconfig)
 END
 }
 
@@ -61,7 +61,7 @@ make_arm64() {
     for deb in debs/*.deb; do
         dpkg -x "$deb" .
     done
-    toolchain aarch64 aarch64-linux-gnu-gcc aarch64-linux-gnu/
+    toolchain Linux aarch64 aarch64-linux-gnu-gcc aarch64-linux-gnu/
     cat >>toolchain.cmake <<END
 set(ENV{PKG_CONFIG_SYSROOT_DIR} $PWD)
 set(CMAKE_EXE_LINKER_FLAGS_INIT -Wl,-rpath-link,$PWD/lib/aarch64-linux-gnu)
@@ -70,33 +70,57 @@ set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu
 END
 }
 
-make_musl() {
+# Static libraries from Debian's sources: $1 compiler, $2 ar.
+make_libraries() {
+    cc=$1 ar=$2
     mkdir -p sources usr/lib/pkgconfig usr/include
     cp -r /usr/include/vulkan /usr/include/vk_video /usr/include/volk.? usr/include
-    toolchain "$(uname -m)" musl-gcc ''
     (cd sources && APT_CONFIG=$cache/apt/conf apt-get -qq --download-only source cmocka libspng \
         libjpeg-turbo zlib && for file in *.orig.tar.?z*; do
         case $file in *.asc) ;; *) tar xf "$file" ;; esac
     done)
-    (cd sources/zlib-* && rm -f gz*.c && musl-gcc -O2 -fPIC -DHAVE_UNISTD_H -c ./*.c &&
-        ar rc ../../usr/lib/libz.a ./*.o && cp zlib.h zconf.h ../../usr/include)
-    (cd sources/libspng-*/spng && musl-gcc -O2 -fPIC -I../../../usr/include -c spng.c &&
-        ar rc ../../../usr/lib/libspng.a spng.o && cp spng.h ../../../usr/include)
-    for source in cmocka libjpeg-turbo; do
-        cmake -GNinja -S "$(echo sources/$source-*/)" -B "sources/$source" \
-            -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE="$PWD/toolchain.cmake" \
-            -DCMAKE_INSTALL_PREFIX="$PWD/usr" -DCMAKE_INSTALL_LIBDIR="$PWD/usr/lib" \
-            -DWITH_EXAMPLES=OFF -DWITH_SIMD=OFF -DENABLE_SHARED=OFF
-        cmake --build "sources/$source" --parallel "$(nproc)"
-        cmake --install "sources/$source"
-    done
-    cat >usr/lib/pkgconfig/spng.pc <<END
-Name: spng
-Description: PNG for musl
-Version: 0.7
-Libs: -L$PWD/usr/lib -lspng -lz -lm
-Cflags: -I$PWD/usr/include
+    (cd sources/zlib-* && rm -f gz*.c && $cc -O2 -c ./*.c && $ar rc ../../usr/lib/libz.a ./*.o &&
+        cp zlib.h zconf.h ../../usr/include)
+    (cd sources/libspng-*/spng && $cc -O2 -DSPNG_STATIC -I../../../usr/include -c spng.c &&
+        $ar rc ../../../usr/lib/libspng.a spng.o && cp spng.h ../../../usr/include)
+    set -- -GNinja -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLCHAIN_FILE="$PWD/toolchain.cmake" \
+        -DCMAKE_INSTALL_PREFIX="$PWD/usr"
+    cmake "$@" -S sources/cmocka-*/ -B sources/cmocka -DWITH_STATIC_LIB=ON -DWITH_EXAMPLES=OFF
+    cmake --build sources/cmocka --target cmocka-static
+    cp sources/cmocka/src/libcmocka-static.a usr/lib/libcmocka.a
+    cp sources/cmocka-*/include/cmocka.h usr/include
+    cmake "$@" -S sources/libjpeg-turbo-*/ -B sources/jpeg -DWITH_SIMD=OFF -DENABLE_SHARED=OFF
+    cmake --build sources/jpeg --parallel "$(nproc)" --target turbojpeg-static
+    cp sources/jpeg/libturbojpeg.a usr/lib
+    cp sources/libjpeg-turbo-*/turbojpeg.h usr/include
+    package cmocka -lcmocka
+    package libturbojpeg -lturbojpeg
+    package spng '-lspng -lz -lm' -DSPNG_STATIC
+}
+
+# A file for pkg-config: $1 name, $2 what to link, $3 flags.
+package() {
+    cat >"usr/lib/pkgconfig/$1.pc" <<END
+Name: $1
+Description: $1
+Version: 1
+Libs: -L$PWD/usr/lib $2
+Cflags: -I$PWD/usr/include ${3:-}
 END
+}
+
+make_musl() {
+    toolchain Linux "$(uname -m)" musl-gcc ''
+    make_libraries 'musl-gcc -fPIC -DHAVE_UNISTD_H' ar
+}
+
+make_windows() {
+    toolchain Windows x86_64 x86_64-w64-mingw32-gcc ''
+    cat >>toolchain.cmake <<END
+set(CMAKE_C_FLAGS_INIT -D__USE_MINGW_ANSI_STDIO=1)
+set(CMAKE_CROSSCOMPILING_EMULATOR /usr/lib/wine/wine64)
+END
+    make_libraries x86_64-w64-mingw32-gcc x86_64-w64-mingw32-ar
 }
 
 # Called again with --make: the folder of the port $1. Its paths stand in its files, so that it
@@ -139,7 +163,7 @@ fi
 [ $# -gt 0 ] || set -- arm64 musl
 for port in "$@"; do
     case $port in
-    arm64 | musl) ;;
+    windows | arm64 | musl) ;;
     *) die "no port is called '$port' (there are: arm64, musl)" ;;
     esac
 done

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "cli/batch.h"
+#include "util/system.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static int no_memory(void)
 {
@@ -13,24 +12,22 @@ static int no_memory(void)
     return EXIT_WRONG;
 }
 
-static bool is_folder(const char *path)
+static char *copy_of(const char *text, size_t length)
 {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-static const char *base_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    char *copy = malloc(length + 1);
+    if (copy) {
+        memcpy(copy, text, length);
+        copy[length] = '\0';
+    }
+    return copy;
 }
 
 // --- the files of one input ---
 
 static char *stem_of(const char *path)
 {
-    const char *base = base_of(path), *dot = strrchr(base, '.');
-    return strndup(base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
+    const char *base = vka_sys_base(path), *dot = strrchr(base, '.');
+    return copy_of(base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
 }
 
 static int add_file(struct batch_input *input, const char *folder, const char *name)
@@ -41,7 +38,7 @@ static int add_file(struct batch_input *input, const char *folder, const char *n
         return no_memory();
     input->files = more;
     struct batch_file *file = &input->files[input->count++];
-    bool slash = *folder && folder[strlen(folder) - 1] != '/';
+    bool slash = *vka_sys_base(folder) != '\0'; // none stands there yet
     *file = (struct batch_file){malloc(size), stem_of(name)};
     if (!file->path || !file->stem)
         return no_memory();
@@ -49,21 +46,29 @@ static int add_file(struct batch_input *input, const char *folder, const char *n
     return EXIT_DONE;
 }
 
+struct listing {
+    struct batch_input *input;
+    const char *path;
+    bool (*kind)(const char *);
+    int code;
+};
+
 // Files that begin with a dot are passed over.
+static bool add_listed(void *user, const char *name)
+{
+    struct listing *l = user;
+    if (name[0] != '.' && l->kind(name))
+        l->code = add_file(l->input, l->path, name);
+    return l->code == EXIT_DONE;
+}
+
 static int add_kind(struct batch_input *input, const char *path, bool (*kind)(const char *))
 {
-    DIR *folder = opendir(path);
-    int code = EXIT_DONE;
-    if (!folder) {
-        fprintf(stderr, "vkattn run: %s: %s\n", path, strerror(errno));
-        return EXIT_USAGE;
-    }
-    for (const struct dirent *e; code == EXIT_DONE && (e = readdir(folder));) {
-        if (e->d_name[0] != '.' && kind(e->d_name))
-            code = add_file(input, path, e->d_name);
-    }
-    closedir(folder);
-    return code;
+    struct listing l = {input, path, kind, EXIT_DONE};
+    if (vka_sys_list(path, add_listed, &l))
+        return l.code;
+    fprintf(stderr, "vkattn run: %s: %s\n", path, strerror(errno));
+    return EXIT_USAGE;
 }
 
 // A folder's pictures; where it has none, its tensors.
@@ -161,8 +166,9 @@ int batch_make(struct batch *b, const struct cli_file *files, size_t count, bool
     int code = EXIT_DONE;
     for (size_t i = 0; i < count && code == EXIT_DONE; i++) {
         struct batch_input *input = input_named(b, files[i].name);
-        code = is_folder(files[i].path) ? add_folder(input, files[i].path)
-                                        : add_file(input, "", files[i].path);
+        code = vka_sys_kind(files[i].path, true) == VKA_KIND_FOLDER
+                   ? add_folder(input, files[i].path)
+                   : add_file(input, "", files[i].path);
     }
     return code == EXIT_DONE ? close_lists(b) : code;
 }
@@ -213,7 +219,7 @@ static char *replace(const char *pattern, const char *stem)
 
 char *batch_output(const struct batch *b, size_t item, const char *pattern)
 {
-    const char *stem = batch_stem(b, item), *base = base_of(pattern);
+    const char *stem = batch_stem(b, item), *base = vka_sys_base(pattern);
     if (strstr(pattern, "{}"))
         return replace(pattern, stem);
     if (!b->named)
@@ -298,19 +304,12 @@ static int check_files(const struct batch *b, const struct cli_file *outputs, si
     return code;
 }
 
-// Whether two paths are of one file (or folder) that is there.
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 // An output in place of an input would be taken for one next time, and what was there is lost.
 static int check_inputs(const struct batch *b, size_t item, const char *path)
 {
     for (size_t i = 0; i < b->input_count; i++) {
         const char *input = batch_path(b, i, item);
-        if (same_file(input, path))
+        if (vka_sys_same(input, path))
             return taken(path, input);
     }
     return EXIT_DONE;
@@ -319,11 +318,11 @@ static int check_inputs(const struct batch *b, size_t item, const char *path)
 // What is written to a folder of inputs would be taken for inputs next time.
 static int check_folders(const struct batch *b, const char *pattern)
 {
-    const char *base = base_of(pattern);
-    char *folder = base == pattern ? strdup(".") : strndup(pattern, (size_t)(base - pattern));
+    const char *base = vka_sys_base(pattern);
+    char *folder = base == pattern ? copy_of(".", 1) : copy_of(pattern, (size_t)(base - pattern));
     int code = folder ? EXIT_DONE : no_memory();
     for (size_t i = 0; i < b->input_count && code == EXIT_DONE; i++) {
-        if (b->inputs[i].folder && same_file(b->inputs[i].folder, folder)) {
+        if (b->inputs[i].folder && vka_sys_same(b->inputs[i].folder, folder)) {
             fprintf(stderr, "vkattn run: the output %s would go to the folder of the inputs, %s\n",
                     pattern, b->inputs[i].folder);
             code = EXIT_USAGE;

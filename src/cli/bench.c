@@ -3,12 +3,12 @@
 // vkattn bench: how long a block, a case or a model takes, on each of several devices.
 #include "cli/subject.h"
 #include "graph/graph.h"
+#include "util/system.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { LEAST_ROUNDS = 3, MOST_ROUNDS = 100, GIVEN_ROUNDS = 1000000 };
 static const double enough_ms = 500; // of all rounds together, where their number isn't given
@@ -34,13 +34,6 @@ struct row {
 
 // --- timing ---
 
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static int by_size(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -49,9 +42,9 @@ static int by_size(const void *a, const void *b)
 
 static vka_result run_once(vka_plan *plan, const struct subject *s, double *ms)
 {
-    double start = now_ms();
+    double start = vka_sys_ms();
     vka_result result = vka_plan_run(plan, s->inputs, s->outputs);
-    *ms = now_ms() - start;
+    *ms = vka_sys_ms() - start;
     return result;
 }
 

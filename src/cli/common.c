@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "cli/cli.h"
+#include "util/system.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void to_stderr(void *user, vka_log_level level, const char *message)
 {
@@ -17,11 +17,14 @@ static void to_stderr(void *user, vka_log_level level, const char *message)
 
 vka_context *cli_context(bool verbose, const char *select)
 {
-    const char *validation = getenv("VKATTN_VALIDATION");
+    static char folder[4096]; // vka_getenv's text may change with its next call
+    const char *text = vka_getenv("VKATTN_PIPELINE_CACHE");
+    snprintf(folder, sizeof folder, "%s", text ? text : "");
+    const char *validation = vka_getenv("VKATTN_VALIDATION");
     vka_context_params params = {
         .log = to_stderr,
         .log_level = verbose ? VKA_LOG_INFO : VKA_LOG_WARN,
-        .cache.folder = getenv("VKATTN_PIPELINE_CACHE"),
+        .cache.folder = text ? folder : NULL,
         .validation = validation && strcmp(validation, "1") == 0,
         .no_vulkan = select && strcmp(select, "cpu") == 0, // loading drivers takes its time
     };

@@ -3,11 +3,11 @@
 #include "cli/npy.h"
 #include "io/safetensors.h"
 #include "util/half.h"
+#include "util/system.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 enum ending { OTHER, PICTURE, NPY, SAFETENSORS };
 
@@ -188,9 +188,13 @@ bool cli_holds_several(const char *path)
 
 bool cli_holds(vka_context *context, const char *path, const char *name)
 {
-    struct stat info;
     struct vka_safetensors *file;
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size == 0)
+    uint64_t size = 0;
+    int opened = vka_sys_open(path, VKA_OPEN_READ);
+    bool whole = opened >= 0 && vka_sys_size(opened, &size) == VKA_KIND_FILE && size > 0;
+    if (opened >= 0)
+        close(opened);
+    if (!whole)
         return false;
     if (!cli_holds_several(path))
         return true;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "image.h"
 
+#include "util/system.h"
+
 #include <errno.h>
 #include <math.h>
 #include <spng.h>
@@ -9,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <turbojpeg.h>
-#include <unistd.h>
 
 enum { MAX_FILE = 1 << 30, JPEG_QUALITY = 92 };
 
@@ -70,9 +70,18 @@ static unsigned char *to_bytes(const struct image *image)
 
 // --- files ---
 
+static FILE *open_file(const char *path, enum vka_open how, const char *mode)
+{
+    int descriptor = vka_sys_open(path, how);
+    FILE *file = descriptor >= 0 ? fdopen(descriptor, mode) : NULL;
+    if (descriptor >= 0 && !file)
+        close(descriptor);
+    return file;
+}
+
 static unsigned char *read_file(const char *path, size_t *size, char error[IMAGE_ERROR])
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = open_file(path, VKA_OPEN_READ, "rb");
     if (!file) {
         fail(error, path, strerror(errno));
         return NULL;
@@ -94,9 +103,9 @@ static unsigned char *read_file(const char *path, size_t *size, char error[IMAGE
 }
 
 // 0 or an errno.
-static int write_all(const char *path, const char *mode, const void *data, size_t size)
+static int write_all(const char *path, enum vka_open how, const void *data, size_t size)
 {
-    FILE *file = fopen(path, mode);
+    FILE *file = open_file(path, how, "wb");
     if (!file)
         return errno;
     int why = fwrite(data, 1, size, file) == size ? 0 : errno;
@@ -112,12 +121,12 @@ static int write_beside(const char *path, const void *data, size_t size)
     char *beside = malloc(length);
     if (!beside)
         return ENOMEM;
-    snprintf(beside, length, "%s.%ld.part", path, (long)getpid());
-    int why = write_all(beside, "wbx", data, size);
-    if (!why && rename(beside, path) != 0)
+    snprintf(beside, length, "%s.%ld.part", path, vka_sys_process());
+    int why = write_all(beside, VKA_OPEN_NEW, data, size);
+    if (!why && !vka_sys_rename(beside, path))
         why = errno;
     if (why && why != EEXIST)
-        remove(beside);
+        vka_sys_remove(beside);
     free(beside);
     return why;
 }
@@ -126,11 +135,11 @@ static int write_beside(const char *path, const void *data, size_t size)
 // written to, never replaced.
 static bool write_file(const char *path, const void *data, size_t size, char error[IMAGE_ERROR])
 {
-    char *real = realpath(path, NULL);
+    char *real = vka_sys_real_path(path);
     const char *to = real ? real : path;
-    struct stat info;
-    bool special = stat(to, &info) == 0 && !S_ISREG(info.st_mode);
-    int why = special ? write_all(to, "wb", data, size) : write_beside(to, data, size);
+    enum vka_kind kind = vka_sys_kind(to, true);
+    bool special = kind != VKA_KIND_NONE && kind != VKA_KIND_FILE;
+    int why = special ? write_all(to, VKA_OPEN_WRITE, data, size) : write_beside(to, data, size);
     free(real);
     return why == 0 || fail(error, path, strerror(why));
 }

@@ -5,6 +5,7 @@
 #include "cli/made_up.h"
 #include "io/attr_json.h"
 #include "io/weights.h"
+#include "util/system.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -408,6 +409,5 @@ void subject_close(struct subject *s)
 
 const char *subject_name(const struct subject *s)
 {
-    const char *slash = strrchr(s->call->what, '/');
-    return slash && !s->block ? slash + 1 : s->call->what;
+    return s->block ? s->call->what : vka_sys_base(s->call->what);
 }

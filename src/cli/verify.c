@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "graph/graph.h"
 #include "io/case.h"
+#include "util/system.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -134,8 +135,7 @@ static vka_result run_case(struct verify *v, struct vka_case *c, const vka_io *o
 // cbam.
 static void name_row(const char *path, const char *block, char *name, size_t size)
 {
-    const char *slash = strrchr(path, '/');
-    const char *file = slash ? slash + 1 : path;
+    const char *file = vka_sys_base(path);
     bool told = !block || strncmp(file, block, strlen(block)) == 0;
     snprintf(name, size, "%s%s%.200s", told ? "" : block, told ? "" : "__", file);
     char *ending = strstr(name, ".safetensors");

@@ -4,9 +4,9 @@
 #include "cpu/threads.h"
 #include "graph/program.h"
 #include "io/weights.h"
+#include "util/system.h"
 
 #include <string.h>
-#include <time.h>
 
 struct step {
     struct vka_args args;
@@ -179,13 +179,6 @@ static void set_pointers(struct cpu_plan *c)
     c->moved = false;
 }
 
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static vka_result cpu_submit(void *plan)
 {
     struct cpu_plan *c = plan;
@@ -196,12 +189,12 @@ static vka_result cpu_submit(void *plan)
     }
     if (c->moved)
         set_pointers(c);
-    double start = c->profile ? now_ms() : 0, last = start;
+    double start = c->profile ? vka_sys_ms() : 0, last = start;
     for (size_t i = 0; i < g->node_count; i++) {
         struct vka_cpu_run run = {&c->steps[i].args, c->context->threads, c->scratch};
         c->steps[i].run(&run);
         if (c->profile) {
-            double now = now_ms();
+            double now = vka_sys_ms();
             c->node_ms[i] = now - last;
             last = now;
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cpu/kernels.h"
 
+#include "util/system.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +33,7 @@ static const struct vka_kernels *chosen;
 static void choose(void)
 {
     static const char *const best_first[] = {"avx512", "avx2", "plain"};
-    const char *asked = getenv("VKATTN_ISA");
+    const char *asked = vka_getenv("VKATTN_ISA");
     chosen = asked ? vka_kernels_of(asked) : NULL;
     for (size_t i = 0; !chosen; i++)
         chosen = vka_kernels_of(best_first[i]);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Files, by POSIX's calls.
+// Files, by the calls of util/system.h.
 #include "io/file.h"
 
+#include "util/system.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { NAMES_TRIED = 1000 };
 
@@ -57,20 +55,19 @@ static vka_result read_into(vka_context *context, const char *path, int fd, stru
 static vka_result load(vka_context *context, const char *path, int fd, bool map,
                        struct vka_file *file)
 {
-    struct stat info;
-    if (fstat(fd, &info) != 0)
+    enum vka_kind kind = vka_sys_size(fd, &file->size);
+    if (kind == VKA_KIND_NONE)
         return fail(context, path, "");
-    if (!S_ISREG(info.st_mode))
+    if (kind != VKA_KIND_FILE)
         return vka_error(context, VKA_ERROR_IO, "%s: not a regular file", path);
-    file->size = (uint64_t)info.st_size;
     if (file->size > SIZE_MAX / 2)
         return vka_error(context, VKA_ERROR_UNSUPPORTED, "%s: too large for this machine", path);
     if (file->size == 0) {
         file->data = nothing;
         return VKA_OK;
     }
-    void *data = map ? mmap(NULL, (size_t)file->size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-    if (data == MAP_FAILED)
+    void *data = map ? vka_sys_map(fd, file->size) : NULL;
+    if (!data)
         return read_into(context, path, fd, file);
     file->data = file->mapping = data;
     return VKA_OK;
@@ -82,7 +79,7 @@ static vka_result open_and_load(vka_context *context, const char *path, bool map
     memset(file, 0, sizeof *file);
     if (!path)
         return vka_error(context, VKA_ERROR_INVALID, "no file is named");
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not keep us waiting
+    int fd = vka_sys_open(path, VKA_OPEN_READ);
     if (fd < 0)
         return fail(context, path, "");
     vka_result result = load(context, path, fd, map, file);
@@ -103,7 +100,7 @@ vka_result vka_file_read(vka_context *context, const char *path, struct vka_file
 void vka_file_close(vka_context *context, struct vka_file *file)
 {
     if (file->mapping)
-        munmap(file->mapping, (size_t)file->size);
+        vka_sys_unmap(file->mapping, file->size);
     vka_free(context, file->memory);
     memset(file, 0, sizeof *file);
 }
@@ -113,7 +110,7 @@ void vka_file_close(vka_context *context, struct vka_file *file)
 // The file that a symbolic link stands for, so that the link stays one.
 static char *final_path(vka_context *context, const char *path)
 {
-    char *real = realpath(path, NULL);
+    char *real = vka_sys_real_path(path);
     char *copy = vka_strdup(context, real ? real : path);
     free(real);
     return copy;
@@ -126,8 +123,8 @@ static bool open_beside(struct vka_sink *sink)
     if (!sink->temporary)
         return false;
     for (int i = 0; i < NAMES_TRIED && sink->fd < 0; i++) {
-        snprintf(sink->temporary, size, "%s.%ld-%d.part", sink->path, (long)getpid(), i);
-        sink->fd = open(sink->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        snprintf(sink->temporary, size, "%s.%ld-%d.part", sink->path, vka_sys_process(), i);
+        sink->fd = vka_sys_open(sink->temporary, VKA_OPEN_NEW);
         if (sink->fd < 0 && errno != EEXIST)
             break;
     }
@@ -148,10 +145,10 @@ vka_result vka_sink_open(vka_context *context, const char *path, struct vka_sink
     sink->path = final_path(context, path);
     if (!sink->path)
         return vka_out_of_memory(context);
-    struct stat info;
-    bool there = stat(sink->path, &info) == 0, memory = true;
-    if (there && !S_ISREG(info.st_mode))
-        sink->fd = open(sink->path, O_WRONLY | O_CLOEXEC);
+    bool memory = true;
+    enum vka_kind kind = vka_sys_kind(sink->path, true);
+    if (kind != VKA_KIND_NONE && kind != VKA_KIND_FILE)
+        sink->fd = vka_sys_open(sink->path, VKA_OPEN_WRITE);
     else
         memory = open_beside(sink);
     if (sink->fd >= 0)
@@ -182,10 +179,10 @@ vka_result vka_sink_commit(struct vka_sink *sink)
     bool done = close(sink->fd) == 0;
     sink->fd = -1;
     if (done && sink->temporary)
-        done = rename(sink->temporary, sink->path) == 0;
+        done = vka_sys_rename(sink->temporary, sink->path);
     vka_result result = done ? VKA_OK : fail(sink->context, sink->path, "can't be written: ");
     if (!done && sink->temporary)
-        unlink(sink->temporary);
+        vka_sys_remove(sink->temporary);
     drop(sink);
     return result;
 }
@@ -196,6 +193,6 @@ void vka_sink_discard(struct vka_sink *sink)
         return;
     close(sink->fd);
     if (sink->temporary)
-        unlink(sink->temporary);
+        vka_sys_remove(sink->temporary);
     drop(sink);
 }

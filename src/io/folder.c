@@ -5,34 +5,15 @@
 #include "io/folder.h"
 
 #include "io/file.h"
+#include "util/system.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct vka_folder {
     vka_context *context;
     char path[];
 };
-
-// NULL: it may be used.
-static const char *refusal(const char *path)
-{
-    struct stat info;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return strerror(errno);
-    if (lstat(path, &info) != 0)
-        return strerror(errno);
-    if (!S_ISDIR(info.st_mode))
-        return "it isn't a folder";
-    if (info.st_uid != geteuid())
-        return "it belongs to another user";
-    if (info.st_mode & (S_IWGRP | S_IWOTH))
-        return "others may write to it";
-    return NULL;
-}
 
 static char *file_of(const struct vka_folder *folder, const char *key)
 {
@@ -47,10 +28,9 @@ static size_t load(void *user, const char *key, void *data, size_t capacity)
 {
     const struct vka_folder *folder = user;
     char *path = file_of(folder, key);
-    struct stat info;
     struct vka_file file = {0};
     size_t size = 0;
-    if (path && lstat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+    if (path && vka_sys_kind(path, false) == VKA_KIND_FILE &&
         vka_file_read(folder->context, path, &file) == VKA_OK) {
         size = (size_t)file.size;
         if (size <= capacity)
@@ -80,7 +60,7 @@ vka_result vka_folder_open(vka_context *context, const char *path, struct vka_fo
 {
     *out = NULL;
     *cache = (vka_cache){0};
-    const char *why = refusal(path);
+    const char *why = vka_sys_own_folder(path);
     if (why) {
         vka_log(context, VKA_LOG_WARN, "pipelines aren't kept in %s: %s", path, why);
         return VKA_OK;

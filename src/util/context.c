@@ -68,15 +68,6 @@ vka_result vka_out_of_memory(vka_context *context)
     return vka_error(context, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
 }
 
-const char *vka_getenv(const char *name)
-{
-#ifdef __GLIBC__
-    return secure_getenv(name);
-#else
-    return getenv(name);
-#endif
-}
-
 bool vka_mul_size(uint64_t a, uint64_t b, uint64_t *out)
 {
     if (a != 0 && b > (uint64_t)INT64_MAX / a)

@@ -6,7 +6,9 @@
 
 #include "vkattn/vkattn.h"
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__) // where printf alone means the old formats of Microsoft
+#define VKA_PRINTF(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
+#elif defined(__GNUC__)
 #define VKA_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define VKA_PRINTF(fmt, args)
@@ -51,9 +53,6 @@ vka_result vka_error(vka_context *context, vka_result result, const char *format
 vka_result vka_out_of_memory(vka_context *context);
 
 void vka_log(vka_context *context, vka_log_level level, const char *format, ...) VKA_PRINTF(3, 4);
-
-// The environment, unless the process runs with rights that its user doesn't have.
-const char *vka_getenv(const char *name);
 
 // a * b and a + b with overflow told: false, and *out untouched, where it doesn't fit 63 bits.
 bool vka_mul_size(uint64_t a, uint64_t b, uint64_t *out);

@@ -4,10 +4,21 @@
 // a sentence about why.
 #include "vk/instance.h"
 
+#include "util/system.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #define LAYER "VK_LAYER_KHRONOS_validation"
+#if defined(_WIN32)
+#define LOADER "vulkan-1.dll"
+#elif defined(__APPLE__)
+#define LOADER "libvulkan.dylib or libMoltenVK.dylib"
+#elif defined(__ANDROID__)
+#define LOADER "libvulkan.so"
+#else
+#define LOADER "libvulkan.so.1"
+#endif
 
 const char *vka_vk_result_name(VkResult result)
 {
@@ -218,7 +229,7 @@ static bool start_instance(struct vka_vk *vk)
     struct global_calls g;
     vk->get = vka_loader_find();
     if (!vk->get) {
-        snprintf(vk->reason, sizeof vk->reason, "no Vulkan loader (libvulkan.so.1) here");
+        snprintf(vk->reason, sizeof vk->reason, "no Vulkan loader (" LOADER ") here");
         return false;
     }
     if (!load_globals(vk->get, &g)) {

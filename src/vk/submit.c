@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Runs a recorded plan: submits, waits, reads the times.
+#include "util/system.h"
 #include "vk/plan.h"
-
-#include <time.h>
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 static vka_result wait_fence(struct vka_vk_plan *plan)
 {
@@ -54,7 +46,7 @@ vka_result vka_vk_plan_submit_with(struct vka_vk_plan *plan, const VkSubmitInfo 
         result = VKA_VK(d, vkResetFences, d->handle, 1, &plan->fence);
     if (result != VKA_OK)
         return result;
-    plan->start_ms = now_ms();
+    plan->start_ms = vka_sys_ms();
     result = submit_parts(plan, info);
     plan->in_flight = result == VKA_OK;
     return result;
@@ -92,7 +84,7 @@ vka_result vka_vk_plan_wait(void *arg)
         result = wait_fence(plan);
     if (result != VKA_OK)
         return result;
-    plan->total_ms = now_ms() - plan->start_ms;
+    plan->total_ms = vka_sys_ms() - plan->start_ms;
     result = vka_vk_buffer_invalidate(d, &plan->out.host);
     if (result == VKA_OK && plan->queries) {
         result = VKA_VK(d, vkGetQueryPoolResults, d->handle, plan->queries, 0, plan->query_count,

@@ -50,10 +50,10 @@ static void compute_node(const vka_graph *g, void **data, const struct vka_op_no
         point(g, data, i < node->n_out ? node->out[i] : 0, &args.out[i]);
     assert_non_null(node->op->cpu);
     size_t scratch = node->op->cpu_scratch ? node->op->cpu_scratch(&args, 1) : 0;
-    struct vka_cpu_run run = {.args = &args,
-                              .scratch = aligned_alloc(64, (scratch + 127) / 64 * 64)};
+    struct vka_cpu_run run = {.args = &args, .scratch = vka_alloc_data(g->context, scratch)};
+    assert_non_null(run.scratch);
     node->op->cpu(&run);
-    free(run.scratch);
+    vka_free_data(g->context, run.scratch);
 }
 
 void **compute_values(const vka_graph *g, const vka_io *inputs)

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "unit.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
+#ifdef _WIN32
+#include <direct.h>
+#endif
 
 // --- memory ---
 
@@ -80,19 +83,51 @@ int64_t unit_below(uint64_t *state, int64_t below)
 
 // --- files ---
 
-static char folder[] = "/tmp/vkattn-unit-XXXXXX";
+static char folder[256];
 static bool made;
 
-static void remove_folder(void)
+static bool remove_file(void *user, const char *name)
 {
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (entry->d_name[0] != '.')
-            unlinkat(dirfd(dir), entry->d_name, 0);
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", (const char *)user, name);
+    if (name[0] != '.')
+        vka_sys_remove(path);
+    return true;
+}
+
+void unit_remove_folder(const char *path)
+{
+    vka_sys_list(path, remove_file, (void *)path);
+    rmdir(path);
+}
+
+static void remove_own_folder(void)
+{
+    unit_remove_folder(folder);
+}
+
+// Where the system keeps what is thrown away. A folder of that name may be left of a process that
+// crashed.
+static bool make_folder(void)
+{
+    const char *temp = getenv("TMPDIR");
+#ifdef _WIN32
+    temp = getenv("TEMP");
+#endif
+    for (int i = 0; i < 1000; i++) {
+        snprintf(folder, sizeof folder, "%.200s/vkattn-unit-%ld-%d", temp ? temp : "/tmp",
+                 vka_sys_process(), i);
+#ifdef _WIN32
+        if (_mkdir(folder) == 0)
+            return true;
+#else
+        if (mkdir(folder, 0700) == 0)
+            return true;
+#endif
+        if (errno != EEXIST)
+            return false;
     }
-    if (dir)
-        closedir(dir);
-    rmdir(folder);
+    return false;
 }
 
 const char *unit_path(const char *name)
@@ -100,12 +135,12 @@ const char *unit_path(const char *name)
     static char paths[4][512];
     static unsigned turn;
     if (!made) {
-        if (!mkdtemp(folder)) {
+        if (!make_folder()) {
             perror(folder);
             exit(1);
         }
         made = true;
-        atexit(remove_folder);
+        atexit(remove_own_folder);
     }
     char *path = paths[turn++ % 4];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
@@ -135,15 +170,26 @@ char *unit_read_file(const char *path, size_t *size)
     return data;
 }
 
+static bool count_file(void *user, const char *name)
+{
+    *(size_t *)user += name[0] != '.';
+    return true;
+}
+
 size_t unit_count_files(void)
 {
     size_t count = 0;
-    DIR *dir = opendir(folder);
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
-        count += entry->d_name[0] != '.';
-    if (dir)
-        closedir(dir);
+    vka_sys_list(folder, count_file, &count);
     return count;
+}
+
+void unit_setenv(const char *name, const char *value)
+{
+#ifdef _WIN32
+    assert_int_equal(_putenv_s(name, value ? value : ""), 0);
+#else
+    assert_int_equal(value ? setenv(name, value, 1) : unsetenv(name), 0);
+#endif
 }
 
 void unit_error_has(const char *text, const char *file, int line)

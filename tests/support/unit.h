@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "util/context.h"
+#include "util/system.h"
 
 struct unit_memory {
     size_t live, peak; // bytes
@@ -37,7 +38,25 @@ const char *unit_path(const char *name);
 void unit_write_file(const char *path, const void *data, size_t size);
 // What the file has, with a NUL behind it; free() it.
 char *unit_read_file(const char *path, size_t *size);
-size_t unit_count_files(void); // in that folder
+size_t unit_count_files(void);             // in that folder
+void unit_remove_folder(const char *path); // with the files in it
+
+// A file that takes everything and holds nothing.
+#ifdef _WIN32
+#define UNIT_NOWHERE "NUL"
+#else
+#define UNIT_NOWHERE "/dev/null"
+#endif
+
+// Ends the test as skipped, with the reason told.
+#define unit_skip(why)                                                                             \
+    do {                                                                                           \
+        print_message("skipped: %s: %s\n", __func__, why);                                         \
+        skip();                                                                                    \
+    } while (0)
+
+// Sets a variable of the environment for this process and those that it starts; NULL takes it away.
+void unit_setenv(const char *name, const char *value);
 
 // The last error has this text in it.
 #define unit_assert_error_has(text) unit_error_has(text, __FILE__, __LINE__)

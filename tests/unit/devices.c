@@ -79,7 +79,7 @@ static vka_context *context;
 static int open_context(void **state)
 {
     (void)state;
-    unsetenv("VKATTN_DEVICE");
+    unit_setenv("VKATTN_DEVICE", NULL);
     return vka_context_create(&(vka_context_params){.no_vulkan = true}, &context) != VKA_OK;
 }
 
@@ -233,21 +233,21 @@ static void test_environment(void **state)
     MACHINE(LLVMPIPE, INTEL, NVIDIA);
     picks(NULL, 2);
     picks("", 2);
-    setenv("VKATTN_DEVICE", "", 1);
+    unit_setenv("VKATTN_DEVICE", "");
     picks(NULL, 2);
-    setenv("VKATTN_DEVICE", "llvm", 1);
+    unit_setenv("VKATTN_DEVICE", "llvm");
     picks(NULL, 0);
     picks("", 0);
     picks("1", 1); // what is asked for beats it
     picks("auto", 2);
-    setenv("VKATTN_DEVICE", "cpu", 1);
+    unit_setenv("VKATTN_DEVICE", "cpu");
     picks(NULL, CPU);
-    setenv("VKATTN_DEVICE", "vulkan:11", 1);
+    unit_setenv("VKATTN_DEVICE", "vulkan:11");
     picks(NULL, 1);
-    setenv("VKATTN_DEVICE", "radeon", 1);
+    unit_setenv("VKATTN_DEVICE", "radeon");
     refuses(NULL, VKA_ERROR_NOT_FOUND, "'radeon'");
     picks("cpu", CPU);
-    unsetenv("VKATTN_DEVICE");
+    unit_setenv("VKATTN_DEVICE", NULL);
 }
 
 static void test_info(void **state)

@@ -244,8 +244,9 @@ static void test_opening_files(void **state)
     assert_int_equal(vka_safetensors_open(&f->context, unit_path("none"), &file),
                      VKA_ERROR_NOT_FOUND);
     unit_assert_error_has("none");
-    assert_int_equal(vka_safetensors_open(&f->context, "/tmp", &file), VKA_ERROR_IO);
-    assert_int_equal(vka_safetensors_open(&f->context, "/dev/zero", &file), VKA_ERROR_IO);
+    assert_int_equal(vka_safetensors_open(&f->context, VKA_CASES, &file), VKA_ERROR_IO);
+    unit_assert_error_has("not a regular file");
+    assert_int_equal(vka_safetensors_open(&f->context, UNIT_NOWHERE, &file), VKA_ERROR_IO);
     size_t size =
         make(bytes, "{\"s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8);
     unit_write_file(path, bytes, size);
@@ -261,12 +262,23 @@ static void test_opening_files(void **state)
     assert_int_equal(read.size, size);
     assert_memory_equal(read.data, bytes, size);
     vka_file_close(&f->context, &read);
-    // A pipe without a writer must not keep us waiting.
+    unlink(path);
+}
+
+static void test_a_pipe(void **state)
+{
+#ifdef _WIN32
+    (void)state;
+    unit_skip("Windows has no pipes among its files");
+#else
+    struct fixture *f = *state;
+    struct vka_safetensors *file;
+    // Without a writer it must not keep us waiting.
     const char *pipe = unit_path("pipe");
     assert_int_equal(mkfifo(pipe, 0600), 0);
     assert_int_equal(vka_safetensors_open(&f->context, pipe, &file), VKA_ERROR_IO);
     unlink(pipe);
-    unlink(path);
+#endif
 }
 
 // --- writing ---
@@ -371,13 +383,19 @@ static void test_a_file_is_whole_or_not_there(void **state)
     assert_int_equal(unit_count_files(), 1);
     unlink(path);
     const struct vka_safetensors_item item = {"a", VKA_U8, {1, {64}}, raw};
+#ifndef _WIN32
     assert_int_equal(vka_safetensors_write(&f->context, "/dev/full", &item, 1, NULL), VKA_ERROR_IO);
-    assert_int_equal(vka_safetensors_write(&f->context, "/dev/null", &item, 1, NULL), VKA_OK);
+#endif
+    assert_int_equal(vka_safetensors_write(&f->context, UNIT_NOWHERE, &item, 1, NULL), VKA_OK);
     assert_int_equal(unit_count_files(), 0);
 }
 
 static void test_a_link_stays_a_link(void **state)
 {
+#ifdef _WIN32
+    (void)state;
+    unit_skip("Windows lets few users make links");
+#else
     struct fixture *f = *state;
     const char *path = unit_path("target"), *link = unit_path("link");
     struct vka_sink sink;
@@ -395,6 +413,7 @@ static void test_a_link_stays_a_link(void **state)
     free(text);
     unlink(link);
     unlink(path);
+#endif
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -409,6 +428,7 @@ int main(void)
                                        TEST(test_a_shape_that_changes_later),
                                        TEST(test_every_failing_allocation),
                                        TEST(test_opening_files),
+                                       TEST(test_a_pipe),
                                        TEST(test_round_trip),
                                        TEST(test_nothing_at_all),
                                        TEST(test_what_cannot_be_written),

@@ -105,19 +105,17 @@ static void test_folder(void **state)
     snprintf(path, sizeof path, "%s", unit_path("pipelines"));
     vka_cache cache = folder_of(path);
     assert_int_equal(run_once(&cache), 0);
+    assert_int_equal(vka_sys_kind(path, false), VKA_KIND_FOLDER);
+    assert_true(run_once(&cache) > 0);
+#ifndef _WIN32 // where who may write stands elsewhere
     struct stat info;
     assert_int_equal(stat(path, &info), 0);
-    assert_true(S_ISDIR(info.st_mode));
     assert_int_equal(info.st_mode & 0777, 0700);
-    assert_true(run_once(&cache) > 0);
     assert_int_equal(chmod(path, 0777), 0); // now anyone may have written to it
     assert_int_equal(run_once(&cache), 0);
     assert_non_null(strstr(work.log, "others may write to it"));
-    char *command = malloc(600);
-    assert_non_null(command);
-    snprintf(command, 600, "rm -r '%s'", path);
-    assert_int_equal(system(command), 0);
-    free(command);
+#endif
+    unit_remove_folder(path);
 }
 
 static void test_no_folder(void **state)

@@ -2,13 +2,13 @@
 //
 // The list of Vulkan devices: what is told where there is no loader, no driver or a broken one;
 // each GPU once; limits clamped.
+#include "unit.h"
 #include "vk_calls.h"
 #include "vk_work.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static struct work work;
 
@@ -21,11 +21,11 @@ static void set_driver(const char *file)
         const char *value = getenv(names[i]);
         if (file) {
             snprintf(old[i], sizeof old[i], "%s", value ? value : "");
-            setenv(names[i], file, 1);
+            unit_setenv(names[i], file);
         } else if (old[i][0]) {
-            setenv(names[i], old[i], 1);
+            unit_setenv(names[i], old[i]);
         } else {
-            unsetenv(names[i]);
+            unit_setenv(names[i], NULL);
         }
     }
 }
@@ -67,16 +67,13 @@ static void write_file(const char *path, const char *text)
 static void test_broken_driver(void **state)
 {
     (void)state;
-    char path[] = "/tmp/vkattn_test_XXXXXX.json";
-    int file = mkstemps(path, 5);
-    assert_true(file >= 0);
-    close(file);
+    const char *path = unit_path("broken_driver.json");
     write_file(path, "{ \"broken");
     expect_refusal(path, path);
     write_file(path, "{\"file_format_version\": \"1.0.0\", \"ICD\": {\"library_path\": "
                      "\"/nonexistent/driver.so\", \"api_version\": \"1.3.0\"}}");
     expect_refusal(path, "/nonexistent/driver.so");
-    unlink(path);
+    vka_sys_remove(path);
 }
 
 static PFN_vkGetInstanceProcAddr find_nothing(void)
@@ -176,10 +173,10 @@ static void test_clamped(void **state)
 {
     (void)state;
     bool before = getenv("VKATTN_LIMITS") != NULL;
-    setenv("VKATTN_LIMITS", "min", 1);
+    unit_setenv("VKATTN_LIMITS", "min");
     vka_result result = work_start(&work, false);
     if (!before)
-        unsetenv("VKATTN_LIMITS");
+        unit_setenv("VKATTN_LIMITS", NULL);
     assert_int_equal(result, VKA_OK);
     assert_int_equal(work_open(&work, NULL), VKA_OK);
     const struct vka_limits *l = &work.device->limits;
