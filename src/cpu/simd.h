@@ -6,6 +6,8 @@
 #ifndef VKA_CPU_SIMD_H
 #define VKA_CPU_SIMD_H
 
+#include <limits.h> // says whose C library this is: __GLIBC__
+
 #if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) &&        \
     !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define VKA_CLONES __attribute__((target_clones("avx2", "default")))

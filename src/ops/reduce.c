@@ -285,28 +285,44 @@ struct tile {
     double total[TILE];
 };
 
+// FOLD lines or one, `step` apart: a loop over a constant stays in registers.
 #define TILE_LOOP(statement)                                                                       \
     for (int64_t i = 0; i < count; i++) {                                                          \
-        float v = x[i];                                                                            \
-        statement;                                                                                 \
+        float sum = part[i];                                                                       \
+        for (int k = 0; k < lines; k++) {                                                          \
+            float v = x[k * step + i];                                                             \
+            statement;                                                                             \
+        }                                                                                          \
+        part[i] = sum;                                                                             \
     }                                                                                              \
     break
 
-VKA_CLONES static void add_columns(int kind, float *part, const float *x, int64_t count)
+static inline __attribute__((always_inline)) void
+add_lines(int kind, float *restrict part, const float *x, int64_t step, int lines, int64_t count)
 {
     switch (kind) {
     case VKA_REDUCE_MAX:
-        TILE_LOOP(part[i] = v > part[i] || v != v ? v : part[i]);
+        TILE_LOOP(sum = (v > sum) | (v != v) ? v : sum);
     case VKA_REDUCE_MIN:
-        TILE_LOOP(part[i] = v < part[i] || v != v ? v : part[i]);
+        TILE_LOOP(sum = (v < sum) | (v != v) ? v : sum);
     case VKA_REDUCE_PROD:
-        TILE_LOOP(part[i] *= v);
+        TILE_LOOP(sum *= v);
     case VKA_REDUCE_SUM_SQUARES:
     case VKA_REDUCE_L2:
-        TILE_LOOP(part[i] += v * v);
+        TILE_LOOP(sum += v * v);
     default:
-        TILE_LOOP(part[i] += v);
+        TILE_LOOP(sum += v);
     }
+}
+
+VKA_CLONES static void add_line(int kind, float *part, const float *x, int64_t count)
+{
+    add_lines(kind, part, x, 0, 1, count);
+}
+
+VKA_CLONES static void add_fold(int kind, float *part, const float *x, int64_t step, int64_t count)
+{
+    add_lines(kind, part, x, step, FOLD, count);
 }
 
 static void fold_tile(struct tile *t)
@@ -330,10 +346,17 @@ static void add_to_tile(void *arg, const struct vka_strided *s, const int64_t *a
                         int64_t count)
 {
     struct tile *t = arg;
+    int64_t step = s->stride[0][s->rank - 1];
     (void)index;
-    for (int64_t i = 0; i < count; i++) {
-        add_columns(t->kind, t->part, t->x + at[0] + i * s->stride[0][s->rank - 1], t->count);
-        if (++t->filled == FOLD)
+    for (int64_t i = 0, lines; i < count; i += lines) {
+        const float *x = t->x + at[0] + i * step;
+        lines = t->filled == 0 && count - i >= FOLD ? FOLD : 1;
+        if (lines == FOLD)
+            add_fold(t->kind, t->part, x, step, t->count);
+        else
+            add_line(t->kind, t->part, x, t->count);
+        t->filled += (int)lines;
+        if (t->filled == FOLD)
             fold_tile(t);
     }
 }
