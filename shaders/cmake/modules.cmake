@@ -11,6 +11,22 @@ file(MAKE_DIRECTORY ${vka_spirv_out} ${CMAKE_CURRENT_BINARY_DIR}/generated)
 if(NOT VKATTN_SPIRV_DIR)
   find_program(GLSLANG NAMES glslangValidator glslang REQUIRED)
   find_program(SPIRV_VAL NAMES spirv-val REQUIRED)
+  # Old compilers don't know the cooperative matrices.
+  if(NOT DEFINED VKATTN_MATRIX)
+    execute_process(
+      COMMAND ${GLSLANG} -V --target-env vulkan1.2 -S comp -o ${vka_spirv_out}/probe
+              ${CMAKE_CURRENT_LIST_DIR}/matrix_probe.glsl
+      RESULT_VARIABLE vka_probe OUTPUT_QUIET ERROR_QUIET)
+    if(vka_probe EQUAL 0)
+      execute_process(COMMAND ${SPIRV_VAL} --target-env vulkan1.2 ${vka_spirv_out}/probe
+                      RESULT_VARIABLE vka_probe OUTPUT_QUIET ERROR_QUIET)
+    endif()
+    string(COMPARE EQUAL "${vka_probe}" 0 vka_probe)
+    set(VKATTN_MATRIX ${vka_probe} CACHE BOOL "Build the shaders for cooperative matrices")
+    if(NOT vka_probe)
+      message(STATUS "glslang is too old for cooperative matrices: their shaders are left out")
+    endif()
+  endif()
 endif()
 
 # One shader: `source` to `spv`, validated.
@@ -54,6 +70,21 @@ function(vka_module name source)
   if(M_F16)
     vka_compile(${name}_f16 ${source} ${env} -DVKA_F16=1 ${M_UNPARSED_ARGUMENTS})
   endif()
+  set(vka_spirv ${vka_spirv} PARENT_SCOPE)
+  set(vka_names ${vka_names} PARENT_SCOPE)
+endfunction()
+
+# A module of cooperative matrices: its f16 twin alone, where the compiler knows them or the folder
+# of prebuilt modules has it.
+function(vka_matrix_module name source)
+  if(VKATTN_SPIRV_DIR)
+    if(NOT EXISTS ${VKATTN_SPIRV_DIR}/${name}_f16.spv)
+      return()
+    endif()
+  elseif(NOT VKATTN_MATRIX)
+    return()
+  endif()
+  vka_compile(${name}_f16 ${source} vulkan1.2 -DVKA_F16=1 ${ARGN})
   set(vka_spirv ${vka_spirv} PARENT_SCOPE)
   set(vka_names ${vka_names} PARENT_SCOPE)
 endfunction()

@@ -56,15 +56,18 @@ struct origin {
     uint element;
 };
 
-origin origin_of(uint place, uint start)
+origin origin_at(uvec3 o, uint start)
 {
-    uvec3 o = out_place(place);
     origin first;
     first.at = uvec3(o.x * STRIDE_0 - p.before[0], o.y * STRIDE_1 - p.before[1],
                      o.z * STRIDE_2 - p.before[2]);
     first.element = start + first.at.x * p.x_step[0] + first.at.y * p.x_step[1] +
                     first.at.z * p.x_step[2];
     return first;
+}
+origin origin_of(uint place, uint start)
+{
+    return origin_at(out_place(place), start);
 }
 
 // A term of the sum: how far its place and its element are from the first one's. The same for all

@@ -33,6 +33,9 @@
     layout(std430, binding = slot) readonly buffer name##_buffer { REAL4 v[]; } name
 #define BUFFER_VEC4_OUT(slot, name)                                                                \
     layout(std430, binding = slot) buffer name##_buffer { REAL4 v[]; } name
+// Eight halves at a time, as bits.
+#define BUFFER_EIGHTS_IN(slot, name)                                                               \
+    layout(std430, binding = slot) readonly buffer name##_buffer { uvec4 v[]; } name
 #define BUFFER_INT_IN(slot, name)                                                                  \
     layout(std430, binding = slot) readonly buffer name##_buffer { int v[]; } name
 #define BUFFER_INT_OUT(slot, name)                                                                 \

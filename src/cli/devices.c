@@ -2,6 +2,7 @@
 //
 // vkattn devices: what there is to compute on.
 #include "cli/cli.h"
+#include "vk/modules.h"
 
 #include <getopt.h>
 
@@ -20,6 +21,14 @@ static void uuid_text(const vka_device_info *info, char text[37])
                        i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", info->uuid[i]);
 }
 
+static const char *matrix_words(const vka_device_info *info)
+{
+    if (!info->cooperative_matrix)
+        return "";
+    return vka_module_find("matmul_matrix_f16") ? ", cooperative matrix"
+                                                : ", cooperative matrix (not in this build)";
+}
+
 static void print_row(const vka_device_info *info)
 {
     char index[16] = "-", uuid[37] = "-", api[32] = "-", subgroup[32] = "";
@@ -32,8 +41,7 @@ static void print_row(const vka_device_info *info)
     }
     printf("%-5s %-45s %-10s %-32s %-10s %7.1f GiB  %-37s %s%s%s\n", index, info->name,
            type_word(info->type), info->driver, api, (double)info->memory / (1 << 30), uuid,
-           subgroup, info->f16 ? ", f16" : "",
-           info->cooperative_matrix ? ", cooperative matrix" : "");
+           subgroup, info->f16 ? ", f16" : "", matrix_words(info));
 }
 
 static void print_json(const vka_device_info *info, bool first)

@@ -51,6 +51,8 @@ vka_result vka_program_create(const vka_graph *graph, const struct vka_limits *l
     p->real16 = real16;
     if (limits)
         p->limits = *limits;
+    if (!real16)
+        p->limits.matrix = (struct vka_matrix_shape){0};
     vka_result result = make(p, graph, expand);
     if (result != VKA_OK)
         vka_program_destroy(p);

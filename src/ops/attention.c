@@ -349,9 +349,90 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     launch(l, args, &d, &job, LANES * QUERIES);
 }
 
+// --- cooperative matrices ---
+
+// How queries are cut: fragments of a subgroup, subgroups of a workgroup, keys at a time.
+struct matrix_cut {
+    uint32_t fragments, subgroups, keys;
+};
+
+static uint64_t round_up(uint64_t size, uint64_t to)
+{
+    return (size + to - 1) / to * to;
+}
+
+// Rows of k and v, of weights in f16 and of logits in f32, as the shader pads them.
+static uint64_t matrix_bytes(const struct vka_matrix_shape *f, const struct vka_args *args,
+                             const struct matrix_cut *cut)
+{
+    enum { PAD = 8, HALF = 2, SUM = 4 };
+    uint64_t rows = (uint64_t)f->m * cut->fragments * cut->subgroups, keys = cut->keys;
+    uint64_t depth = round_up(round_up((uint64_t)args->in[Q].dim[3], f->k), 8);
+    uint64_t width = round_up(round_up((uint64_t)args->in[V].dim[3], f->n), 8);
+    return HALF * (keys * (depth + width + 2 * PAD) + rows * (keys + PAD)) +
+           SUM * rows * (keys + 4);
+}
+
+// The widest cut that the device has room for. Twice the queries a subgroup halve the reads of k
+// and v, where the registers hold them.
+static bool matrix_cut_of(const struct vka_limits *limits, const struct vka_args *args,
+                          struct matrix_cut *cut)
+{
+    static const struct matrix_cut cuts[] = {{2, 4, 32}, {1, 4, 32}, {1, 2, 32}};
+    enum { WIDE = 128 }; // depth and width in all
+    const struct vka_matrix_shape *f = &limits->matrix;
+    for (size_t i = 0; i < VKA_COUNT(cuts); i++) {
+        *cut = cuts[i];
+        uint32_t own = f->m * cut->fragments, lanes = f->subgroup * cut->subgroups;
+        bool wide = args->in[Q].dim[3] + args->in[V].dim[3] > WIDE;
+        if (f->subgroup % own == 0 && cut->keys % own == 0 && lanes <= limits->max_invocations &&
+            !(cut->fragments > 1 && wide) && matrix_bytes(f, args, cut) <= limits->shared_bytes)
+            return true;
+    }
+    return false;
+}
+
+static bool fits_matrix(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct vka_matrix_shape *f = &limits->matrix;
+    struct matrix_cut cut;
+    return f->m > 0 && !limits->is_cpu && fits_any(limits, args) &&
+           args->in[Q].dim[3] <= MOST_WIDTH && args->in[Q].dim[2] >= f->m &&
+           matrix_cut_of(limits, args, &cut);
+}
+
+static bool by_eight(const struct vka_array *a)
+{
+    bool eights = a->offset % 8 == 0 && a->dim[3] % 8 == 0;
+    for (int i = 0; i < 3; i++)
+        eights = eights && (a->stride[i] % 8 == 0 || a->dim[i] == 1);
+    return eights;
+}
+
+static void launch_matrix(struct vka_launch *l, const struct vka_args *args)
+{
+    const struct vka_matrix_shape *f = &vka_launch_limits(l)->matrix;
+    struct vka_attention_job job;
+    struct matrix_cut cut;
+    job_of(args, &job);
+    matrix_cut_of(vka_launch_limits(l), args, &cut);
+    bool eights = by_eight(&args->in[Q]) && by_eight(&args->in[K]) && by_eight(&args->in[V]);
+    struct vka_dispatch d;
+    vka_begin(l, &d, is_full(args) ? "attention_matrix_full" : "attention_matrix",
+              f->subgroup * cut.subgroups, 1, 1);
+    d.subgroup = f->subgroup;
+    add_constants(&d, args, &job);
+    const uint32_t more[] = {f->m,          f->n,          f->k,     f->subgroup,
+                             cut.fragments, cut.subgroups, cut.keys, eights};
+    for (size_t i = 0; i < VKA_COUNT(more); i++)
+        vka_constant_u32(&d, more[i]);
+    launch(l, args, &d, &job, f->m * cut.fragments * cut.subgroups);
+}
+
 static const struct vka_variant variants[] = {
     {"lanes", fits_lanes, launch_lanes},
     {"few", fits_few, launch_few},
+    {"matrix", fits_matrix, launch_matrix},
     {"baseline", fits_baseline, launch_baseline},
     {NULL, NULL, NULL},
 };

@@ -4,6 +4,7 @@
 // plain products become matmul.
 #include "cpu/conv.h"
 #include "conv.h" // push constants
+#include "ops/matrix.h"
 #include "ops/ops.h"
 
 struct conv_params {
@@ -243,6 +244,7 @@ struct cut {
     const char *module, *residual_module;
     uint32_t invocations, sums_m, sums_n;
     uint64_t tile_m, tile_n;
+    const struct vka_matrix_cut *matrix; // or NULL
 };
 
 // Constants from 3 on: kernel, stride, dilation; activation; the sums and what is there.
@@ -283,6 +285,13 @@ static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct 
         push->residual_offset = vka_bind(l, d, &args->in[RESIDUAL], VKA_READ);
 }
 
+static uint32_t matrix_modes(const struct vka_args *args, const struct vka_conv_job *job)
+{
+    int64_t terms = job->in_channels * vka_product3(job->w.kernel);
+    bool eights = terms % 8 == 0 && args->in[WEIGHT].offset % 8 == 0;
+    return VKA_MATRIX_B_ALONG_N | (eights ? VKA_MATRIX_A_EIGHTS : 0u);
+}
+
 static void launch(struct vka_launch *l, const struct vka_args *args,
                    const struct vka_conv_job *job, const struct cut *cut)
 {
@@ -303,6 +312,10 @@ static void launch(struct vka_launch *l, const struct vka_args *args,
     bool residual = vka_present(&args->in[RESIDUAL]);
     vka_begin(l, &d, residual ? cut->residual_module : cut->module, cut->invocations, 1, 1);
     add_constants(&d, args, job, cut);
+    if (cut->matrix) {
+        d.subgroup = cut->matrix->subgroup;
+        vka_matrix_constants(l, &d, cut->matrix, matrix_modes(args, job));
+    }
     bind_all(l, &d, args, &push);
     VKA_PUSH(&d, push);
     vka_emit(l, &d, groups, 1, 1);
@@ -359,9 +372,42 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     launch(l, args, &job, &cut);
 }
 
+static bool matrix_cut_of(const struct vka_limits *limits, const struct vka_args *args,
+                          struct vka_conv_job *job, struct vka_matrix_cut *cut)
+{
+    job_of(args, job);
+    return vka_matrix_cut_of(limits, job->out_channels, vka_product3(job->w.out), terms_of(args),
+                             job->n * job->groups, cut) &&
+           cut->invocations % (cut->tile_n / 8) == 0; // as the shader takes for granted
+}
+
+static bool fits_matrix(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_conv_job job;
+    struct vka_matrix_cut cut;
+    return fits_baseline(limits, args) && matrix_cut_of(limits, args, &job, &cut);
+}
+
+static void launch_matrix(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_conv_job job;
+    struct vka_matrix_cut matrix;
+    matrix_cut_of(vka_launch_limits(l), args, &job, &matrix);
+    struct cut cut = {.module = "conv_matrix",
+                      .residual_module = "conv_matrix_residual",
+                      .invocations = matrix.invocations,
+                      .sums_m = matrix.fragments_m,
+                      .sums_n = matrix.fragments_n,
+                      .tile_m = matrix.tile_m,
+                      .tile_n = matrix.tile_n,
+                      .matrix = &matrix};
+    launch(l, args, &job, &cut);
+}
+
 static const struct vka_variant variants[] = {
     {"lanes", fits_lanes, launch_lanes},
     {"direct", fits_direct, launch_direct},
+    {"matrix", fits_matrix, launch_matrix},
     {"baseline", fits_baseline, launch_baseline},
     {NULL, NULL, NULL},
 };

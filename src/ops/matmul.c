@@ -4,6 +4,7 @@
 // a transposed one costs no copy.
 #include "cpu/gemm.h"
 #include "matmul.h" // push constants
+#include "ops/matrix.h"
 #include "ops/ops.h"
 #include "ops/product.h"
 
@@ -172,7 +173,8 @@ struct cut {
     const char *module, *residual_module;
     uint32_t invocations, sums_m, sums_n;
     uint64_t tile_m, tile_n;
-    uint32_t more[3]; // constants of the module's own
+    uint32_t more[3];                    // constants of the module's own
+    const struct vka_matrix_cut *matrix; // instead of them; or NULL
 };
 
 static void launch(struct vka_launch *l, const struct vka_args *args, const struct vka_product *p,
@@ -186,13 +188,16 @@ static void launch(struct vka_launch *l, const struct vka_args *args, const stru
     struct vka_push_matmul push = {.groups = (uint)groups, .alpha = params->alpha};
     struct vka_dispatch d;
     vka_begin(l, &d, residual ? cut->residual_module : cut->module, cut->invocations, 1, 1);
+    d.subgroup = cut->matrix ? cut->matrix->subgroup : 0;
     vka_constant_u32(&d, cut->sums_m);
     vka_constant_u32(&d, cut->sums_n);
     vka_constant_u32(&d, vka_present(&args->in[BIAS]));
     vka_constant_u32(&d, (uint32_t)params->act.kind);
     vka_constant_f32(&d, params->act.a);
     vka_constant_f32(&d, params->act.b);
-    for (size_t i = 0; i < VKA_COUNT(cut->more); i++)
+    if (cut->matrix)
+        vka_matrix_constants(l, &d, cut->matrix, cut->more[0]);
+    for (size_t i = 0; i < VKA_COUNT(cut->more) && !cut->matrix; i++)
         vka_constant_u32(&d, cut->more[i]);
     push_product(p, &push);
     bind_all(l, &d, args, &push);
@@ -329,6 +334,63 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     launch(l, args, &p, &cut);
 }
 
+// --- cooperative matrices ---
+
+// Whether steps along everything but the contiguous axis of `size` keep to eight elements.
+static bool by_eight(const struct vka_array *a, const struct vka_product *p,
+                     enum vka_product_role role, int64_t other, int64_t size)
+{
+    for (int i = 0; i < p->rank; i++) {
+        if (p->side[role].batch[i] % 8 != 0)
+            return false;
+    }
+    return other % 8 == 0 && a->offset % 8 == 0 && size % 8 == 0;
+}
+
+static uint32_t matrix_modes(const struct vka_args *args, const struct vka_product *p)
+{
+    const struct vka_product_side *a = &p->side[VKA_PRODUCT_A], *b = &p->side[VKA_PRODUCT_B];
+    uint32_t modes = 0;
+    bool along_m = llabs(a->row) < llabs(a->col), along_n = llabs(b->col) < llabs(b->row);
+    int64_t a_step = along_m ? a->row : a->col, b_step = along_n ? b->col : b->row;
+    modes |= along_m ? VKA_MATRIX_A_ALONG_M : 0;
+    modes |= along_n ? VKA_MATRIX_B_ALONG_N : 0;
+    if (a_step == 1 &&
+        by_eight(&args->in[A], p, VKA_PRODUCT_A, along_m ? a->col : a->row, along_m ? p->m : p->k))
+        modes |= VKA_MATRIX_A_EIGHTS;
+    if (b_step == 1 &&
+        by_eight(&args->in[B], p, VKA_PRODUCT_B, along_n ? b->row : b->col, along_n ? p->n : p->k))
+        modes |= VKA_MATRIX_B_EIGHTS;
+    return modes;
+}
+
+static bool fits_matrix(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_product p;
+    struct vka_matrix_cut cut;
+    vka_product_of(args, &p);
+    return fits_bindings(limits, &p) && p.k <= MOST_TERMS &&
+           vka_matrix_cut_of(limits, p.m, p.n, p.k, vka_product_count(&p), &cut);
+}
+
+static void launch_matrix(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_product p;
+    struct vka_matrix_cut matrix;
+    vka_product_of(args, &p);
+    vka_matrix_cut_of(vka_launch_limits(l), p.m, p.n, p.k, vka_product_count(&p), &matrix);
+    struct cut cut = {.module = "matmul_matrix",
+                      .residual_module = "matmul_matrix_residual",
+                      .invocations = matrix.invocations,
+                      .sums_m = matrix.fragments_m,
+                      .sums_n = matrix.fragments_n,
+                      .tile_m = matrix.tile_m,
+                      .tile_n = matrix.tile_n,
+                      .more = {matrix_modes(args, &p)},
+                      .matrix = &matrix};
+    launch(l, args, &p, &cut);
+}
+
 static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct vka_product p;
@@ -339,6 +401,7 @@ static bool fits_baseline(const struct vka_limits *limits, const struct vka_args
 static const struct vka_variant variants[] = {
     {"lanes", fits_lanes, launch_lanes},
     {"few", fits_few, launch_few},
+    {"matrix", fits_matrix, launch_matrix},
     {"baseline", fits_baseline, launch_baseline},
     {NULL, NULL, NULL},
 };

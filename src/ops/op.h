@@ -61,6 +61,12 @@ struct vka_cpu_run {
 };
 
 // --- Vulkan ---
+// A product of cooperative matrices, m x k by k x n of f16 to sums of f32, and the size of the
+// subgroups that make it together. m 0: there are none to be used.
+struct vka_matrix_shape {
+    uint32_t m, n, k, subgroup;
+};
+
 // What a device offers, read at one place (src/vk/device.c) and clamped by VKATTN_LIMITS=min.
 struct vka_limits {
     uint32_t max_invocations;    // of a workgroup; the floor is 128
@@ -77,6 +83,7 @@ struct vka_limits {
     bool f16_storage;            // VK_KHR_16bit_storage, storageBuffer16BitAccess
     bool f16_arithmetic;
     bool cooperative_matrix;
+    struct vka_matrix_shape matrix; // in a program of f32 none: they would round its operands
     bool is_cpu; // the device is a program: no shared memory to be had, few wide loads win
 };
 
@@ -84,7 +91,7 @@ struct vka_limits {
 // invocations may make more than this is cut, or another way is taken.
 enum { VKA_MOST_TURNS = 65000 };
 
-enum { VKA_MAX_BINDINGS = 8, VKA_MAX_CONSTANTS = 16, VKA_PUSH_BYTES = 128 };
+enum { VKA_MAX_BINDINGS = 8, VKA_MAX_CONSTANTS = 24, VKA_PUSH_BYTES = 128 };
 enum vka_access { VKA_READ = 1, VKA_WRITE = 2, VKA_READ_WRITE = 3 };
 
 // One dispatch, filled by an op's launch: data, recorded later by src/vk.
@@ -95,6 +102,7 @@ struct vka_dispatch {
     int n_constants;                       // are the workgroup's size x, y, z
     unsigned char push[VKA_PUSH_BYTES];
     uint32_t push_size;
+    uint32_t subgroup;  // size that the shader's subgroups must have, all of them full; 0: any
     uint64_t groups[3]; // workgroups wanted, see vka_groups_fold
     int n_bindings;
     struct vka_binding {

@@ -88,6 +88,8 @@ static void want_features(const struct vka_physical *p, struct vka_features *f)
 #ifdef VK_KHR_cooperative_matrix
     f->matrix.cooperativeMatrix = p->limits.cooperative_matrix;
     f->memory_model.vulkanMemoryModel = p->limits.cooperative_matrix;
+    f->subgroups.subgroupSizeControl = p->sized_subgroups;
+    f->subgroups.computeFullSubgroups = p->sized_subgroups;
 #endif
 }
 

@@ -127,6 +127,11 @@ bool vka_vk_load(struct vka_vk *vk)
         LOAD(vkDestroyDebugUtilsMessengerEXT)
     }
 #undef LOAD
+#ifdef VK_KHR_cooperative_matrix
+    c->vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vk->get(
+            vk->instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+#endif
     return complete;
 }
 

@@ -29,6 +29,10 @@ struct vka_instance_calls {
 #undef VKA_MEMBER
     PFN_vkCreateDebugUtilsMessengerEXT vkCreateDebugUtilsMessengerEXT; // with validation
     PFN_vkDestroyDebugUtilsMessengerEXT vkDestroyDebugUtilsMessengerEXT;
+#ifdef VK_KHR_cooperative_matrix // NULL where no driver has them
+    PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR
+        vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR;
+#endif
 };
 
 // The features that are used where they exist; `base` heads the chain.
@@ -39,6 +43,7 @@ struct vka_features {
 #ifdef VK_KHR_cooperative_matrix
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix;
     VkPhysicalDeviceVulkanMemoryModelFeaturesKHR memory_model;
+    VkPhysicalDeviceSubgroupSizeControlFeatures subgroups;
 #endif
 };
 
@@ -62,6 +67,7 @@ struct vka_physical {
     double timestamp_ns;     // a tick
     bool float16_extension;  // Vulkan 1.1 has it as an extension only
     bool matrix_extension;
+    bool sized_subgroups;                       // a compute shader's can be asked for
     const char *extensions[VKA_MAX_EXTENSIONS]; // to enable
     uint32_t extension_count;
 };
@@ -99,6 +105,9 @@ vka_result vka_vk_list(struct vka_vk *vk);
 // Fills `p` from `p->handle`. VKA_ERROR_UNSUPPORTED: of no use here, `why` tells the reason, and no
 // text is set. VKA_ERROR_OUT_OF_MEMORY.
 vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, const char **why);
+
+// The cooperative matrices that the library's shaders make use of: p->limits.matrix.
+void vka_matrix_read(const struct vka_vk *vk, struct vka_physical *p);
 
 // A chain of those features that the device knows, all off.
 void vka_features_chain(const struct vka_physical *p, struct vka_features *f);

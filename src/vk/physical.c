@@ -47,6 +47,7 @@ static void clamp(struct vka_limits *l)
     l->offset_alignment = f->offset_alignment; // no device asks for more
     l->subgroup_size = 1;
     l->subgroup_arithmetic = l->f16_storage = l->f16_arithmetic = l->cooperative_matrix = false;
+    l->matrix = (struct vka_matrix_shape){0};
     l->is_cpu = false;
 }
 
@@ -216,9 +217,11 @@ void vka_features_chain(const struct vka_physical *p, struct vka_features *f)
 #ifdef VK_KHR_cooperative_matrix
     f->matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
     f->memory_model.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES_KHR;
+    f->subgroups.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
     if (p->matrix_extension) {
         f->float16.pNext = &f->matrix;
         f->matrix.pNext = &f->memory_model;
+        f->memory_model.pNext = &f->subgroups;
     }
 #endif
 }
@@ -233,6 +236,9 @@ static void read_features(const struct vka_vk *vk, struct vka_physical *p)
 #ifdef VK_KHR_cooperative_matrix
     p->limits.cooperative_matrix =
         f.matrix.cooperativeMatrix && f.memory_model.vulkanMemoryModel && f.float16.shaderFloat16;
+    p->sized_subgroups = f.subgroups.subgroupSizeControl && f.subgroups.computeFullSubgroups;
+#else
+    p->limits.cooperative_matrix = p->matrix_extension; // to be told of
 #endif
 }
 
@@ -304,6 +310,7 @@ vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, co
         read_properties(vk, p, &list);
         read_features(vk, p);
         read_memory(vk, p);
+        vka_matrix_read(vk, p);
         if (vk->minimum)
             clamp(&p->limits);
         if (vk->as_gpu)

@@ -126,6 +126,14 @@ static void make_pipeline(const struct vka_vk_device *d, struct vka_vk_pipeline 
                   .pSpecializationInfo = &constants},
         .layout = p->layout,
     };
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = p->subgroup,
+    };
+    if (p->subgroup) {
+        info.stage.pNext = &size;
+        info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+    }
     p->call = "vkCreateComputePipelines";
     p->made = d->vk.vkCreateComputePipelines(d->handle, d->cache, 1, &info, NULL, &p->handle);
     if (p->made != VK_SUCCESS)
@@ -137,6 +145,7 @@ static bool fits(const struct vka_vk_pipeline *p, const struct vka_vk_pipeline *
 {
     return p->module == key->module && p->n_constants == key->n_constants &&
            p->n_bindings == key->n_bindings && p->push_size == key->push_size &&
+           p->subgroup == key->subgroup &&
            memcmp(p->constants, key->constants, (size_t)key->n_constants * 4) == 0;
 }
 
@@ -157,6 +166,7 @@ static vka_result key_of(struct vka_vk_device *d, const struct vka_dispatch *dis
         .n_constants = dispatch->n_constants,
         .n_bindings = dispatch->n_bindings,
         .push_size = dispatch->push_size,
+        .subgroup = d->physical->sized_subgroups ? dispatch->subgroup : 0,
     };
     vka_result result = check_limits(d, dispatch);
     if (result != VKA_OK)

@@ -12,6 +12,7 @@ struct vka_vk_pipeline {
     uint32_t constants[VKA_MAX_CONSTANTS];
     int n_constants, n_bindings;
     uint32_t push_size;
+    uint32_t subgroup; // required; 0: any
     VkPipeline handle;
     VkResult made; // of the call that failed, or the last
     const char *call;
