@@ -15,7 +15,6 @@ enum {
     DEPTH = 256,      // of a sum that is taken in one go
     BLOCK_ROWS = 112, // of a piece
     SMALL = 1 << 16,  // multiply-adds of a step below which threads cost more than they bring
-    SPINS = 4000,     // looks at a counter before a thread goes to sleep
 };
 
 // A step has one phase, or two where all of a first result must be there for the second: the
@@ -314,7 +313,7 @@ static void run_piece(const struct run *run, const struct phase *phase, int64_t 
 // A phase is short: it is worth a look or two before a thread sleeps, which costs more.
 static void wait_for(struct run *run, int64_t pieces)
 {
-    for (int spins = 0; spins < SPINS; spins++) {
+    for (int i = 0; i < VKA_LOOKS; i++, vka_pause()) {
         if (atomic_load_explicit(&run->done, memory_order_acquire) >= pieces)
             return;
     }

@@ -33,15 +33,6 @@ struct vka_threads {
     int64_t pieces;
 };
 
-static void pause_briefly(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static int64_t share_start(const struct vka_threads *pool, int thread)
 {
     return pool->pieces * thread / pool->count;
@@ -68,21 +59,18 @@ static void take_pieces(struct vka_threads *pool, int thread)
         take_share(pool, (thread + i) % pool->count, thread);
 }
 
-// Steps of a plan follow each other within microseconds: sleeping and waking would take longer.
-enum { LOOKS = 500 }; // some 20 microseconds
-
 static void look_out_for_work(struct vka_threads *pool, uint64_t seen)
 {
-    for (int i = 0; i < LOOKS && atomic_load_explicit(&pool->round, memory_order_relaxed) == seen;
-         i++)
-        pause_briefly();
+    for (int i = 0;
+         i < VKA_LOOKS && atomic_load_explicit(&pool->round, memory_order_relaxed) == seen; i++)
+        vka_pause();
 }
 
 static void look_out_for_the_end(struct vka_threads *pool)
 {
-    for (int i = 0; i < LOOKS && atomic_load_explicit(&pool->running, memory_order_relaxed) > 0;
+    for (int i = 0; i < VKA_LOOKS && atomic_load_explicit(&pool->running, memory_order_relaxed) > 0;
          i++)
-        pause_briefly();
+        vka_pause();
 }
 
 static void *worker_main(void *arg)

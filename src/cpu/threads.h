@@ -23,4 +23,16 @@ void vka_parallel(struct vka_threads *threads, int64_t count,
 // `count`, at least 1.
 int64_t vka_pieces(const struct vka_threads *threads, int64_t count, int64_t work);
 
+// Steps of a plan follow each other within microseconds: a thread that waits looks so often, with a
+// pause after each look, before it sleeps.
+enum { VKA_LOOKS = 2000 }; // up to 100 microseconds
+static inline void vka_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 #endif
