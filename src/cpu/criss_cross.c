@@ -11,12 +11,15 @@ enum {
     QUERIES = 128, // of a row at once
     ALIGNED = 16,
     COLS = VKA_LANEWISE_COLS, // rows whose queries go through a column together
+    TOGETHER = 6,             // channels whose values are taken out of the columns at once
+    HELD = 1 << 17,           // floats of logits of a band: a part of a second cache
 };
 static const double LOG2_E = 1.4426950408889634;
 
 struct plan {
     const struct vka_kernels *kernels;
     int64_t bands, per_piece, pieces; // of columns: vectors of them; rows of a piece, pieces
+    int64_t held;                     // rows of a piece whose logits are there at once
     int64_t panels, panel;            // of a row: its queries, in whole vectors
     int64_t value_panel;              // rows of tiles
     int64_t most;                     // queries at once, of a column or a row
@@ -50,6 +53,11 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static void make_plan(const struct vka_criss_cross_job *job, struct plan *t, int threads)
 {
     *t = (struct plan){.kernels = vka_kernels()};
@@ -58,14 +66,17 @@ static void make_plan(const struct vka_criss_cross_job *job, struct plan *t, int
     int64_t wanted = parts(threads == 1 ? 1 : 4 * threads, job->batch * t->bands);
     t->per_piece = round_up(parts(job->height, wanted), COLS);
     t->pieces = parts(job->height, t->per_piece);
+    int64_t line = job->height * lanes, fit = HELD / line / COLS * COLS;
+    t->held = smaller(t->per_piece, larger(fit, COLS));
     t->panels = parts(job->width, QUERIES);
     t->panel = round_up(parts(job->width, t->panels), lanes);
     t->value_panel = parts(job->channels, parts(job->channels, t->kernels->tile_rows));
     t->most = t->panel > COLS * lanes ? t->panel : COLS * lanes;
     t->pixels = round_up(job->batch * job->height * job->width, ALIGNED);
     int64_t block = smaller(BLOCK, job->height > job->width ? job->height : job->width);
-    t->logit_size = block * t->most;
-    t->value_size = round_up(block * job->channels, ALIGNED);
+    t->logit_size = larger(block * t->most, t->held * line);
+    t->value_size = larger(block * job->channels, larger(job->depth, TOGETHER) * line);
+    t->value_size = round_up(t->value_size, ALIGNED);
     t->thread_size =
         t->logit_size + t->value_size + (job->depth + job->channels + 3) * t->most + ALIGNED;
 }
@@ -105,88 +116,124 @@ static void take_queries(float *to, int64_t size, int64_t room, const float *q, 
 
 // --- columns: [key][row of the image][column] ---
 
+// A vector of columns. Its keys and values are taken out of the map once for many rows.
 struct band {
     int64_t batch, first; // column
     int lanes;
 };
-
-// The centre belongs to the row.
-static void remove_centres(const struct run *r, const struct place *p, int64_t row, int64_t count,
-                           int64_t key, int64_t keys)
-{
-    int64_t lanes = r->plan.kernels->lanes;
-    for (int64_t j = 0; j < count; j++) {
-        if (row + j < key || row + j >= key + keys)
-            continue;
-        float *at = p->logits + ((row + j - key) * COLS + j) * lanes;
-        for (int64_t i = 0; i < lanes; i++)
-            at[i] = -INFINITY;
-    }
-}
-
-// A block of keys of a column, for `count` rows from `row`.
-static void take_column_block(const struct run *r, const struct place *p, const struct band *x,
-                              int64_t row, int64_t count, int64_t key)
-{
-    const struct vka_criss_cross_job *job = r->job;
-    const struct vka_kernels *kernels = r->plan.kernels;
-    int width = COLS * kernels->lanes;
-    int64_t keys = smaller(BLOCK, job->height - key);
-    int64_t from = x->batch * job->step[0] + key * job->step[2] + x->first;
-    struct vka_lanewise logits = {.k = job->depth,
-                                  .rows = keys,
-                                  .lanes = x->lanes,
-                                  .a = job->k + from,
-                                  .a_row = job->step[2],
-                                  .a_step = job->step[1],
-                                  .b = p->queries,
-                                  .b_step = width,
-                                  .c = p->logits,
-                                  .c_row = width};
-    kernels->lanewise(&logits);
-    remove_centres(r, p, row, count, key, keys);
-    if (kernels->soften(p->logits, width, keys, p->max, p->sum, p->factor) && key > 0)
-        kernels->scale_queries(p->sums, width, job->channels, p->factor);
-    struct vka_lanewise values = {.k = keys,
-                                  .rows = job->channels,
-                                  .lanes = x->lanes,
-                                  .a = job->v + from,
-                                  .a_row = job->step[1],
-                                  .a_step = job->step[2],
-                                  .b = p->logits,
-                                  .b_step = width,
-                                  .c = p->sums,
-                                  .c_row = width,
-                                  .add = key > 0};
-    kernels->lanewise(&values);
-}
-
-// What the rows go on from: sums to y, their maxima and sums of weights beside.
-static void leave_columns(const struct run *r, const struct place *p, const struct band *x,
-                          int64_t row, int64_t count)
-{
-    const struct vka_criss_cross_job *job = r->job;
-    int64_t lanes = r->plan.kernels->lanes;
-    size_t bytes = (size_t)x->lanes * sizeof(float);
-    for (int64_t c = 0; c < job->channels; c++) {
-        float *y = job->y + (x->batch * job->channels + c) * job->height * job->width + x->first;
-        for (int64_t j = 0; j < count; j++) {
-            for (int64_t i = 0; i < x->lanes; i++) // few: no call
-                y[(row + j) * job->width + i] = p->sums[(c * COLS + j) * lanes + i];
-        }
-    }
-    for (int64_t j = 0; j < count; j++) {
-        int64_t pixel = (x->batch * job->height + row + j) * job->width + x->first;
-        memcpy(r->scratch + pixel, p->max + j * lanes, bytes);
-        memcpy(r->scratch + r->plan.pixels + pixel, p->sum + j * lanes, bytes);
-    }
-}
 
 static void start(float *max, float *sum, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         max[i] = -INFINITY;
         sum[i] = 0;
+    }
+}
+
+// To [key][channel][lane].
+static void take_keys(const struct run *r, const struct place *p, const struct band *x)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    const struct vka_kernels *kernels = r->plan.kernels;
+    const float *k = job->k + x->batch * job->step[0] + x->first;
+    for (int64_t i = 0; i < job->height; i++)
+        kernels->pack(p->values + i * job->depth * kernels->lanes, kernels->lanes,
+                      k + i * job->step[2], 1, job->step[1], x->lanes, job->depth);
+}
+
+// To [channel][key][lane].
+static void take_values(const struct run *r, const struct place *p, const struct band *x,
+                        int64_t channel, int64_t count)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    const struct vka_kernels *kernels = r->plan.kernels;
+    const float *v = job->v + x->batch * job->step[0] + x->first;
+    for (int64_t i = 0; i < count; i++)
+        kernels->pack(p->values + i * job->height * kernels->lanes, kernels->lanes,
+                      v + (channel + i) * job->step[1], 1, job->step[2], x->lanes, job->height);
+}
+
+// The weights of `count` rows from `row`; their maxima and sums go to where the rows go on from.
+static void weigh_column(const struct run *r, const struct place *p, const struct band *x,
+                         int64_t row, int64_t count, float *logits)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    const struct vka_kernels *kernels = r->plan.kernels;
+    int lanes = kernels->lanes, width = COLS * lanes;
+    for (int64_t j = 0; j < COLS; j++) {
+        int64_t from = row + smaller(j, count - 1); // past the end: of any finite numbers
+        take_queries(p->queries + j * lanes, width, lanes,
+                     job->q + x->batch * job->step[0] + from * job->step[2] + x->first,
+                     job->step[1], job->depth, x->lanes);
+    }
+    struct vka_lanewise product = {.k = job->depth,
+                                   .rows = job->height,
+                                   .lanes = lanes,
+                                   .a = p->values,
+                                   .a_row = job->depth * lanes,
+                                   .a_step = lanes,
+                                   .b = p->queries,
+                                   .b_step = width,
+                                   .c = logits,
+                                   .c_row = width};
+    kernels->lanewise(&product);
+    for (int64_t j = 0; j < count; j++) { // the centre belongs to the row
+        for (int i = 0; i < lanes; i++)
+            logits[((row + j) * COLS + j) * lanes + i] = -INFINITY;
+    }
+    start(p->max, p->sum, width);
+    kernels->soften(logits, width, job->height, p->max, p->sum, p->factor);
+    for (int64_t j = 0; j < count; j++) {
+        int64_t pixel = (x->batch * job->height + row + j) * job->width + x->first;
+        size_t bytes = (size_t)x->lanes * sizeof(float);
+        memcpy(r->scratch + pixel, p->max + j * lanes, bytes);
+        memcpy(r->scratch + r->plan.pixels + pixel, p->sum + j * lanes, bytes);
+    }
+}
+
+// The weighted sums of some channels, for `count` rows from `row`: to y.
+static void sum_column(const struct run *r, const struct place *p, const struct band *x,
+                       int64_t row, int64_t count, const float *weights, int64_t channel,
+                       int64_t channels)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    const struct vka_kernels *kernels = r->plan.kernels;
+    int lanes = kernels->lanes, width = COLS * lanes;
+    struct vka_lanewise product = {.rows = channels,
+                                   .lanes = lanes,
+                                   .a_row = job->height * lanes,
+                                   .a_step = lanes,
+                                   .b_step = width,
+                                   .c = p->sums,
+                                   .c_row = width};
+    for (int64_t key = 0; key < job->height; key += product.k) {
+        product.k = smaller(BLOCK, job->height - key);
+        product.a = p->values + key * lanes;
+        product.b = weights + key * width;
+        product.add = key > 0;
+        kernels->lanewise(&product);
+    }
+    for (int64_t i = 0; i < channels * count; i++) {
+        int64_t c = x->batch * job->channels + channel + i / count, j = i % count;
+        memcpy(job->y + (c * job->height + row + j) * job->width + x->first,
+               p->sums + (i / count * COLS + j) * lanes, (size_t)x->lanes * sizeof(float));
+    }
+}
+
+static void run_band(const struct run *r, const struct place *p, const struct band *x,
+                     int64_t begin, int64_t end)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    int64_t line = job->height * r->plan.kernels->lanes;
+    take_keys(r, p, x);
+    for (int64_t row = begin; row < end; row += COLS)
+        weigh_column(r, p, x, row, smaller(COLS, end - row), p->logits + (row - begin) * line);
+    for (int64_t c = 0; c < job->channels; c += TOGETHER) {
+        int64_t channels = smaller(TOGETHER, job->channels - c);
+        take_values(r, p, x, c, channels);
+        for (int64_t row = begin; row < end; row += COLS)
+            sum_column(r, p, x, row, smaller(COLS, end - row), p->logits + (row - begin) * line, c,
+                       channels);
     }
 }
 
@@ -201,19 +248,8 @@ static void run_columns(void *arg, int64_t number, int thread)
     x.lanes = (int)smaller(lanes, job->width - x.first);
     int64_t begin = number % t->pieces * t->per_piece;
     int64_t end = smaller(job->height, begin + t->per_piece);
-    for (int64_t row = begin; row < end; row += COLS) {
-        int64_t count = smaller(COLS, end - row);
-        for (int64_t j = 0; j < COLS; j++) {
-            int64_t from = smaller(row + j, end - 1); // past the end: of any finite numbers
-            take_queries(p.queries + j * lanes, COLS * lanes, lanes,
-                         job->q + x.batch * job->step[0] + from * job->step[2] + x.first,
-                         job->step[1], job->depth, x.lanes);
-        }
-        start(p.max, p.sum, COLS * lanes);
-        for (int64_t key = 0; key < job->height; key += BLOCK)
-            take_column_block(r, &p, &x, row, count, key);
-        leave_columns(r, &p, &x, row, count);
-    }
+    for (int64_t row = begin; row < end; row += t->held)
+        run_band(r, &p, &x, row, smaller(end, row + t->held));
 }
 
 // --- rows: [key][query] ---
