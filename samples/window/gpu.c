@@ -34,7 +34,7 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL count_message(
 {
     (void)severity, (void)types;
     ((struct screen *)user)->messages++;
-    failed("validation: %s", data->pMessage);
+    failed("validation: %s: %s", data->pMessageIdName ? data->pMessageIdName : "", data->pMessage);
     return VK_FALSE;
 }
 

@@ -172,36 +172,32 @@ static void test_hottest_on_target(void **state)
 {
     (void)state;
     need_all();
-    static const char *const times[] = {"1", "7", "13", "19"}; // a star, a cross, a ring, a heart
-    for (int i = 0; i < 4; i++) {
+    static const char *const when[] = {"--frames 4 --time 1", "--time 19"}; // a star, a heart
+    for (int i = 0; i < 2; i++) {
         struct shot shot;
         char options[64];
-        snprintf(options, sizeof options, "--opacity 1 --frames %d --time %s", i == 0 ? 4 : 1,
-                 times[i]);
+        snprintf(options, sizeof options, "--opacity 1 %s", when[i]);
         take(options, &shot);
         expect_hottest_on_target(&shot);
         image_free(&shot.image);
     }
 }
 
-// The CPU path draws what the device does; a map changes the picture, and no map doesn't.
+// The CPU path draws what the device does, and not what is there without a map.
 static void test_cpu_path(void **state)
 {
     (void)state;
     need_all();
-    struct shot device, cpu, none, clear;
+    struct shot device, cpu, none;
     take("--opacity 1 --time 3", &device);
     take("--opacity 1 --time 3 --device cpu", &cpu);
     take("--map none --time 3", &none);
-    take("--opacity 0 --time 3", &clear);
     expect_hottest_on_target(&cpu);
     assert_true(largest_difference(&device, &cpu) <= 3);
     assert_true(largest_difference(&device, &none) > 50);
-    assert_true(largest_difference(&clear, &none) <= 1);
     image_free(&device.image);
     image_free(&cpu.image);
     image_free(&none.image);
-    image_free(&clear.image);
 }
 
 // --- Vulkan ---
