@@ -168,7 +168,6 @@ static void weigh_column(const struct run *r, const struct place *p, const struc
     }
     struct vka_lanewise product = {.k = job->depth,
                                    .rows = job->height,
-                                   .lanes = lanes,
                                    .a = p->values,
                                    .a_row = job->depth * lanes,
                                    .a_step = lanes,
@@ -200,7 +199,6 @@ static void sum_column(const struct run *r, const struct place *p, const struct 
     const struct vka_kernels *kernels = r->plan.kernels;
     int lanes = kernels->lanes, width = COLS * lanes;
     struct vka_lanewise product = {.rows = channels,
-                                   .lanes = lanes,
                                    .a_row = job->height * lanes,
                                    .a_step = lanes,
                                    .b_step = width,

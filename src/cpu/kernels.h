@@ -31,13 +31,11 @@ struct vka_tile {
 };
 extern const int32_t vka_one_tap[1]; // {0}
 
-// `lanes` products of their own, at most a vector of them; w < lanes, j < VKA_LANEWISE_COLS:
+// A vector of products of their own; w < LANES, j < VKA_LANEWISE_COLS:
 // c[i * c_row + j * LANES + w] (+)= the sum over kk < k of
 //     a[i * a_row + kk * a_step + w] * b[kk * b_step + j * LANES + w].
-// Lanes past them may read any of b and c and are written to c, but aren't read of a.
 struct vka_lanewise {
     int64_t k, rows;
-    int lanes;
     const float *a, *b;
     int64_t a_row, a_step, b_step;
     float *c;

@@ -13,9 +13,8 @@ enum { LANEWISE_ROWS = 6 };
 enum { LANEWISE_ROWS = 3 };
 #endif
 
-// Rows first .. first + rows - 1; `rows` and `whole` are constants where this is called.
-INLINE void lanewise_body(int rows, bool whole, lanes_t some, int64_t first,
-                          const struct vka_lanewise *t)
+// Rows first .. first + rows - 1; `rows` is a constant where this is called.
+INLINE void lanewise_body(int rows, int64_t first, const struct vka_lanewise *t)
 {
     vec sum[LANEWISE_ROWS][VKA_LANEWISE_COLS];
     UNROLL for (int i = 0; i < rows; i++)
@@ -30,7 +29,7 @@ INLINE void lanewise_body(int rows, bool whole, lanes_t some, int64_t first,
         vec av[LANEWISE_ROWS];
         UNROLL for (int i = 0; i < rows; i++)
         {
-            av[i] = whole ? v_load(a + i * t->a_row) : v_load_some(a + i * t->a_row, some);
+            av[i] = v_load(a + i * t->a_row);
         }
         UNROLL for (int j = 0; j < VKA_LANEWISE_COLS; j++)
         {
@@ -55,10 +54,7 @@ INLINE void lanewise_body(int rows, bool whole, lanes_t some, int64_t first,
 #define LANEWISE(rows)                                                                             \
     KERNEL static void lanewise_##rows(int64_t first, const struct vka_lanewise *t)                \
     {                                                                                              \
-        if (t->lanes == LANES)                                                                     \
-            lanewise_body(rows, true, v_first(LANES), first, t);                                   \
-        else                                                                                       \
-            lanewise_body(rows, false, v_first(t->lanes), first, t);                               \
+        lanewise_body(rows, first, t);                                                             \
     }
 #define LANEWISE_NAME(rows) lanewise_##rows,
 EACH_LANEWISE(LANEWISE)

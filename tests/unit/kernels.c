@@ -129,9 +129,9 @@ static void check_lanewise(const struct vka_kernels *k, const struct vka_lanewis
             for (int64_t kk = 0; kk < t->k; kk++)
                 sum += (double)t->a[i * t->a_row + kk * t->a_step + w] *
                        (double)t->b[kk * t->b_step + j];
-            if (i < t->rows && j < VKA_LANEWISE_COLS * k->lanes && w < t->lanes)
+            if (i < t->rows && j < VKA_LANEWISE_COLS * k->lanes)
                 near(k->name, sum, got);
-            else if (i == t->rows || j >= VKA_LANEWISE_COLS * k->lanes)
+            else
                 assert_true(got == before); // nothing else is written
         }
     }
@@ -143,11 +143,10 @@ static void lanewise_of(const struct vka_kernels *k)
     struct vka_lanewise t = {
         .a = a, .b = b, .a_row = 41, .a_step = 1001, .b_step = width, .c = c, .c_row = width + 3};
     for (int rows = 1; rows <= 13; rows++) {
-        for (int lanes = 1; lanes <= k->lanes; lanes++) {
+        for (int add = 0; add < 2; add++) {
             t.rows = rows;
-            t.lanes = lanes;
             t.k = 1 + rows % 5;
-            t.add = lanes % 2;
+            t.add = add;
             check_lanewise(k, &t);
         }
     }
