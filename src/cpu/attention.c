@@ -2,6 +2,7 @@
 #include "cpu/attention.h"
 #include "cpu/kernels.h"
 #include "cpu/threads.h"
+#include "util/whole.h"
 
 #include <math.h>
 #include <string.h>
@@ -36,25 +37,10 @@ struct run {
     float *scratch;
 };
 
-static int64_t round_up(int64_t x, int64_t to)
-{
-    return (x + to - 1) / to * to;
-}
-
-static int64_t parts(int64_t x, int64_t of)
-{
-    return (x + of - 1) / of;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 // Rows of a tile so that all tiles are about equal.
 static int64_t even_panel(int64_t size, int64_t most)
 {
-    return parts(size, parts(size, most));
+    return vka_divide_up(size, vka_divide_up(size, most));
 }
 
 static void make_plan(const struct vka_attention_job *job, struct plan *t, int threads)
@@ -62,23 +48,24 @@ static void make_plan(const struct vka_attention_job *job, struct plan *t, int t
     *t = (struct plan){.kernels = vka_kernels(), .share = job->heads / job->kv_heads};
     t->rows = t->share * job->queries;
     t->lanes = t->rows <= t->kernels->lanes ? t->kernels->lanes : t->kernels->tile_cols;
-    t->panels = parts(t->rows, t->lanes);
+    t->panels = vka_divide_up(t->rows, t->lanes);
     double work = (double)t->lanes * (double)job->keys * (double)(job->depth + job->width);
     int64_t all = t->panels * job->batch * job->kv_heads, least = (int64_t)(WORTH / work) + 1;
-    t->per_piece = smaller(PANELS, parts(all, threads == 1 ? 1 : 4 * threads));
-    t->per_piece = smaller(t->per_piece < least ? least : t->per_piece, PANELS);
-    t->per_piece = parts(t->panels, parts(t->panels, t->per_piece));
-    t->pieces = parts(t->panels, t->per_piece);
+    t->per_piece = vka_smaller(PANELS, vka_divide_up(all, threads == 1 ? 1 : 4 * threads));
+    t->per_piece = vka_smaller(t->per_piece < least ? least : t->per_piece, PANELS);
+    t->per_piece = vka_divide_up(t->panels, vka_divide_up(t->panels, t->per_piece));
+    t->pieces = vka_divide_up(t->panels, t->per_piece);
 
-    int64_t block = smaller(BLOCK, job->keys);
+    int64_t block = vka_smaller(BLOCK, job->keys);
     t->key_panel = even_panel(block, t->kernels->tile_rows);
     t->value_panel = even_panel(job->width, t->kernels->tile_rows);
     t->few = t->rows <= VKA_STRIP_ROWS && job->k_step[3] == 1 && job->v_step[3] == 1;
     t->pack_k = !t->few && job->k_step[2] != 1;
     // Rows that lie apart are packed, too: a power of two apart, few of them fit into a cache.
     t->pack_v = !t->few && (job->v_step[3] != 1 || job->v_step[2] != job->width);
-    t->key_size = t->pack_k ? round_up(round_up(block, t->key_panel) * job->depth, ALIGNED) : 0;
-    t->value_size = t->pack_v ? round_up(block * job->width, ALIGNED) : 0;
+    t->key_size =
+        t->pack_k ? vka_round_up(vka_round_up(block, t->key_panel) * job->depth, ALIGNED) : 0;
+    t->value_size = t->pack_v ? vka_round_up(block * job->width, ALIGNED) : 0;
     t->logit_size = block * t->lanes;
     t->extra_size = job->has_bias || job->has_mask ? t->logit_size : 0;
     // queries, sums, running maximum and sum.
@@ -112,7 +99,7 @@ static struct panel panel_of(const struct run *r, const struct piece *x, int64_t
 {
     const struct plan *t = &r->plan;
     struct panel p = {.first = number * t->lanes};
-    p.count = (int)smaller(t->lanes, t->rows - p.first);
+    p.count = (int)vka_smaller(t->lanes, t->rows - p.first);
     p.queries = x->panels + index * t->panel_size;
     p.sums = p.queries + r->job->depth * t->lanes;
     p.max = p.sums + r->job->width * t->lanes;
@@ -180,7 +167,7 @@ static int64_t last_key(const struct vka_attention_job *job, int64_t row)
     if (!job->causal)
         return job->keys - 1;
     int64_t last = row % job->queries + job->causal_offset;
-    return smaller(last, job->keys - 1);
+    return vka_smaller(last, job->keys - 1);
 }
 
 static void last_keys(const struct run *r, const struct panel *p, int64_t *least, int64_t *most)
@@ -189,7 +176,7 @@ static void last_keys(const struct run *r, const struct panel *p, int64_t *least
     *most = -1;
     for (int i = 0; i < p->count; i++) {
         int64_t last = last_key(r->job, p->first + i);
-        *least = smaller(last, *least);
+        *least = vka_smaller(last, *least);
         *most = last > *most ? last : *most;
     }
 }
@@ -202,7 +189,7 @@ static void pack_keys(const struct run *r, const struct piece *x, const float *k
     const struct plan *t = &r->plan;
     for (int64_t i = 0; i < count; i += t->key_panel)
         t->kernels->pack(x->keys + i * job->depth, (int)t->key_panel, k + i * job->k_step[2],
-                         job->k_step[2], job->k_step[3], (int)smaller(t->key_panel, count - i),
+                         job->k_step[2], job->k_step[3], (int)vka_smaller(t->key_panel, count - i),
                          job->depth);
 }
 
@@ -213,7 +200,7 @@ static void dot_logits(const struct run *r, const struct piece *x, const struct 
     const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
     for (int64_t i = 0; i < count; i += VKA_DOT_ROWS)
-        t->kernels->dot((int)smaller(VKA_DOT_ROWS, count - i), p->count, job->depth,
+        t->kernels->dot((int)vka_smaller(VKA_DOT_ROWS, count - i), p->count, job->depth,
                         k + i * job->k_step[2], job->k_step[2], p->queries, job->depth,
                         x->logits + i * t->lanes, t->lanes, 1);
 }
@@ -237,7 +224,7 @@ static void make_logits(const struct run *r, const struct piece *x, const struct
     for (int64_t i = 0; i < count; i += t->key_panel) {
         tile.a = t->pack_k ? x->keys + i * job->depth : k + i;
         tile.c = x->logits + i * t->lanes;
-        t->kernels->tile((int)smaller(t->key_panel, count - i), t->lanes, &tile);
+        t->kernels->tile((int)vka_smaller(t->key_panel, count - i), t->lanes, &tile);
     }
 }
 
@@ -288,7 +275,7 @@ static void add_value_rows(const struct run *r, const struct piece *x, const str
                             .add = true};
     int64_t whole = job->width - job->width % t->kernels->lanes;
     for (int64_t i = 0, cols; i < job->width; i += cols) {
-        cols = i < whole ? smaller(t->kernels->strip_cols, whole - i) : job->width - i;
+        cols = i < whole ? vka_smaller(t->kernels->strip_cols, whole - i) : job->width - i;
         tile.b = v + i;
         tile.c = p->sums + i;
         (i < whole ? t->kernels->tile : t->kernels->edge)(p->count, (int)cols, &tile);
@@ -315,7 +302,7 @@ static void add_values(const struct run *r, const struct piece *x, const struct 
     for (int64_t i = 0; i < job->width; i += t->value_panel) {
         tile.a = (t->pack_v ? x->values : v) + i;
         tile.c = p->sums + i * t->lanes;
-        t->kernels->tile((int)smaller(t->value_panel, job->width - i), t->lanes, &tile);
+        t->kernels->tile((int)vka_smaller(t->value_panel, job->width - i), t->lanes, &tile);
     }
 }
 
@@ -336,7 +323,7 @@ static void take_block(const struct run *r, const struct piece *x, int64_t begin
 {
     const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
-    int64_t count = smaller(BLOCK, job->keys - first);
+    int64_t count = vka_smaller(BLOCK, job->keys - first);
     const float *k =
         job->k + x->batch * job->k_step[0] + x->kv_head * job->k_step[1] + first * job->k_step[2];
     const float *v =
@@ -346,7 +333,7 @@ static void take_block(const struct run *r, const struct piece *x, int64_t begin
         struct panel p = panel_of(r, x, i, i - begin);
         int64_t least, most;
         last_keys(r, &p, &least, &most);
-        int64_t seen = smaller(count, most + 1 - first);
+        int64_t seen = vka_smaller(count, most + 1 - first);
         if (seen <= 0)
             continue;
         if (!packed && t->pack_k)
@@ -401,7 +388,7 @@ static void run_piece(void *arg, int64_t number, int thread)
     // Lanes past the rows are computed, too: from any finite numbers.
     for (int64_t i = 0; t->few && i < t->logit_size; i++)
         x.logits[i] = 0;
-    int64_t begin = part * t->per_piece, end = smaller(t->panels, begin + t->per_piece);
+    int64_t begin = part * t->per_piece, end = vka_smaller(t->panels, begin + t->per_piece);
     for (int64_t i = begin; i < end; i++) {
         struct panel p = panel_of(r, &x, i, i - begin);
         start_panel(r, &x, &p);

@@ -2,6 +2,7 @@
 #include "cpu/conv.h"
 #include "cpu/kernels.h"
 #include "cpu/threads.h"
+#include "util/whole.h"
 
 #include <string.h>
 
@@ -40,21 +41,6 @@ struct run {
     float *weight, *copies;
 };
 
-static int64_t round_up(int64_t x, int64_t to)
-{
-    return (x + to - 1) / to * to;
-}
-
-static int64_t parts(int64_t x, int64_t of)
-{
-    return (x + of - 1) / of;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 // --- the plan ---
 
 // Phases along an axis in the order in which taps meet them: tap k uses (k * dilation) % stride.
@@ -75,7 +61,7 @@ static void size_copy(const struct vka_conv_job *job, struct plan *t)
     int64_t phases = 1;
     for (int i = 0; i < VKA_WINDOW_AXES; i++) {
         const struct vka_window *w = &job->w;
-        t->axis[i].boxes = parts(w->out[i], t->axis[i].box);
+        t->axis[i].boxes = vka_divide_up(w->out[i], t->axis[i].box);
         t->axis[i].size = t->axis[i].box + (w->kernel[i] - 1) * w->dilation[i] / w->stride[i];
         t->axis[i].phases = phases_of(w, i);
         t->plane *= t->axis[i].size;
@@ -104,7 +90,7 @@ static void cut(const struct vka_conv_job *job, struct plan *t, int threads)
             i++;
             continue;
         }
-        t->axis[i].box = parts(job->w.out[i], 2 * t->axis[i].boxes);
+        t->axis[i].box = vka_divide_up(job->w.out[i], 2 * t->axis[i].boxes);
         size_copy(job, t);
     }
     t->per_piece = wanted < t->items ? t->items / wanted : 1;
@@ -113,16 +99,16 @@ static void cut(const struct vka_conv_job *job, struct plan *t, int threads)
 static void make_plan(const struct vka_conv_job *job, struct plan *t, int threads)
 {
     *t = (struct plan){.kernels = vka_kernels(), .taps = vka_product3(job->w.kernel)};
-    t->panels = parts(job->out_channels, t->kernels->tile_rows);
-    t->panel = (int)parts(job->out_channels, t->panels);
-    t->panels = parts(job->out_channels, t->panel);
+    t->panels = vka_divide_up(job->out_channels, t->kernels->tile_rows);
+    t->panel = (int)vka_divide_up(job->out_channels, t->panels);
+    t->panels = vka_divide_up(job->out_channels, t->panel);
     t->cols = t->panel <= VKA_STRIP_ROWS ? t->kernels->strip_cols : t->kernels->tile_cols;
     t->depth = t->taps > DEPTH ? 1 : DEPTH / t->taps;
     cut(job, t, threads);
-    t->tap_size = round_up(t->taps, ALIGNED);
+    t->tap_size = vka_round_up(t->taps, ALIGNED);
     t->weight_size =
-        round_up(job->groups * t->panels * t->panel * t->taps * job->in_channels, ALIGNED);
-    t->copy_size = round_up(t->channel * job->in_channels + SLACK, ALIGNED);
+        vka_round_up(job->groups * t->panels * t->panel * t->taps * job->in_channels, ALIGNED);
+    t->copy_size = vka_round_up(t->channel * job->in_channels + SLACK, ALIGNED);
 }
 
 size_t vka_conv_scratch(const struct vka_conv_job *job, int threads)
@@ -166,7 +152,7 @@ static void pack_weight(void *arg, int64_t number, int thread)
     int64_t row = number % t->panels * t->panel;
     t->kernels->pack(r->weight + number * t->panel * terms, t->panel,
                      job->weight + (group * job->out_channels + row) * terms, terms, 1,
-                     (int)smaller(t->panel, job->out_channels - row), terms);
+                     (int)vka_smaller(t->panel, job->out_channels - row), terms);
 }
 
 // --- the padded copy ---
@@ -179,7 +165,7 @@ static void copy_line(const struct vka_window *w, float *to, const float *line, 
     const int64_t size = w->in[2], stride = w->stride[2], step = w->step[2] * stride;
     int64_t begin = first < 0 ? (-first + stride - 1) / stride : 0;
     int64_t end = first >= size ? 0 : (size - first + stride - 1) / stride;
-    begin = line ? smaller(begin, count) : count;
+    begin = line ? vka_smaller(begin, count) : count;
     end = end > count ? count : end < begin ? begin : end;
     memset(to, 0, (size_t)begin * sizeof *to);
     if (end > begin && step == 1)
@@ -247,7 +233,7 @@ static struct box box_of(const struct run *r, int64_t item)
     for (int i = VKA_WINDOW_AXES - 1; i >= 0; i--) {
         const struct axis *axis = &r->plan.axis[i];
         b.start[i] = item % axis->boxes * axis->box;
-        b.size[i] = smaller(axis->box, job->w.out[i] - b.start[i]);
+        b.size[i] = vka_smaller(axis->box, job->w.out[i] - b.start[i]);
         item /= axis->boxes;
     }
     b.group = item % job->groups;
@@ -270,10 +256,10 @@ static void spread(const struct run *r, const struct box *b, const float *sums, 
     int64_t line = t->axis[2].size, lines = t->axis[1].size, places = vka_product3(w->out);
     for (int64_t at = first; at < first + count;) {
         int64_t k = at % line, j = at / line % lines, i = at / line / lines;
-        int64_t length = smaller(first + count - at, line - k);
+        int64_t length = vka_smaller(first + count - at, line - k);
         if (j < b->size[1] && k < b->size[2]) {
             float *to = b->out + row * places + out_place(w, b, i, j) + k;
-            size_t bytes = (size_t)smaller(length, b->size[2] - k) * sizeof *to;
+            size_t bytes = (size_t)vka_smaller(length, b->size[2] - k) * sizeof *to;
             for (int m = 0; m < rows; m++)
                 memcpy(to + m * places, sums + m * t->cols + (at - first), bytes);
         }
@@ -290,7 +276,7 @@ static void make_tiles(const struct run *r, const struct box *b, const float *co
     const float *weight = r->weight + b->group * t->panels * t->panel * t->taps * job->in_channels;
     float sums[VKA_TILE_ROWS * VKA_STRIP_COLS];
     for (int64_t first = 0; first < flat; first += t->cols) {
-        int cols = (int)smaller(t->cols, flat - first);
+        int cols = (int)vka_smaller(t->cols, flat - first);
         struct vka_tile tile = {.taps = (int)t->taps,
                                 .tap = r->tap,
                                 .a = weight,
@@ -299,10 +285,10 @@ static void make_tiles(const struct run *r, const struct box *b, const float *co
                                 .c = sums,
                                 .c_row = t->cols};
         for (int64_t row = 0; row < job->out_channels; row += t->panel) {
-            int rows = (int)smaller(t->panel, job->out_channels - row);
+            int rows = (int)vka_smaller(t->panel, job->out_channels - row);
             tile.b = copy + first;
             for (int64_t c = 0; c < job->in_channels; c += tile.k) {
-                tile.k = smaller(t->depth, job->in_channels - c);
+                tile.k = vka_smaller(t->depth, job->in_channels - c);
                 tile.add = c > 0;
                 t->kernels->tile(rows, cols, &tile);
                 tile.a += tile.k * t->taps * t->panel;
@@ -342,7 +328,7 @@ static void piece(void *arg, int64_t number, int thread)
     const struct vka_conv_job *job = r->job;
     const struct plan *t = &r->plan;
     float *copy = r->copies + thread * t->copy_size;
-    int64_t end = smaller(t->items, (number + 1) * t->per_piece);
+    int64_t end = vka_smaller(t->items, (number + 1) * t->per_piece);
     for (int64_t item = number * t->per_piece; item < end; item++) {
         struct box b = box_of(r, item);
         copy_box(job, t, copy,
@@ -362,5 +348,5 @@ void vka_conv_run(const struct vka_conv_job *job, struct vka_threads *threads, v
     r.copies = r.weight + r.plan.weight_size;
     set_taps(&job->w, &r.plan, r.tap);
     vka_parallel(threads, job->groups * r.plan.panels, pack_weight, &r);
-    vka_parallel(threads, parts(r.plan.items, r.plan.per_piece), piece, &r);
+    vka_parallel(threads, vka_divide_up(r.plan.items, r.plan.per_piece), piece, &r);
 }

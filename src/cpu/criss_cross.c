@@ -2,6 +2,7 @@
 #include "cpu/criss_cross.h"
 #include "cpu/kernels.h"
 #include "cpu/threads.h"
+#include "util/whole.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,45 +39,26 @@ struct place {
     float *logits, *values, *queries, *sums, *max, *sum, *factor;
 };
 
-static int64_t parts(int64_t x, int64_t of)
-{
-    return (x + of - 1) / of;
-}
-
-static int64_t round_up(int64_t x, int64_t to)
-{
-    return parts(x, to) * to;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void make_plan(const struct vka_criss_cross_job *job, struct plan *t, int threads)
 {
     *t = (struct plan){.kernels = vka_kernels()};
     int64_t lanes = t->kernels->lanes;
-    t->bands = parts(job->width, lanes);
-    int64_t wanted = parts(threads == 1 ? 1 : 4 * threads, job->batch * t->bands);
-    t->per_piece = round_up(parts(job->height, wanted), COLS);
-    t->pieces = parts(job->height, t->per_piece);
+    t->bands = vka_divide_up(job->width, lanes);
+    int64_t wanted = vka_divide_up(threads == 1 ? 1 : 4 * threads, job->batch * t->bands);
+    t->per_piece = vka_round_up(vka_divide_up(job->height, wanted), COLS);
+    t->pieces = vka_divide_up(job->height, t->per_piece);
     int64_t line = job->height * lanes, fit = HELD / line / COLS * COLS;
-    t->held = smaller(t->per_piece, larger(fit, COLS));
-    t->panels = parts(job->width, QUERIES);
-    t->panel = round_up(parts(job->width, t->panels), lanes);
-    t->value_panel = parts(job->channels, parts(job->channels, t->kernels->tile_rows));
+    t->held = vka_smaller(t->per_piece, vka_larger(fit, COLS));
+    t->panels = vka_divide_up(job->width, QUERIES);
+    t->panel = vka_round_up(vka_divide_up(job->width, t->panels), lanes);
+    t->value_panel =
+        vka_divide_up(job->channels, vka_divide_up(job->channels, t->kernels->tile_rows));
     t->most = t->panel > COLS * lanes ? t->panel : COLS * lanes;
-    t->pixels = round_up(job->batch * job->height * job->width, ALIGNED);
-    int64_t block = smaller(BLOCK, job->height > job->width ? job->height : job->width);
-    t->logit_size = larger(block * t->most, t->held * line);
-    t->value_size = larger(block * job->channels, larger(job->depth, TOGETHER) * line);
-    t->value_size = round_up(t->value_size, ALIGNED);
+    t->pixels = vka_round_up(job->batch * job->height * job->width, ALIGNED);
+    int64_t block = vka_smaller(BLOCK, job->height > job->width ? job->height : job->width);
+    t->logit_size = vka_larger(block * t->most, t->held * line);
+    t->value_size = vka_larger(block * job->channels, vka_larger(job->depth, TOGETHER) * line);
+    t->value_size = vka_round_up(t->value_size, ALIGNED);
     t->thread_size =
         t->logit_size + t->value_size + (job->depth + job->channels + 3) * t->most + ALIGNED;
 }
@@ -161,7 +143,7 @@ static void weigh_column(const struct run *r, const struct place *p, const struc
     const struct vka_kernels *kernels = r->plan.kernels;
     int lanes = kernels->lanes, width = COLS * lanes;
     for (int64_t j = 0; j < COLS; j++) {
-        int64_t from = row + smaller(j, count - 1); // past the end: of any finite numbers
+        int64_t from = row + vka_smaller(j, count - 1); // past the end: of any finite numbers
         take_queries(p->queries + j * lanes, width, lanes,
                      job->q + x->batch * job->step[0] + from * job->step[2] + x->first,
                      job->step[1], job->depth, x->lanes);
@@ -205,7 +187,7 @@ static void sum_column(const struct run *r, const struct place *p, const struct 
                                    .c = p->sums,
                                    .c_row = width};
     for (int64_t key = 0; key < job->height; key += product.k) {
-        product.k = smaller(BLOCK, job->height - key);
+        product.k = vka_smaller(BLOCK, job->height - key);
         product.a = p->values + key * lanes;
         product.b = weights + key * width;
         product.add = key > 0;
@@ -225,13 +207,13 @@ static void run_band(const struct run *r, const struct place *p, const struct ba
     int64_t line = job->height * r->plan.kernels->lanes;
     take_keys(r, p, x);
     for (int64_t row = begin; row < end; row += COLS)
-        weigh_column(r, p, x, row, smaller(COLS, end - row), p->logits + (row - begin) * line);
+        weigh_column(r, p, x, row, vka_smaller(COLS, end - row), p->logits + (row - begin) * line);
     for (int64_t c = 0; c < job->channels; c += TOGETHER) {
-        int64_t channels = smaller(TOGETHER, job->channels - c);
+        int64_t channels = vka_smaller(TOGETHER, job->channels - c);
         take_values(r, p, x, c, channels);
         for (int64_t row = begin; row < end; row += COLS)
-            sum_column(r, p, x, row, smaller(COLS, end - row), p->logits + (row - begin) * line, c,
-                       channels);
+            sum_column(r, p, x, row, vka_smaller(COLS, end - row), p->logits + (row - begin) * line,
+                       c, channels);
     }
 }
 
@@ -243,11 +225,11 @@ static void run_columns(void *arg, int64_t number, int thread)
     struct place p = place_of(r, thread);
     int64_t band = number / t->pieces % t->bands, lanes = t->kernels->lanes;
     struct band x = {.batch = number / t->pieces / t->bands, .first = band * lanes};
-    x.lanes = (int)smaller(lanes, job->width - x.first);
+    x.lanes = (int)vka_smaller(lanes, job->width - x.first);
     int64_t begin = number % t->pieces * t->per_piece;
-    int64_t end = smaller(job->height, begin + t->per_piece);
+    int64_t end = vka_smaller(job->height, begin + t->per_piece);
     for (int64_t row = begin; row < end; row += t->held)
-        run_band(r, &p, &x, row, smaller(end, row + t->held));
+        run_band(r, &p, &x, row, vka_smaller(end, row + t->held));
 }
 
 // --- rows: [key][query] ---
@@ -290,8 +272,8 @@ static void multiply(const struct run *r, const struct panel *x, struct vka_tile
         for (int64_t i = 0; i < rows; i += panel) {
             tile.a = a + i;
             tile.c = c + i * x->room + j;
-            kernels->tile((int)smaller(panel, rows - i),
-                          (int)smaller(kernels->tile_cols, x->room - j), &tile);
+            kernels->tile((int)vka_smaller(panel, rows - i),
+                          (int)vka_smaller(kernels->tile_cols, x->room - j), &tile);
         }
     }
 }
@@ -301,7 +283,7 @@ static void take_row_block(const struct run *r, const struct place *p, const str
 {
     const struct vka_criss_cross_job *job = r->job;
     const struct plan *t = &r->plan;
-    int64_t keys = smaller(BLOCK, job->width - key);
+    int64_t keys = vka_smaller(BLOCK, job->width - key);
     int64_t from = x->batch * job->step[0] + x->row * job->step[2] + key;
     struct vka_tile logits = {.k = job->depth,
                               .a = job->k + from,
@@ -348,10 +330,10 @@ static void run_row(void *arg, int64_t number, int thread)
     struct panel x = {.batch = row / job->height,
                       .row = row % job->height,
                       .first = number % t->panels * t->panel};
-    x.count = smaller(t->panel, job->width - x.first);
+    x.count = vka_smaller(t->panel, job->width - x.first);
     if (x.count <= 0) // the last panels may be empty, as they are whole vectors
         return;
-    x.room = round_up(x.count, t->kernels->lanes);
+    x.room = vka_round_up(x.count, t->kernels->lanes);
     go_on(r, &p, &x);
     for (int64_t key = 0; key < job->width; key += BLOCK)
         take_row_block(r, &p, &x, key);

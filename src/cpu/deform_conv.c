@@ -4,6 +4,7 @@
 #include "cpu/kernels.h"
 #include "cpu/sample.h"
 #include "cpu/threads.h"
+#include "util/whole.h"
 
 enum {
     DEPTH = 256, // terms summed before a sum is added to the one so far
@@ -39,32 +40,24 @@ struct block { // some places of an item of the batch
     struct slot *slots;
 };
 
-static int64_t parts(int64_t x, int64_t of)
-{
-    return (x + of - 1) / of;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void make_plan(const struct vka_deform_job *job, struct plan *t, int threads)
 {
     *t = (struct plan){.kernels = vka_kernels(), .taps = job->kernel[0] * job->kernel[1]};
     t->terms = t->taps * job->in_channels;
-    t->panels = parts(job->out_channels, t->kernels->tile_rows);
-    t->panel = (int)parts(job->out_channels, t->panels);
-    t->panels = parts(job->out_channels, t->panel);
+    t->panels = vka_divide_up(job->out_channels, t->kernels->tile_rows);
+    t->panel = (int)vka_divide_up(job->out_channels, t->panels);
+    t->panels = vka_divide_up(job->out_channels, t->panel);
     t->places = job->out[0] * job->out[1];
     t->block = VKA_SAMPLE_BLOCK;
-    while (t->block > t->kernels->tile_cols && job->n * parts(t->places, t->block) < 2 * threads)
+    while (t->block > t->kernels->tile_cols &&
+           job->n * vka_divide_up(t->places, t->block) < 2 * threads)
         t->block /= 2;
-    t->blocks = parts(t->places, t->block);
-    t->slots = smaller(t->taps, SLOTS);
-    t->weight_size = parts(job->groups * t->panels * t->panel * t->terms, ALIGNED) * ALIGNED;
+    t->blocks = vka_divide_up(t->places, t->block);
+    t->slots = vka_smaller(t->taps, SLOTS);
+    t->weight_size =
+        vka_divide_up(job->groups * t->panels * t->panel * t->terms, ALIGNED) * ALIGNED;
     int64_t slots = t->slots * (int64_t)(sizeof(struct slot) / sizeof(float));
-    t->thread_size = DEPTH * VKA_SAMPLE_BLOCK + parts(slots, ALIGNED) * ALIGNED;
+    t->thread_size = DEPTH * VKA_SAMPLE_BLOCK + vka_divide_up(slots, ALIGNED) * ALIGNED;
 }
 
 size_t vka_deform_scratch(const struct vka_deform_job *job, int threads)
@@ -82,7 +75,7 @@ static void pack_weight(void *arg, int64_t number, int thread)
     const struct vka_deform_job *job = r->job;
     const struct plan *t = &r->plan;
     int64_t group = number / t->panels, row = number % t->panels * t->panel;
-    int rows = (int)smaller(t->panel, job->out_channels - row);
+    int rows = (int)vka_smaller(t->panel, job->out_channels - row);
     float *to = r->weight + number * t->panel * t->terms;
     const float *from = job->weight + (group * job->out_channels + row) * job->weight_step[0];
     for (int64_t tap = 0; tap < t->taps; tap++, to += t->panel * job->in_channels)
@@ -156,7 +149,7 @@ static void multiply(const struct run *r, const struct block *b, int64_t group, 
     const int cols = t->kernels->tile_cols;
     const float *weight = r->weight + group * t->panels * t->panel * t->terms;
     for (int64_t k = 0; k < t->panels; k++) {
-        int rows = (int)smaller(t->panel, r->job->out_channels - k * t->panel);
+        int rows = (int)vka_smaller(t->panel, r->job->out_channels - k * t->panel);
         for (int j = 0; j < b->count; j += cols) {
             struct vka_tile tile = {.k = count,
                                     .taps = 1,
@@ -190,7 +183,7 @@ static void make_block(const struct run *r, const struct block *b)
     for (int64_t g = 0; g < job->groups; g++) {
         float *y = job->y + (b->item * job->groups + g) * job->out_channels * t->places + b->first;
         for (int64_t k = 0; k < t->terms; k += DEPTH) {
-            int64_t count = smaller(DEPTH, t->terms - k);
+            int64_t count = vka_smaller(DEPTH, t->terms - k);
             sample_terms(r, b, g, k, count);
             multiply(r, b, g, k, count, y);
         }
@@ -204,10 +197,10 @@ static void piece(void *arg, int64_t number, int thread)
     const struct run *r = arg;
     const struct plan *t = &r->plan;
     float *own = r->own + thread * t->thread_size;
-    int64_t end = smaller(r->items, (number + 1) * r->per_piece);
+    int64_t end = vka_smaller(r->items, (number + 1) * r->per_piece);
     for (int64_t i = number * r->per_piece; i < end; i++) {
         struct block b = {.item = i / t->blocks, .first = i % t->blocks * t->block};
-        b.count = (int)smaller(t->block, t->places - b.first);
+        b.count = (int)vka_smaller(t->block, t->places - b.first);
         b.columns = own;
         b.slots = (struct slot *)(void *)(own + DEPTH * VKA_SAMPLE_BLOCK);
         make_block(r, &b);
@@ -222,7 +215,7 @@ void vka_deform_run(const struct vka_deform_job *job, struct vka_threads *thread
     r.items = job->n * r.plan.blocks;
     int64_t work = job->n * r.plan.places * r.plan.terms * (job->out_channels + 4) * job->groups;
     int64_t pieces = vka_pieces(threads, r.items, work);
-    r.per_piece = parts(r.items, pieces);
+    r.per_piece = vka_divide_up(r.items, pieces);
     vka_parallel(threads, job->groups * r.plan.panels, pack_weight, &r);
     vka_parallel(threads, pieces, piece, &r);
 }

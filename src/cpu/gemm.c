@@ -2,6 +2,7 @@
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
 #include "cpu/threads.h"
+#include "util/whole.h"
 
 enum {
     DEPTH = 256,      // of a block along k: a panel of b fills most of the first cache
@@ -42,26 +43,6 @@ struct job {
     float *shared, *own;
 };
 
-static int64_t round_up(int64_t x, int64_t to)
-{
-    return (x + to - 1) / to * to;
-}
-
-static int64_t parts(int64_t x, int64_t of)
-{
-    return (x + of - 1) / of;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 // --- the plan ---
 
 static void swap_rows_and_columns(struct vka_product *p)
@@ -98,13 +79,13 @@ static void choose_way(struct plan *t)
 // and pack the least.
 static int64_t column_pieces(const struct plan *t, int64_t wanted)
 {
-    int64_t pieces = 1, most = parts(wanted, t->count);
+    int64_t pieces = 1, most = vka_divide_up(wanted, t->count);
     if (t->way != TILES)
         return most;
     double ratio = (double)t->p.n * (double)most / (2 * (double)t->p.m);
     while (pieces < most && (double)(pieces * pieces) < ratio)
         pieces *= 2;
-    return smaller(pieces, most);
+    return vka_smaller(pieces, most);
 }
 
 // As many pieces as keep the threads busy to the end, none too small to be worth one.
@@ -118,15 +99,16 @@ static void cut(struct plan *t, int threads)
     if (work / SMALL < (double)wanted)
         wanted = work < SMALL ? 1 : (int64_t)(work / SMALL);
     int64_t col_pieces = column_pieces(t, wanted);
-    t->cols = round_up(parts(p->n, smaller(col_pieces, parts(p->n, unit))), unit);
-    t->cols = smaller(t->cols, BLOCK_COLS);
-    t->col_pieces = parts(p->n, t->cols);
-    int64_t row_pieces = t->way == TILES ? parts(wanted, t->count * t->col_pieces) : 1;
-    row_pieces = smaller(row_pieces, parts(t->panels, 2));
+    t->cols =
+        vka_round_up(vka_divide_up(p->n, vka_smaller(col_pieces, vka_divide_up(p->n, unit))), unit);
+    t->cols = vka_smaller(t->cols, BLOCK_COLS);
+    t->col_pieces = vka_divide_up(p->n, t->cols);
+    int64_t row_pieces = t->way == TILES ? vka_divide_up(wanted, t->count * t->col_pieces) : 1;
+    row_pieces = vka_smaller(row_pieces, vka_divide_up(t->panels, 2));
     if (t->way == TILES)
-        row_pieces = larger(row_pieces, parts(p->m, BLOCK_ROWS));
-    t->rows = parts(t->panels, row_pieces) * t->panel;
-    t->row_pieces = parts(p->m, t->rows);
+        row_pieces = vka_larger(row_pieces, vka_divide_up(p->m, BLOCK_ROWS));
+    t->rows = vka_divide_up(t->panels, row_pieces) * t->panel;
+    t->row_pieces = vka_divide_up(p->m, t->rows);
 }
 
 static bool same_for_all(const struct vka_product *p, enum vka_product_role role)
@@ -143,23 +125,24 @@ static void make_plan(struct plan *t, const struct vka_product *p, int threads)
     *t = (struct plan){.kernels = vka_kernels(), .p = *p, .count = vka_product_count(p)};
     choose_way(t);
     p = &t->p;
-    t->panels = t->way == TILES ? parts(p->m, t->kernels->tile_rows) : 1;
-    t->panel = (int)parts(p->m, t->panels); // panels of like heights: no thin one at the end
-    t->panels = parts(p->m, t->panel);
-    t->depths = parts(p->k, DEPTH);
-    t->depth = t->way == TILES ? round_up(parts(p->k, t->depths), 8) : p->k;
-    t->depths = parts(p->k, t->depth);
+    t->panels = t->way == TILES ? vka_divide_up(p->m, t->kernels->tile_rows) : 1;
+    t->panel =
+        (int)vka_divide_up(p->m, t->panels); // panels of like heights: no thin one at the end
+    t->panels = vka_divide_up(p->m, t->panel);
+    t->depths = vka_divide_up(p->k, DEPTH);
+    t->depth = t->way == TILES ? vka_round_up(vka_divide_up(p->k, t->depths), 8) : p->k;
+    t->depths = vka_divide_up(p->k, t->depth);
     t->a_count = same_for_all(p, VKA_PRODUCT_A) ? 1 : t->count;
     cut(t, threads);
     int64_t a_size = t->panels * t->panel * p->k; // of one matrix, packed
     bool packs = t->way == TILES;
     t->share_a = packs && t->count * t->col_pieces > t->a_count &&
                  a_size <= SHARED_MOST / (int64_t)sizeof(float) / t->a_count;
-    t->shared_size = t->share_a ? round_up(a_size * t->a_count, ALIGNED) : 0;
+    t->shared_size = t->share_a ? vka_round_up(a_size * t->a_count, ALIGNED) : 0;
     t->direct_b = packs && p->side[VKA_PRODUCT_B].col == 1 && t->panels <= 2;
     int64_t own_a = packs ? (t->share_a ? 0 : t->rows * t->depth) : p->m * p->k;
     t->b_size = packs ? GROUP * t->kernels->tile_cols * t->depth : 0;
-    t->thread_size = t->b_size + round_up(own_a, ALIGNED);
+    t->thread_size = t->b_size + vka_round_up(own_a, ALIGNED);
 }
 
 size_t vka_gemm_scratch(const struct vka_product *p, int threads)
@@ -185,9 +168,9 @@ static struct piece piece_of(const struct job *job, int64_t number)
     int64_t col = number % t->col_pieces, row = number / t->col_pieces % t->row_pieces;
     x.index = number / t->col_pieces / t->row_pieces;
     x.m0 = row * t->rows;
-    x.m = smaller(t->rows, t->p.m - x.m0);
+    x.m = vka_smaller(t->rows, t->p.m - x.m0);
     x.n0 = col * t->cols;
-    x.n = smaller(t->cols, t->p.n - x.n0);
+    x.n = vka_smaller(t->cols, t->p.n - x.n0);
     x.a = job->data[VKA_PRODUCT_A] + vka_product_start(&t->p, VKA_PRODUCT_A, x.index) +
           x.m0 * t->p.side[VKA_PRODUCT_A].row;
     x.b = job->data[VKA_PRODUCT_B];
@@ -223,7 +206,7 @@ static void finish(const struct job *job, const struct piece *x)
 static float *panel_of(const struct plan *t, float *packed, int64_t rows, int64_t block,
                        int64_t panel)
 {
-    int64_t depth = smaller(t->depth, t->p.k - block * t->depth);
+    int64_t depth = vka_smaller(t->depth, t->p.k - block * t->depth);
     return packed + block * t->depth * rows + panel * t->panel * depth;
 }
 
@@ -233,7 +216,7 @@ static void pack_panel(const struct plan *t, const float *a, float *dst, int64_t
     const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_A];
     int64_t k0 = block * t->depth, m0 = panel * t->panel;
     t->kernels->pack(dst, t->panel, a + m0 * side->row + k0 * side->col, side->row, side->col,
-                     (int)smaller(t->panel, m - m0), smaller(t->depth, t->p.k - k0));
+                     (int)vka_smaller(t->panel, m - m0), vka_smaller(t->depth, t->p.k - k0));
 }
 
 static void share_panel(void *arg, int64_t number, int thread)
@@ -272,10 +255,10 @@ static void tile_column(const struct plan *t, const struct piece *x, struct vka_
                         int64_t j)
 {
     const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_OUT];
-    int cols = (int)smaller(t->kernels->tile_cols, x->n - j);
+    int cols = (int)vka_smaller(t->kernels->tile_cols, x->n - j);
     const float *packed = tile->a;
     for (int64_t i = 0; i < x->m; i += t->panel) {
-        int rows = (int)smaller(t->panel, x->m - i);
+        int rows = (int)vka_smaller(t->panel, x->m - i);
         tile->a = packed + i * tile->k;
         tile->c = x->out + i * side->row + j * side->col;
         if (side->col == 1)
@@ -296,7 +279,7 @@ static void tile_piece(void *arg, int64_t number, int thread)
     int64_t width = t->kernels->tile_cols, shared_rows = t->panels * t->panel;
     float *shared = job->shared + (t->a_count == 1 ? 0 : x.index) * shared_rows * t->p.k;
     for (int64_t block = 0; block < t->depths; block++) {
-        int64_t k0 = block * t->depth, k = smaller(t->depth, t->p.k - k0);
+        int64_t k0 = block * t->depth, k = vka_smaller(t->depth, t->p.k - k0);
         struct vka_tile tile = {.k = k,
                                 .taps = 1,
                                 .tap = vka_one_tap,
@@ -314,7 +297,7 @@ static void tile_piece(void *arg, int64_t number, int thread)
             int64_t ahead = t->direct_b ? 0 : j / width % GROUP;
             if (!direct && ahead == 0)
                 t->kernels->pack(own_b, (int)width, b, side->col, side->row,
-                                 (int)smaller(GROUP * width, x.n - j), k);
+                                 (int)vka_smaller(GROUP * width, x.n - j), k);
             tile.b = direct ? b : own_b + ahead * width * k;
             tile.b_step = direct ? side->row : width;
             tile_column(t, &x, &tile, j);
@@ -337,7 +320,7 @@ static void strip_piece(void *arg, int64_t number, int thread)
     t->kernels->pack(packed, rows, x.a, a->row, a->col, rows, t->p.k);
     int64_t whole = x.n - x.n % t->kernels->lanes;
     for (int64_t j = 0, cols; j < x.n; j += cols) {
-        cols = j < whole ? smaller(t->kernels->strip_cols, whole - j) : x.n - j;
+        cols = j < whole ? vka_smaller(t->kernels->strip_cols, whole - j) : x.n - j;
         float sums[VKA_STRIP_ROWS * VKA_STRIP_COLS];
         struct vka_tile tile = {.taps = 1,
                                 .tap = vka_one_tap,
@@ -348,7 +331,7 @@ static void strip_piece(void *arg, int64_t number, int thread)
                                 .c = sums,
                                 .c_row = VKA_STRIP_COLS};
         for (int64_t left = t->p.k; left > 0; left -= tile.k) {
-            tile.k = smaller(DEPTH, left);
+            tile.k = vka_smaller(DEPTH, left);
             (j < whole ? t->kernels->tile : t->kernels->edge)(rows, (int)cols, &tile);
             tile.a += tile.k * rows;
             tile.b += tile.k * b->row;
@@ -382,10 +365,10 @@ static void dot_piece(void *arg, int64_t number, int thread)
     }
     for (int64_t j = 0; j < x.n; j += VKA_DOT_ROWS) {
         for (int64_t i = 0; i < x.m; i += VKA_DOT_COLS)
-            t->kernels->dot((int)smaller(VKA_DOT_ROWS, x.n - j),
-                            (int)smaller(VKA_DOT_COLS, x.m - i), t->p.k, x.b + j * b->col, b->col,
-                            rows + i * row_step, row_step, x.out + i * out->row + j * out->col,
-                            out->col, out->row);
+            t->kernels->dot((int)vka_smaller(VKA_DOT_ROWS, x.n - j),
+                            (int)vka_smaller(VKA_DOT_COLS, x.m - i), t->p.k, x.b + j * b->col,
+                            b->col, rows + i * row_step, row_step,
+                            x.out + i * out->row + j * out->col, out->col, out->row);
     }
     finish(job, &x);
 }

@@ -4,6 +4,7 @@
 #include "cpu/cell.h"
 #include "cpu/kernels.h"
 #include "cpu/threads.h"
+#include "util/whole.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -96,16 +97,11 @@ static int64_t cut(const struct vka_recurrent_job *job, struct run *run)
     return pieces;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static size_t share_out(struct run *run, int64_t pieces, char *scratch)
 {
     const struct vka_recurrent_job *job = run->job;
     size_t used = 0;
-    run->state_size = larger(job->out, job->hidden) * job->rows;
+    run->state_size = vka_larger(job->out, job->hidden) * job->rows;
     int64_t own = job->directions * run->phase[0].panels * job->rows * UNITS;
     int64_t sizes[] = {run->state_size * job->directions, run->state_size * job->directions,
                        run->phases == 2 ? run->state_size * job->directions : 0, own,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cpu/sliding.h"
 #include "cpu/kernels.h"
+#include "util/whole.h"
 
 #include <math.h>
 #include <string.h>
@@ -47,32 +48,17 @@ struct piece {
     float *logits, *q, *y, *max, *sum, *factor;
 };
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t parts(int64_t x, int64_t of)
-{
-    return (x + of - 1) / of;
-}
-
-static int64_t round_up(int64_t x, int64_t to)
-{
-    return parts(x, to) * to;
-}
-
 // --- the plan ---
 
 static void size_planes(const struct vka_sliding_job *job, struct plan *t)
 {
-    int64_t columns = round_up(t->box[1], t->kernels->lanes);
+    int64_t columns = vka_round_up(t->box[1], t->kernels->lanes);
     t->pitch = t->shared[1] ? 1 : columns;
     t->line = t->shared[1] ? columns + job->w.kernel[1] - 1 : columns * job->w.kernel[1];
     t->lines = t->box[0] + job->w.kernel[0] - 1; // a box is one row where it isn't shared
     t->plane = t->line * t->lines;
     for (int i = 0; i < 2; i++)
-        t->boxes[i] = parts(job->w.out[i], t->box[i]);
+        t->boxes[i] = vka_divide_up(job->w.out[i], t->box[i]);
 }
 
 static void make_plan(const struct vka_sliding_job *job, struct plan *t, int threads)
@@ -86,20 +72,20 @@ static void make_plan(const struct vka_sliding_job *job, struct plan *t, int thr
     int64_t wanted = threads == 1 ? 1 : 4 * threads;
     wanted = work / WORTH < (double)wanted ? (int64_t)(work / WORTH) : wanted;
     t->box[0] = t->shared[0] ? job->w.out[0] : 1;
-    t->box[1] = smaller(job->w.out[1], COLUMNS);
+    t->box[1] = vka_smaller(job->w.out[1], COLUMNS);
     size_planes(job, t);
     while (t->box[0] > 1 && (t->plane * t->planes > COPY_MOST ||
                              job->n * job->maps * t->boxes[0] * t->boxes[1] < wanted)) {
-        t->box[0] = parts(t->box[0], 2);
+        t->box[0] = vka_divide_up(t->box[0], 2);
         size_planes(job, t);
     }
     if (t->plane * t->planes > COPY_MOST && t->box[1] > STRIP) {
         t->box[1] = STRIP;
         size_planes(job, t);
     }
-    t->strip = smaller(round_up(t->box[1], t->kernels->lanes), STRIP);
-    t->tap_size = round_up(t->taps, ALIGNED);
-    t->thread_size = round_up(t->planes * t->plane + SLACK, ALIGNED) +
+    t->strip = vka_smaller(vka_round_up(t->box[1], t->kernels->lanes), STRIP);
+    t->tap_size = vka_round_up(t->taps, ALIGNED);
+    t->thread_size = vka_round_up(t->planes * t->plane + SLACK, ALIGNED) +
                      t->strip * (TAPS + job->depth + job->width + 3);
 }
 
@@ -134,9 +120,9 @@ static int64_t place_in(const struct vka_sliding_job *job, int axis, int64_t pla
 static void copy_line(const struct vka_sliding_job *job, float *to, const float *from, int64_t step,
                       int64_t first, int64_t stride, int64_t count)
 {
-    int64_t size = job->in[1], begin = first < 0 ? parts(-first, stride) : 0;
-    int64_t end = first < size ? parts(size - first, stride) : 0;
-    begin = smaller(begin, count);
+    int64_t size = job->in[1], begin = first < 0 ? vka_divide_up(-first, stride) : 0;
+    int64_t end = first < size ? vka_divide_up(size - first, stride) : 0;
+    begin = vka_smaller(begin, count);
     end = end > count ? count : end < begin ? begin : end;
     if (!from)
         begin = end = count;
@@ -307,7 +293,7 @@ static void run_strip(const struct piece *x, const struct strip *s)
     int64_t start = s->row * plan->line + s->column;
     start_strip(x, s);
     for (int64_t first = 0; first < plan->taps; first += TAPS) {
-        struct vka_taps t = {.count = (int)smaller(TAPS, plan->taps - first),
+        struct vka_taps t = {.count = (int)vka_smaller(TAPS, plan->taps - first),
                              .offset = x->r->offset + first,
                              .plane = plan->plane};
         if (job->weights)
@@ -333,7 +319,7 @@ static void place_piece(struct piece *x, int64_t number, int thread)
     const struct plan *t = &x->r->plan;
     for (int i = 1; i >= 0; i--) {
         x->at[i] = number % t->boxes[i] * t->box[i];
-        x->count[i] = smaller(t->box[i], job->w.out[i] - x->at[i]);
+        x->count[i] = vka_smaller(t->box[i], job->w.out[i] - x->at[i]);
         number /= t->boxes[i];
     }
     x->map = number % job->maps;
@@ -342,7 +328,7 @@ static void place_piece(struct piece *x, int64_t number, int thread)
     x->v = x->k + job->depth * t->plane;
     x->extra = x->v + job->width * t->plane;
     x->inside = x->extra + job->has_extra * t->plane;
-    x->logits = x->k + round_up(t->planes * t->plane + SLACK, ALIGNED);
+    x->logits = x->k + vka_round_up(t->planes * t->plane + SLACK, ALIGNED);
     x->q = x->logits + TAPS * t->strip;
     x->y = x->q + job->depth * t->strip;
     x->max = x->y + job->width * t->strip;
@@ -359,8 +345,8 @@ static void run_piece(void *arg, int64_t number, int thread)
     for (int64_t row = 0; row < x.count[0]; row++) {
         for (int64_t column = 0; column < x.count[1]; column += t->strip) {
             struct strip s = {.row = row, .column = column};
-            s.count = (int)smaller(t->strip, x.count[1] - column);
-            s.width = (int)round_up(s.count, t->kernels->lanes);
+            s.count = (int)vka_smaller(t->strip, x.count[1] - column);
+            s.width = (int)vka_round_up(s.count, t->kernels->lanes);
             run_strip(&x, &s);
         }
     }

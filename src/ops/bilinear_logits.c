@@ -9,6 +9,7 @@
 #include "cpu/threads.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 
 enum { X, Y, FACTORS, INPUTS };
 
@@ -74,16 +75,6 @@ struct piece {
     float *x, *y, *scaled; // packed
 };
 
-static int64_t parts(int64_t x, int64_t of)
-{
-    return (x + of - 1) / of;
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static struct job job_of(const struct vka_args *args, int threads)
 {
     struct job job = {.kernels = vka_kernels(),
@@ -97,13 +88,13 @@ static struct job job_of(const struct vka_args *args, int threads)
         job.data[i] = args->in[i].data;
     }
     job.col_block = (int64_t)TILES * job.kernels->tile_cols;
-    job.col_blocks = parts(job.cols, job.col_block);
-    int64_t panels = parts(job.rows, job.kernels->tile_rows);
-    job.panel = (int)parts(job.rows, panels);
-    panels = parts(job.rows, job.panel);
-    int64_t wanted = parts(4 * threads, args->in[X].dim[0] * job.col_blocks);
-    job.row_block = smaller(parts(panels, wanted), PANELS) * job.panel;
-    job.row_blocks = parts(job.rows, job.row_block);
+    job.col_blocks = vka_divide_up(job.cols, job.col_block);
+    int64_t panels = vka_divide_up(job.rows, job.kernels->tile_rows);
+    job.panel = (int)vka_divide_up(job.rows, panels);
+    panels = vka_divide_up(job.rows, job.panel);
+    int64_t wanted = vka_divide_up(4 * threads, args->in[X].dim[0] * job.col_blocks);
+    job.row_block = vka_smaller(vka_divide_up(panels, wanted), PANELS) * job.panel;
+    job.row_blocks = vka_divide_up(job.rows, job.row_block);
     job.x_size = (size_t)PANELS * VKA_TILE_ROWS * DEPTH;
     job.y_size = (size_t)TILES * VKA_TILE_COLS * DEPTH;
     return job;
@@ -154,8 +145,8 @@ static void add_glimpse(const struct job *job, const struct piece *p, int64_t gl
                                     .c = out + v * job->cols + p->q0 + q,
                                     .c_row = job->cols,
                                     .add = c0 > 0};
-            k->tile((int)smaller(job->panel, p->rows - v), (int)smaller(k->tile_cols, p->cols - q),
-                    &tile);
+            k->tile((int)vka_smaller(job->panel, p->rows - v),
+                    (int)vka_smaller(k->tile_cols, p->cols - q), &tile);
         }
     }
 }
@@ -176,14 +167,14 @@ static void run_piece(void *arg, int64_t number, int thread)
     struct piece p = {.q0 = number % job->col_blocks * job->col_block,
                       .v0 = number / job->col_blocks % job->row_blocks * job->row_block,
                       .n = number / job->col_blocks / job->row_blocks};
-    p.rows = smaller(job->row_block, job->rows - p.v0);
-    p.cols = smaller(job->col_block, job->cols - p.q0);
+    p.rows = vka_smaller(job->row_block, job->rows - p.v0);
+    p.cols = vka_smaller(job->col_block, job->cols - p.q0);
     p.x = job->scratch + (size_t)thread * (job->x_size + 2 * job->y_size);
     p.y = p.x + job->x_size;
     p.scaled = p.y + job->y_size;
-    int64_t tiles = parts(p.cols, job->kernels->tile_cols);
+    int64_t tiles = vka_divide_up(p.cols, job->kernels->tile_cols);
     for (int64_t c0 = 0; c0 < job->channels; c0 += DEPTH) {
-        int64_t depth = smaller(DEPTH, job->channels - c0);
+        int64_t depth = vka_smaller(DEPTH, job->channels - c0);
         pack_piece(job, &p, c0, depth);
         for (int64_t g = 0; g < job->glimpses; g++) {
             scale_tiles(p.scaled, p.y, job->data[FACTORS] + g * fs[0] + c0 * fs[1], fs[1], tiles,
@@ -210,7 +201,7 @@ enum { LANES = 8, MOST_SUMS = 4 };
 // Sums of a lane along one side: as many as the sizes can use.
 static uint32_t lane_sums(int64_t size)
 {
-    return (uint32_t)smaller(parts(size, LANES), MOST_SUMS);
+    return (uint32_t)vka_smaller(vka_divide_up(size, LANES), MOST_SUMS);
 }
 
 static void launch(struct vka_launch *l, const struct vka_args *args)
@@ -218,8 +209,9 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     const struct vka_array *x = &args->in[X], *y = &args->in[Y], *f = &args->in[FACTORS];
     int64_t columns = f->dim[0] * y->dim[1];
     uint32_t tm = lane_sums(x->dim[1]), tn = lane_sums(columns);
-    uint64_t groups = (uint64_t)x->dim[0] * (uint64_t)parts(x->dim[1], (int64_t)LANES * tm) *
-                      (uint64_t)parts(columns, (int64_t)LANES * tn);
+    uint64_t groups = (uint64_t)x->dim[0] *
+                      (uint64_t)vka_divide_up(x->dim[1], (int64_t)LANES * tm) *
+                      (uint64_t)vka_divide_up(columns, (int64_t)LANES * tn);
     struct vka_push_bilinear_logits push = {.groups = (uint)groups,
                                             .rows = (uint)x->dim[1],
                                             .cols = (uint)y->dim[1],

@@ -8,6 +8,7 @@
 #include "cpu/threads.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 
 enum { WEIGHTS, X, Y, INPUTS };
 
@@ -61,11 +62,6 @@ struct job {
     size_t thread_size;        // of scratch, in floats
 };
 
-static int64_t parts(int64_t x, int64_t of)
-{
-    return (x + of - 1) / of;
-}
-
 static struct job job_of(const struct vka_args *args, int threads)
 {
     const struct vka_array *w = &args->in[WEIGHTS];
@@ -79,12 +75,12 @@ static struct job job_of(const struct vka_args *args, int threads)
                       .out = args->out[0].data};
     for (int i = 0; i < INPUTS; i++)
         job.data[i] = args->in[i].data;
-    int64_t tile = job.kernels->tile_cols, wanted = parts(4 * threads, w->dim[0]);
-    job.block = parts(parts(job.width, wanted), tile) * tile;
+    int64_t tile = job.kernels->tile_cols, wanted = vka_divide_up(4 * threads, w->dim[0]);
+    job.block = vka_divide_up(vka_divide_up(job.width, wanted), tile) * tile;
     job.block = job.block < BLOCK ? job.block : BLOCK / tile * tile;
-    job.blocks = parts(job.width, job.block);
-    int64_t panels = parts(job.rows, job.kernels->tile_rows);
-    job.panel = (int)parts(job.rows, panels);
+    job.blocks = vka_divide_up(job.width, job.block);
+    int64_t panels = vka_divide_up(job.rows, job.kernels->tile_rows);
+    job.panel = (int)vka_divide_up(job.rows, panels);
     job.thread_size = (size_t)job.cols * (size_t)(VKA_TILE_ROWS + VKA_TILE_COLS);
     job.thread_size = (job.thread_size + 15) / 16 * 16; // whole cache lines
     return job;
@@ -173,7 +169,7 @@ enum { WIDE = 32, SLICES = 4, TILE = 32 }; // as in the shader
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     const struct vka_array *w = &args->in[WEIGHTS], *x = &args->in[X], *y = &args->in[Y];
-    uint64_t groups = (uint64_t)w->dim[0] * (uint64_t)parts(x->dim[2], WIDE);
+    uint64_t groups = (uint64_t)w->dim[0] * (uint64_t)vka_divide_up(x->dim[2], WIDE);
     struct vka_push_bilinear_pool push = {.groups = (uint)groups,
                                           .rows = (uint)w->dim[1],
                                           .cols = (uint)w->dim[2],
@@ -198,7 +194,7 @@ static bool fits(const struct vka_limits *limits, const struct vka_args *args)
     const struct vka_array *w = &args->in[WEIGHTS];
     (void)limits;
     // A tile of weights takes 8 turns to come and 32 to be used.
-    return parts(w->dim[1], TILE) * parts(w->dim[2], TILE) <= VKA_MOST_TURNS / 48;
+    return vka_divide_up(w->dim[1], TILE) * vka_divide_up(w->dim[2], TILE) <= VKA_MOST_TURNS / 48;
 }
 
 static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};

@@ -321,14 +321,6 @@ static void launch(struct vka_launch *l, const struct vka_args *args,
     vka_emit(l, &d, groups, 1, 1);
 }
 
-static uint32_t lane_sums(int64_t size, uint32_t most, uint32_t lanes)
-{
-    uint32_t sums = most;
-    while (sums > 1 && (int64_t)(sums / 2 * lanes) >= size)
-        sums /= 2;
-    return sums;
-}
-
 static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_conv_job job;
@@ -336,8 +328,8 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
     struct cut cut = {.module = "conv",
                       .residual_module = "conv_residual",
                       .invocations = LANES * LANES,
-                      .sums_m = lane_sums(job.out_channels, 8, LANES),
-                      .sums_n = lane_sums(vka_product3(job.w.out), 8, LANES)};
+                      .sums_m = vka_lane_sums(job.out_channels, 8, LANES),
+                      .sums_n = vka_lane_sums(vka_product3(job.w.out), 8, LANES)};
     cut.tile_m = cut.sums_m * LANES;
     cut.tile_n = cut.sums_n * LANES;
     launch(l, args, &job, &cut);
@@ -364,9 +356,9 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     struct cut cut = {.module = "conv_lanes",
                       .residual_module = "conv_lanes_residual",
                       .invocations = LANES,
-                      .sums_m = lane_sums(job.out_channels, 16, 1)};
+                      .sums_m = vka_lane_sums(job.out_channels, 16, 1)};
     uint32_t most = cut.sums_m > 2 ? 4 : 16 / cut.sums_m;
-    cut.sums_n = lane_sums(vka_product3(job.w.out), most, LANES);
+    cut.sums_n = vka_lane_sums(vka_product3(job.w.out), most, LANES);
     cut.tile_m = cut.sums_m;
     cut.tile_n = cut.sums_n * LANES;
     launch(l, args, &job, &cut);

@@ -6,6 +6,7 @@
 #include "cpu/criss_cross.h"
 #include "criss_cross.h" // push constants
 #include "ops/ops.h"
+#include "util/whole.h"
 
 struct criss_cross_params {
     int64_t depth; // channels of q, and of k
@@ -115,11 +116,6 @@ static void fill_push(const struct vka_criss_cross_job *job, struct vka_push_cri
     }
 }
 
-static uint64_t parts(int64_t x, int64_t of)
-{
-    return (uint64_t)((x + of - 1) / of);
-}
-
 // `groups` workgroups for each chunk of channels; constants are in d already.
 static void launch(struct vka_launch *l, const struct vka_args *args, struct vka_dispatch *d,
                    const struct vka_criss_cross_job *job, uint64_t groups, uint64_t chunks)
@@ -139,11 +135,11 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_criss_cross_job job;
     job_of(args, &job);
-    uint64_t chunks = parts(job.channels, SHARE * MOST_CHANNELS);
+    uint64_t chunks = vka_divide_up(job.channels, SHARE * MOST_CHANNELS);
     struct vka_dispatch d;
     vka_begin(l, &d, "criss_cross", PIXELS, SHARE, 1);
-    vka_constant_u32(&d, (uint32_t)parts(job.channels, SHARE * (int64_t)chunks));
-    launch(l, args, &d, &job, (uint64_t)(job.batch * job.height) * parts(job.width, PIXELS),
+    vka_constant_u32(&d, (uint32_t)vka_divide_up(job.channels, SHARE * (int64_t)chunks));
+    launch(l, args, &d, &job, (uint64_t)(job.batch * job.height) * vka_divide_up(job.width, PIXELS),
            chunks);
 }
 
@@ -169,8 +165,8 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     vka_constant_u32(&d, KEYS);
     vka_constant_u32(&d, (uint32_t)job.depth);
     launch(l, args, &d, &job,
-           (uint64_t)job.batch * parts(job.height, ROWS) * parts(job.width, LANES),
-           parts(job.channels, CHANNELS));
+           (uint64_t)job.batch * vka_divide_up(job.height, ROWS) * vka_divide_up(job.width, LANES),
+           vka_divide_up(job.channels, CHANNELS));
 }
 
 static const struct vka_variant variants[] = {

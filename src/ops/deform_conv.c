@@ -267,22 +267,13 @@ static void launch(struct vka_launch *l, const struct vka_args *args, const char
     vka_emit(l, &d, groups, 1, 1);
 }
 
-// As few sums of a lane, a power of 2, as cover `size`.
-static uint32_t lane_sums(int64_t size, uint32_t most, uint32_t lanes)
-{
-    uint32_t sums = most;
-    while (sums > 1 && (int64_t)(sums / 2 * lanes) >= size)
-        sums /= 2;
-    return sums;
-}
-
 static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     static const char *const module[2] = {"deform_conv", "deform_conv_full"};
     const struct deform_params *p = args->params;
     const struct vka_array *y = &args->out[0];
-    uint32_t sums[2] = {lane_sums(y->dim[1] / p->groups, 8, LANES),
-                        lane_sums(y->dim[2] * y->dim[3], 8, LANES)};
+    uint32_t sums[2] = {vka_lane_sums(y->dim[1] / p->groups, 8, LANES),
+                        vka_lane_sums(y->dim[2] * y->dim[3], 8, LANES)};
     launch(l, args, module, GROUP, sums, (uint64_t[]){sums[0] * LANES, sums[1] * LANES});
 }
 
@@ -291,7 +282,7 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     static const char *const module[2] = {"deform_conv_lanes", "deform_conv_lanes_full"};
     const struct deform_params *p = args->params;
     uint32_t lanes = vka_launch_limits(l)->is_cpu ? LANES : GROUP;
-    uint32_t sums[2] = {lane_sums(args->out[0].dim[1] / p->groups, LANES_SUMS, 1), 1};
+    uint32_t sums[2] = {vka_lane_sums(args->out[0].dim[1] / p->groups, LANES_SUMS, 1), 1};
     launch(l, args, module, lanes, sums, (uint64_t[]){sums[0], lanes});
 }
 

@@ -205,15 +205,6 @@ static void launch(struct vka_launch *l, const struct vka_args *args, const stru
     vka_emit(l, &d, groups, 1, 1);
 }
 
-// Sums in a lane along one side: as many as the matrix can use.
-static uint32_t lane_sums(int64_t size, uint32_t most, uint32_t lanes)
-{
-    uint32_t sums = most;
-    while (sums > 1 && (int64_t)(sums / 2 * lanes) >= size)
-        sums /= 2;
-    return sums;
-}
-
 static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_product p;
@@ -221,8 +212,8 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
     struct cut cut = {.module = "matmul",
                       .residual_module = "matmul_residual",
                       .invocations = LANES * LANES,
-                      .sums_m = lane_sums(p.m, 8, LANES),
-                      .sums_n = lane_sums(p.n, 8, LANES)};
+                      .sums_m = vka_lane_sums(p.m, 8, LANES),
+                      .sums_n = vka_lane_sums(p.n, 8, LANES)};
     cut.tile_m = cut.sums_m * LANES;
     cut.tile_n = cut.sums_n * LANES;
     launch(l, args, &p, &cut);
@@ -324,8 +315,8 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     struct cut cut = {.module = fours ? "matmul_fours" : "matmul_lanes",
                       .residual_module = fours ? "matmul_fours_residual" : "matmul_lanes_residual",
                       .invocations = LANES,
-                      .sums_n = fours ? 4 : lane_sums(p.n, COLUMNS, LANES),
-                      .sums_m = lane_sums(p.m, ROWS_MOST, 1),
+                      .sums_n = fours ? 4 : vka_lane_sums(p.n, COLUMNS, LANES),
+                      .sums_m = vka_lane_sums(p.m, ROWS_MOST, 1),
                       .more = {a_mode_of(args, &p)}};
     if (cut.more[0] == 2 && cut.sums_m < 4)
         cut.more[0] = 0;

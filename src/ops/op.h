@@ -122,6 +122,16 @@ void vka_begin(struct vka_launch *l, struct vka_dispatch *d, const char *shader,
                uint32_t size_y, uint32_t size_z);
 void vka_constant_u32(struct vka_dispatch *d, uint32_t value);
 void vka_constant_f32(struct vka_dispatch *d, float value);
+// Sums that each of `lanes` makes of a side of `size`: as few, a power of 2, as cover it, or
+// `most`.
+static inline uint32_t vka_lane_sums(int64_t size, uint32_t most, uint32_t lanes)
+{
+    uint32_t sums = most;
+    while (sums > 1 && (int64_t)(sums / 2 * lanes) >= size)
+        sums /= 2;
+    return sums;
+}
+
 // Binds the bytes that the array touches, as the next binding, and returns the index of the array's
 // first element inside the binding (for the push constants). An absent array binds nothing useful
 // (the first buffer again; for a written one, the last written), so that binding numbers stay

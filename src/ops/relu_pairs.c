@@ -6,6 +6,7 @@
 #include "cpu/threads.h"
 #include "ops/op.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 #include "relu_pairs.h" // push constants
 
 #include <string.h>
@@ -63,11 +64,6 @@ struct run {
     float *scratch;
 };
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 // Weights of a block, its values, the sums.
 static int64_t thread_size(const struct vka_args *args)
 {
@@ -86,7 +82,7 @@ static void make_weights(const struct vka_args *args, float *to, int64_t batch, 
     const struct vka_array *u = &args->in[U], *w = &args->in[W];
     const float *from = (const float *)u->data + batch * u->stride[0] + place * u->stride[1];
     const float *with = (const float *)w->data + batch * w->stride[0] + other * w->stride[1];
-    int64_t places = smaller(PANEL, u->dim[1] - place);
+    int64_t places = vka_smaller(PANEL, u->dim[1] - place);
     float own[PANEL] = {0};
     for (int64_t i = 0; i < places; i++)
         own[i] = from[i * u->stride[1]];
@@ -112,7 +108,7 @@ static void add_block(const struct run *r, const float *weights, const float *va
         for (int64_t c = 0; c < channels; c += r->kernels->tile_rows) {
             tile.a = values + c;
             tile.c = sums + c * PANEL + i;
-            r->kernels->tile((int)smaller(r->kernels->tile_rows, channels - c),
+            r->kernels->tile((int)vka_smaller(r->kernels->tile_rows, channels - c),
                              r->kernels->tile_cols, &tile);
         }
     }
@@ -127,7 +123,7 @@ static void run_panel(void *arg, int64_t piece, int thread)
     float *sums = values + BLOCK * channels;
     memset(sums, 0, (size_t)(channels * PANEL) * sizeof *sums);
     for (int64_t j = 0; j < v->dim[2]; j += BLOCK) {
-        int64_t count = smaller(BLOCK, v->dim[2] - j);
+        int64_t count = vka_smaller(BLOCK, v->dim[2] - j);
         make_weights(r->args, weights, batch, place, j, count);
         r->kernels->pack(values, (int)channels,
                          (const float *)v->data + batch * v->stride[0] + j * v->stride[2],
@@ -137,7 +133,7 @@ static void run_panel(void *arg, int64_t piece, int thread)
     const struct relu_pairs_params *p = r->args->params;
     float *to = (float *)y->data + batch * channels * y->dim[2] + place;
     for (int64_t c = 0; c < channels; c++, to += y->dim[2]) {
-        for (int64_t i = 0; i < smaller(PANEL, y->dim[2] - place); i++)
+        for (int64_t i = 0; i < vka_smaller(PANEL, y->dim[2] - place); i++)
             to[i] = p->alpha * sums[c * PANEL + i];
     }
 }
