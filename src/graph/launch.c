@@ -75,6 +75,17 @@ void vka_push(struct vka_dispatch *d, const void *push, uint32_t size)
     d->push_size = size;
 }
 
+void vka_turns(struct vka_dispatch *d, double turns, const char *along)
+{
+    d->turns = turns;
+    d->along = along;
+}
+
+void vka_no_loops(struct vka_dispatch *d)
+{
+    vka_turns(d, 1, NULL);
+}
+
 // First and one past the last element that an array touches.
 static void reach(const struct vka_array *a, int64_t *low, int64_t *high)
 {
@@ -149,9 +160,19 @@ static void fold_groups(struct vka_launch *l, struct vka_dispatch *d)
     }
 }
 
+static void check_turns(struct vka_launch *l, const struct vka_dispatch *d)
+{
+    if (d->turns < 1)
+        vka_launch_fail(l, "%s doesn't say how many turns its loops take", d->shader);
+    if (d->turns > l->p->limits.max_turns)
+        vka_launch_fail(l, "the loops of %s along %s take %.0f turns; the device makes %u",
+                        d->shader, d->along, d->turns, l->p->limits.max_turns);
+}
+
 static void check_dispatch(struct vka_launch *l, struct vka_dispatch *d)
 {
     const struct vka_limits *m = &l->p->limits;
+    check_turns(l, d);
     if ((uint32_t)d->n_bindings > m->storage_buffers)
         vka_launch_fail(l, "%s binds %d storage buffers; the device offers %u", d->shader,
                         d->n_bindings, m->storage_buffers);

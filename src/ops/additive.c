@@ -8,6 +8,7 @@
 #include "cpu/threads.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 
 enum { Q, K, V, INPUTS };
 struct params {
@@ -152,6 +153,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.v = vka_bind(l, &d, &args->in[V], VKA_READ);
     push.out_offset = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, vka_divide_up(push.width, lanes), "the width");
     vka_emit(l, &d, ((uint64_t)count + scores - 1) / scores, 1, 1);
 }
 

@@ -119,7 +119,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
                                    .tail = tail,
                                    .tail_size = sizeof tail,
                                    .along = &r.reduced,
-                                   .group = {group.rows, group.lanes}};
+                                   .group = {group.rows, group.lanes},
+                                   .turns = vka_rows_turns(&r, group.lanes, 1)};
     _Static_assert(sizeof(struct vka_push_argmax) == (5 + 2 * 5) * 4 + sizeof tail,
                    "push constants");
     vka_strided_emit(l, &r.kept, &d);

@@ -5,6 +5,7 @@
 #include "attention.h" // push constants
 #include "cpu/attention.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 
 #include <math.h>
 #include <string.h>
@@ -189,28 +190,12 @@ static bool lines_up(const struct vka_array *a)
     return a->stride[3] == 1 || a->dim[3] == 1;
 }
 
-// Whether a device makes `each` turns of loops for each block of keys. GPUs make them all.
-static bool ends(const struct vka_limits *limits, const struct vka_args *args, int64_t block,
-                 int64_t each)
-{
-    int64_t blocks = (args->in[K].dim[2] + block - 1) / block;
-    return !limits->is_cpu || (double)blocks * (double)each <= VKA_MOST_TURNS;
-}
-
 // What all variants need.
 static bool fits_any(const struct vka_limits *limits, const struct vka_args *args)
 {
     return lines_up(&args->in[Q]) && lines_up(&args->in[K]) && lines_up(&args->in[V]) &&
            args->in[V].dim[3] <= MOST_WIDTH && vka_present(&args->out[OUT]) &&
            (!is_full(args) || limits->storage_buffers >= FULL_BUFFERS);
-}
-
-// As the shader's loops are nested: 25 turns a slice of the depth, 73 with a block's weights, half
-// a turn to load a column of values.
-static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
-{
-    int64_t slices = (args->in[Q].dim[3] + 15) / 16, columns = (args->in[V].dim[3] + 7) / 8 * 8;
-    return fits_any(limits, args) && ends(limits, args, ROWS, 25 * slices + 73 + columns / 2);
 }
 
 enum { FLAG_CAUSAL = 1, FLAG_BIAS = 2, FLAG_MASK = 4, FLAG_REMOVES = 8, FLAG_LSE = 16 };
@@ -282,13 +267,26 @@ static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
     vka_constant_u32(d, flags_of(args));
 }
 
+// `each` for a block of keys.
+static void tell_turns(struct vka_dispatch *d, const struct vka_attention_job *job, int64_t block,
+                       int64_t each)
+{
+    vka_turns(d, (double)vka_divide_up(job->keys, block) * (double)each, "the keys");
+}
+
 static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_attention_job job;
     job_of(args, &job);
+    // As the shader's loops are nested: 27 turns a slice of the depth, 40 with a block's weights,
+    // 33 with its values, half a turn to load a column of them, which come in some pieces.
+    int64_t wide = vka_round_up(job.width, 8);
+    int64_t each =
+        27 * vka_divide_up(job.depth, 16) + 40 + 33 + wide / 2 + 3 * (1 + vka_divide_up(wide, 64));
     struct vka_dispatch d;
     vka_begin(l, &d, is_full(args) ? "attention_full" : "attention", LANES * LANES, 1, 1);
     add_constants(&d, args, &job);
+    tell_turns(&d, &job, ROWS, each);
     launch(l, args, &d, &job, ROWS);
 }
 
@@ -298,19 +296,18 @@ enum { FEW = 8, FEW_DEPTH = 2048 }; // whose query fits into shared memory
 
 static bool fits_few(const struct vka_limits *limits, const struct vka_args *args)
 {
-    enum { KEYS = LANES * LANES };
-    int64_t depth = args->in[Q].dim[3];
-    return fits_any(limits, args) && args->in[Q].dim[2] <= FEW && depth <= FEW_DEPTH &&
-           ends(limits, args, KEYS, depth + 2 * KEYS + 1);
+    return fits_any(limits, args) && args->in[Q].dim[2] <= FEW && args->in[Q].dim[3] <= FEW_DEPTH;
 }
 
 static void launch_few(struct vka_launch *l, const struct vka_args *args)
 {
+    enum { KEYS = LANES * LANES };
     struct vka_attention_job job;
     job_of(args, &job);
     struct vka_dispatch d;
     vka_begin(l, &d, is_full(args) ? "attention_few_full" : "attention_few", LANES * LANES, 1, 1);
     add_constants(&d, args, &job);
+    tell_turns(&d, &job, KEYS, job.depth + 2 * KEYS + 4);
     launch(l, args, &d, &job, 1);
 }
 
@@ -329,7 +326,7 @@ static bool by_four(const struct vka_array *a)
 
 static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
 {
-    return limits->is_cpu && fits_any(limits, args) && ends(limits, args, 1, 1) &&
+    return limits->is_cpu && fits_any(limits, args) &&
            args->in[Q].dim[3] + args->in[V].dim[3] <= LANES_MOST && by_four(&args->in[Q]) &&
            by_four(&args->in[K]) && by_four(&args->in[V]) && by_four(&args->out[OUT]);
 }
@@ -346,6 +343,7 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     add_constants(&d, args, &job);
     vka_constant_u32(&d, QUERIES);
     vka_constant_u32(&d, keys);
+    tell_turns(&d, &job, keys, 1);
     launch(l, args, &d, &job, LANES * QUERIES);
 }
 
@@ -426,6 +424,8 @@ static void launch_matrix(struct vka_launch *l, const struct vka_args *args)
                              cut.fragments, cut.subgroups, cut.keys, eights};
     for (size_t i = 0; i < VKA_COUNT(more); i++)
         vka_constant_u32(&d, more[i]);
+    // At most a turn for each element of a row of k and of v, and for each key three times.
+    tell_turns(&d, &job, cut.keys, job.depth + job.width + 3 * cut.keys);
     launch(l, args, &d, &job, f->m * cut.fragments * cut.subgroups);
 }
 
@@ -433,7 +433,7 @@ static const struct vka_variant variants[] = {
     {"lanes", fits_lanes, launch_lanes},
     {"few", fits_few, launch_few},
     {"matrix", fits_matrix, launch_matrix},
-    {"baseline", fits_baseline, launch_baseline},
+    {"baseline", fits_any, launch_baseline},
     {NULL, NULL, NULL},
 };
 

@@ -232,6 +232,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.factors_offset = vka_bind(l, &d, f, VKA_READ);
     push.out_offset = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, vka_slice_turns(x->dim[2], tm, tn), "the channels");
     vka_emit(l, &d, groups, 1, 1);
 }
 

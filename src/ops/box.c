@@ -108,6 +108,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.loc = vka_bind(l, &d, &args->in[0], VKA_READ);
     push.box = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, 2, "rows and columns");
     vka_emit(l, &d, ((uint64_t)count + GROUP - 1) / GROUP, 1, 1);
 }
 

@@ -157,6 +157,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
         push.h = vka_bind(l, &d, &args->in[H], VKA_READ);
     push.next = vka_bind(l, &d, &args->out[NEXT_H], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_no_loops(&d);
     vka_emit(l, &d, ((uint64_t)count + INVOCATIONS - 1) / INVOCATIONS, 1, 1);
 }
 

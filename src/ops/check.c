@@ -83,6 +83,7 @@ static void walk(struct vka_launch *l, const struct vka_args *args, int64_t firs
     push.x = vka_bind(l, &d, &args->in[0], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], first > 0 ? VKA_READ_WRITE : VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, (double)(end - first) / LANES + LANES, "the integers");
     vka_emit(l, &d, 1, 1, 1);
 }
 

@@ -6,6 +6,7 @@
 #include "conv.h" // push constants
 #include "ops/matrix.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 
 struct conv_params {
     struct vka_window_params window;
@@ -196,15 +197,20 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-// MOST_TERMS: of a sum that a lane makes by itself. MOST_BLOCKS: of one that it makes in blocks,
-// four terms a turn.
-enum { LANES = 8, FEW = 4, MOST_TERMS = 20480, MOST_BLOCKS = VKA_MOST_TURNS };
+// MOST_TERMS: of a sum that isn't made in blocks or in halves.
+enum { LANES = 8, FEW = 4, MOST_TERMS = 20480 };
 
 // Terms of a sum.
 static int64_t terms_of(const struct vka_args *args)
 {
     const struct vka_array *weight = &args->in[WEIGHT];
     return vka_array_count(weight) / weight->dim[0];
+}
+
+// Long sums over channels are made in halves.
+static bool can_halve(int64_t terms, int64_t groups, int64_t channels)
+{
+    return terms > MOST_TERMS && groups == 1 && channels > 1;
 }
 
 static bool fits_buffers(const struct vka_limits *limits, const struct vka_args *args)
@@ -214,12 +220,14 @@ static bool fits_buffers(const struct vka_limits *limits, const struct vka_args 
 
 static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
 {
-    return limits->is_cpu && fits_buffers(limits, args) && terms_of(args) <= MOST_BLOCKS;
+    return limits->is_cpu && fits_buffers(limits, args);
 }
 
 static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
 {
-    return fits_buffers(limits, args) && terms_of(args) <= MOST_TERMS;
+    const struct conv_params *p = args->params;
+    bool halves = can_halve(terms_of(args), p->groups, args->in[WEIGHT].dim[1]);
+    return fits_buffers(limits, args) && !halves;
 }
 
 // Few channels of output in a group: a tile would be mostly empty.
@@ -244,6 +252,7 @@ struct cut {
     const char *module, *residual_module;
     uint32_t invocations, sums_m, sums_n;
     uint64_t tile_m, tile_n;
+    double turns;
     const struct vka_matrix_cut *matrix; // or NULL
 };
 
@@ -318,6 +327,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args,
     }
     bind_all(l, &d, args, &push);
     VKA_PUSH(&d, push);
+    vka_turns(&d, cut->turns, "a sum's terms");
     vka_emit(l, &d, groups, 1, 1);
 }
 
@@ -332,6 +342,7 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
                       .sums_n = vka_lane_sums(vka_product3(job.w.out), 8, LANES)};
     cut.tile_m = cut.sums_m * LANES;
     cut.tile_n = cut.sums_n * LANES;
+    cut.turns = vka_slice_turns(terms_of(args), cut.sums_m, cut.sums_n);
     launch(l, args, &job, &cut);
 }
 
@@ -345,7 +356,8 @@ static void launch_direct(struct vka_launch *l, const struct vka_args *args)
                       .sums_m = (uint32_t)job.out_channels,
                       .sums_n = 1,
                       .tile_m = (uint64_t)job.out_channels,
-                      .tile_n = LANES * LANES};
+                      .tile_n = LANES * LANES,
+                      .turns = (double)terms_of(args)};
     launch(l, args, &job, &cut);
 }
 
@@ -361,6 +373,7 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     cut.sums_n = vka_lane_sums(vka_product3(job.w.out), most, LANES);
     cut.tile_m = cut.sums_m;
     cut.tile_n = cut.sums_n * LANES;
+    cut.turns = vka_lane_turns(terms_of(args));
     launch(l, args, &job, &cut);
 }
 
@@ -392,7 +405,8 @@ static void launch_matrix(struct vka_launch *l, const struct vka_args *args)
                       .sums_n = matrix.fragments_n,
                       .tile_m = matrix.tile_m,
                       .tile_n = matrix.tile_n,
-                      .matrix = &matrix};
+                      .matrix = &matrix,
+                      .turns = vka_matrix_turns(&matrix, terms_of(args))};
     launch(l, args, &job, &cut);
 }
 
@@ -422,16 +436,6 @@ static vka_tensor half_of_channels(vka_graph *g, const struct vka_op_node *node)
     return sum;
 }
 
-static void refuse(vka_graph *g, const struct vka_op_node *node, int64_t terms)
-{
-    char text[2][VKA_SHAPE_TEXT];
-    vka_shape x = vka_shape_of(g, node->in[X]), weight = vka_shape_of(g, node->in[WEIGHT]);
-    vka_fail_as(g, VKA_ERROR_UNSUPPORTED,
-                "conv: %s with a weight of %s has sums of %lld terms; a device takes %d",
-                vka_shape_text(&x, text[0]), vka_shape_text(&weight, text[1]), (long long)terms,
-                MOST_TERMS);
-}
-
 // Sums that are too long, or a buffer too many: the residual is added afterwards.
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
@@ -442,13 +446,11 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
     int64_t terms = 1;
     for (int i = 1; i < weight.rank; i++)
         terms *= weight.dim[i];
-    if (terms > MOST_TERMS && p->groups == 1 && weight.dim[1] > 1) {
+    if (can_halve(terms, p->groups, weight.dim[1])) {
         out[0] = half_of_channels(g, node);
         return;
     }
-    if (terms > MOST_TERMS)
-        refuse(g, node, terms);
-    if (terms > MOST_TERMS || !node->in[RESIDUAL])
+    if (!node->in[RESIDUAL])
         return;
     vka_tensor in[INPUTS] = {node->in[X], node->in[WEIGHT], node->in[BIAS], 0};
     vka_tensor sum = vka_add_node(g, &vka_op_conv, &bare, INPUTS, in, NULL);

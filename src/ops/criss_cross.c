@@ -139,6 +139,9 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
     struct vka_dispatch d;
     vka_begin(l, &d, "criss_cross", PIXELS, SHARE, 1);
     vka_constant_u32(&d, (uint32_t)vka_divide_up(job.channels, SHARE * (int64_t)chunks));
+    // For a block of keys: what the depth takes, then its values.
+    double blocks = (double)(vka_divide_up(job.height, PIXELS) + vka_divide_up(job.width, PIXELS));
+    vka_turns(&d, 5 + blocks * (double)(3 + job.depth + PIXELS), "a column and a row");
     launch(l, args, &d, &job, (uint64_t)(job.batch * job.height) * vka_divide_up(job.width, PIXELS),
            chunks);
 }
@@ -164,6 +167,7 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     vka_constant_u32(&d, ROWS);
     vka_constant_u32(&d, KEYS);
     vka_constant_u32(&d, (uint32_t)job.depth);
+    vka_turns(&d, (double)(job.height + job.width) / KEYS + 2, "a column and a row");
     launch(l, args, &d, &job,
            (uint64_t)job.batch * vka_divide_up(job.height, ROWS) * vka_divide_up(job.width, LANES),
            vka_divide_up(job.channels, CHANNELS));

@@ -7,6 +7,7 @@
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "ops/window.h"
+#include "util/whole.h"
 
 #include <string.h>
 
@@ -171,7 +172,7 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-enum { LANES = 8, GROUP = 64, FEW = 4, LANES_SUMS = 64, FULL_BUFFERS = 6 };
+enum { LANES = 8, GROUP = 64, FEW = 4, LANES_SUMS = 64, FULL_BUFFERS = 6, DEPTH = 16 };
 
 static bool is_full(const struct vka_args *args)
 {
@@ -240,6 +241,16 @@ static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
     vka_constant_u32(d, sums[0] % 4 == 0 && reads_fours(&args->in[WEIGHT], job->out_channels));
 }
 
+// Runs of channels with the same offsets, and of each the taps; of a tap `each` turns for `depth`
+// channels, with so many loops inside.
+static double turns_of(const struct vka_deform_job *job, int64_t depth, double each, int inside)
+{
+    int64_t share = vka_smaller(job->share, job->in_channels);
+    double runs = (double)(vka_divide_up(job->in_channels, share) + 1);
+    double taps = runs * (double)(job->kernel[0] * job->kernel[1]);
+    return (3 + inside) * runs + taps * (2 + inside + (double)vka_divide_up(share, depth) * each);
+}
+
 // Tiles of tile[0] channels x tile[1] places; sums of a lane along both.
 static void launch(struct vka_launch *l, const struct vka_args *args, const char *const module[2],
                    uint32_t invocations, const uint32_t sums[2], const uint64_t tile[2])
@@ -264,6 +275,11 @@ static void launch(struct vka_launch *l, const struct vka_args *args, const char
         push.bias = vka_bind(l, &d, &args->in[BIAS], VKA_READ);
     }
     VKA_PUSH(&d, push);
+    double slice = vka_smaller(vka_smaller(job.share, job.in_channels), DEPTH);
+    double turns = tile[0] == sums[0]
+                       ? turns_of(&job, 1, 1, 0)
+                       : turns_of(&job, DEPTH, 6 + slice * (1 + sums[0] / 8.0 + sums[1] / 8.0), 3);
+    vka_turns(&d, turns, "the channels and taps");
     vka_emit(l, &d, groups, 1, 1);
 }
 

@@ -100,6 +100,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.ids = vka_bind(l, &d, &args->in[IDS], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_no_loops(&d);
     vka_emit(l, &d, ((uint64_t)count + 63) / 64, 1, 1);
 }
 

@@ -7,6 +7,7 @@
 #include "ops/matrix.h"
 #include "ops/ops.h"
 #include "ops/product.h"
+#include "util/whole.h"
 
 #include <stdlib.h>
 
@@ -125,9 +126,8 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 
 // --- Vulkan ---
 
-// MOST_TERMS: of a sum that a lane makes by itself. MOST_BLOCKS: of one that it makes in blocks,
-// four terms a turn.
-enum { LANES = 8, MAX_BATCH_AXES = 3, MOST_TERMS = 16384, MOST_BLOCKS = VKA_MOST_TURNS };
+// MOST_TERMS: of a sum that isn't made in blocks.
+enum { LANES = 8, MAX_BATCH_AXES = 3, MOST_TERMS = 16384 };
 
 static bool fits_bindings(const struct vka_limits *limits, const struct vka_product *p)
 {
@@ -175,6 +175,7 @@ struct cut {
     uint64_t tile_m, tile_n;
     uint32_t more[3];                    // constants of the module's own
     const struct vka_matrix_cut *matrix; // instead of them; or NULL
+    double turns;
 };
 
 static void launch(struct vka_launch *l, const struct vka_args *args, const struct vka_product *p,
@@ -202,6 +203,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args, const stru
     push_product(p, &push);
     bind_all(l, &d, args, &push);
     VKA_PUSH(&d, push);
+    vka_turns(&d, cut->turns, "a sum's terms");
     vka_emit(l, &d, groups, 1, 1);
 }
 
@@ -216,6 +218,7 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
                       .sums_n = vka_lane_sums(p.n, 8, LANES)};
     cut.tile_m = cut.sums_m * LANES;
     cut.tile_n = cut.sums_n * LANES;
+    cut.turns = vka_slice_turns(p.k, cut.sums_m, cut.sums_n);
     launch(l, args, &p, &cut);
 }
 
@@ -258,7 +261,8 @@ static void launch_few(struct vka_launch *l, const struct vka_args *args)
                       .sums_m = (uint32_t)(swapped ? p.n : p.m),
                       .tile_m = swapped ? FEW_INVOCATIONS / slices : (uint64_t)p.m,
                       .tile_n = swapped ? (uint64_t)p.n : FEW_INVOCATIONS / slices,
-                      .more = {slices, swapped, few_along_k(&p)}};
+                      .more = {slices, swapped, few_along_k(&p)},
+                      .turns = (double)vka_divide_up(p.k, slices)};
     launch(l, args, &p, &cut);
 }
 
@@ -304,7 +308,7 @@ static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *a
 {
     struct vka_product p;
     vka_product_of(args, &p);
-    return limits->is_cpu && fits_bindings(limits, &p) && !turns_b(&p) && p.k <= MOST_BLOCKS;
+    return limits->is_cpu && fits_bindings(limits, &p) && !turns_b(&p);
 }
 
 static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
@@ -317,7 +321,8 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
                       .invocations = LANES,
                       .sums_n = fours ? 4 : vka_lane_sums(p.n, COLUMNS, LANES),
                       .sums_m = vka_lane_sums(p.m, ROWS_MOST, 1),
-                      .more = {a_mode_of(args, &p)}};
+                      .more = {a_mode_of(args, &p)},
+                      .turns = vka_lane_turns(p.k)};
     if (cut.more[0] == 2 && cut.sums_m < 4)
         cut.more[0] = 0;
     cut.tile_m = cut.sums_m;
@@ -378,7 +383,8 @@ static void launch_matrix(struct vka_launch *l, const struct vka_args *args)
                       .tile_m = matrix.tile_m,
                       .tile_n = matrix.tile_n,
                       .more = {matrix_modes(args, &p)},
-                      .matrix = &matrix};
+                      .matrix = &matrix,
+                      .turns = vka_matrix_turns(&matrix, p.k)};
     launch(l, args, &p, &cut);
 }
 

@@ -29,6 +29,12 @@ enum vka_matrix_modes {
     VKA_MATRIX_B_EIGHTS = 8,
 };
 
+// Turns of its loops, for vka_turns.
+static inline double vka_matrix_turns(const struct vka_matrix_cut *cut, int64_t terms)
+{
+    return (double)((terms + cut->depth - 1) / cut->depth) * (2 + cut->depth);
+}
+
 // The constants of matrix.glsl, after the op's own.
 void vka_matrix_constants(struct vka_launch *l, struct vka_dispatch *d,
                           const struct vka_matrix_cut *cut, uint32_t modes);

@@ -161,10 +161,11 @@ enum { TURNS = 15000 }; // of a dispatch, where one batch isn't more
 static int64_t turns_of(const struct job *c, int64_t from)
 {
     int64_t before = from < c->most ? from : c->most, batches = before / VKA_NMS_BATCH + 1;
-    return batches * (VKA_NMS_BATCH / VKA_NMS_STEP + 1) + 2 * VKA_NMS_BATCH;
+    return batches * (VKA_NMS_BATCH / VKA_NMS_STEP + 2) + 2 * VKA_NMS_BATCH;
 }
 
-static void walk(struct vka_launch *l, const struct vka_args *args, int64_t from, int64_t to)
+static void walk(struct vka_launch *l, const struct vka_args *args, int64_t from, int64_t to,
+                 int64_t turns)
 {
     struct job c = job_of(args);
     bool fill = from == to;
@@ -182,6 +183,7 @@ static void walk(struct vka_launch *l, const struct vka_args *args, int64_t from
     push.taken = vka_bind(l, &d, &args->out[0], VKA_READ_WRITE);
     VKA_PUSH(&d, push);
     uint64_t groups = ((uint64_t)c.most + VKA_NMS_BATCH - 1) / VKA_NMS_BATCH;
+    vka_turns(&d, turns, "the boxes taken");
     vka_emit(l, &d, fill ? groups : 1, 1, 1);
 }
 
@@ -191,18 +193,17 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     int64_t from = 0, turns = 0;
     if (c.rows > UINT32_MAX / SIDES)
         vka_launch_fail(l, "nms: more than 2^30 boxes");
-    if (turns_of(&c, c.count) > VKA_MOST_TURNS)
-        vka_launch_fail(l, "nms: up to %lld boxes taken are too many", (long long)c.most);
     for (int64_t to = 0; to < c.count; to += VKA_NMS_BATCH) {
-        turns += turns_of(&c, to);
-        if (turns > TURNS && to > from) {
-            walk(l, args, from, to);
+        int64_t more = turns_of(&c, to);
+        if (turns + more > TURNS && to > from) {
+            walk(l, args, from, to, turns);
             from = to;
-            turns = turns_of(&c, to);
+            turns = 0;
         }
+        turns += more;
     }
-    walk(l, args, from, c.count);
-    walk(l, args, c.count, c.count);
+    walk(l, args, from, c.count, turns);
+    walk(l, args, c.count, c.count, 2 * VKA_NMS_BATCH);
 }
 
 static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};

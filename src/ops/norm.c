@@ -13,7 +13,14 @@
 #include <math.h>
 
 enum { X, SCALE, SHIFT, Y }; // the operands of the walks
-enum { TILE = 64, LINE = VKA_STRIDED_SPAN, HELD = 8, MOST_AXES = 4, MOST_DISPATCHES = 256 };
+enum {
+    TILE = 64,
+    LINE = VKA_STRIDED_SPAN,
+    HELD = 8,
+    MOST_AXES = 4,
+    MOST_DISPATCHES = 256,
+    PASSES = 3
+};
 
 struct params {
     double eps;
@@ -258,6 +265,7 @@ static void emit(struct vka_launch *l, const struct vka_args *args, const struct
         push.offset[k] = vka_bind(l, &d, &part, k == Y ? VKA_WRITE : VKA_READ);
     }
     VKA_PUSH(&d, push);
+    vka_turns(&d, vka_rows_turns(r, group.lanes, PASSES), "a row");
     vka_emit(l, &d, ((uint64_t)rows + group.rows - 1) / group.rows, 1, 1);
 }
 
@@ -300,7 +308,7 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
 static bool fits(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct vka_rows r = rows_of(args);
-    return vka_rows_fit(limits, &r, 3);
+    return vka_rows_fit(limits, &r, PASSES);
 }
 
 static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};

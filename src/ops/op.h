@@ -84,11 +84,12 @@ struct vka_limits {
     bool f16_arithmetic;
     bool cooperative_matrix;
     struct vka_matrix_shape matrix; // in a program of f32 none: they would round its operands
-    bool is_cpu; // the device is a program: no shared memory to be had, few wide loads win
+    bool is_cpu;        // the device is a program: no shared memory to be had, few wide loads win
+    uint32_t max_turns; // of an invocation's loops (vka_turns)
 };
 
-// Some drivers end a shader's loops, without a word, after 65,535 turns in all; a dispatch whose
-// invocations may make more than this is cut, or another way is taken.
+// The limit where the device is a program: such drivers end a shader's loops, without a word, after
+// 65,535 turns in all. GPUs make all turns.
 enum { VKA_MOST_TURNS = 65000 };
 
 enum { VKA_MAX_BINDINGS = 8, VKA_MAX_CONSTANTS = 24, VKA_PUSH_BYTES = 128 };
@@ -104,6 +105,8 @@ struct vka_dispatch {
     uint32_t push_size;
     uint32_t subgroup;  // size that the shader's subgroups must have, all of them full; 0: any
     uint64_t groups[3]; // workgroups wanted, see vka_groups_fold
+    double turns;       // see vka_turns; 0: nobody told
+    const char *along;  // NULL: without loops
     int n_bindings;
     struct vka_binding {
         vka_tensor base;
@@ -131,6 +134,16 @@ static inline uint32_t vka_lane_sums(int64_t size, uint32_t most, uint32_t lanes
         sums /= 2;
     return sums;
 }
+// Turns of a sum of `terms` that a lane makes alone, four terms a turn.
+static inline double vka_lane_turns(int64_t terms)
+{
+    return (double)(terms / 4 + terms % 4);
+}
+// The same where 64 lanes with m x n sums each share slices of 16 terms: loaded, then summed.
+static inline double vka_slice_turns(int64_t terms, uint32_t m, uint32_t n)
+{
+    return (double)((terms + 15) / 16) * (1 + (2 * m + 1) + (2 * n + 1) + 17);
+}
 
 // Binds the bytes that the array touches, as the next binding, and returns the index of the array's
 // first element inside the binding (for the push constants). An absent array binds nothing useful
@@ -144,6 +157,14 @@ void vka_push(struct vka_dispatch *d, const void *push, uint32_t size);
         _Static_assert(sizeof(p) <= VKA_PUSH_BYTES, "push constants");                             \
         vka_push(d, &(p), sizeof(p));                                                              \
     } while (0)
+// How many turns all loops of an invocation take together, as drivers that are programs count them:
+// one more than trips each time that a loop is run, for the turn that ends it, and that one goes
+// through the loops inside, too, one turn of each; turns of neighbours that an invocation goes
+// along with are its own. Loops that are unrolled don't count, and a few hundred turns of all sizes
+// may be left out. `along`: what the longest loop runs along, for messages. Every dispatch says
+// this, or vka_no_loops, before vka_emit.
+void vka_turns(struct vka_dispatch *d, double turns, const char *along);
+void vka_no_loops(struct vka_dispatch *d);
 // `x`, `y`, `z` workgroups. Counts over the device's limit fold from x into y (y must be 1 then)
 // and from y into z (z must be 1 then): shaders get the linear index from VKA_GROUP_X etc. in
 // common/index.glsl and return where it is past the end (pass the end as a push constant).
@@ -155,8 +176,8 @@ void vka_launch_most(struct vka_launch *l, const char *what, int64_t count, int6
 
 struct vka_variant {
     const char *name; // for reports: "baseline", "subgroup", ...
-    // NULL: fits always. Bindings over limits->storage_buffers are checked after the launch, too:
-    // a launch that binds more than the device has doesn't fit.
+    // NULL: fits always. Bindings, turns and the like are checked after the launch, too: a launch
+    // that wants more than the device has doesn't fit.
     bool (*fits)(const struct vka_limits *limits, const struct vka_args *args);
     void (*launch)(struct vka_launch *l, const struct vka_args *args);
 };

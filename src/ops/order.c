@@ -129,6 +129,8 @@ static void step(struct vka_launch *l, const struct vka_args *args, uint32_t kin
         block ? 0 : (length + span - 1) / span; // pairs of the last may lie past the end
     int64_t parts = block ? (length + VKA_ORDER_BLOCK - 1) / VKA_ORDER_BLOCK
                           : (spans * (span / 2) + GROUP - 1) / GROUP;
+    // A block's elements, then each step of its merges.
+    enum { EACH = VKA_ORDER_BLOCK / GROUP, TURNS = 2 * EACH + 2 * 10 + 55 * (2 + EACH / 2) };
     struct vka_dispatch d;
     vka_begin(l, &d, "order", GROUP, 1, 1);
     vka_constant_u32(&d, kind);
@@ -139,6 +141,7 @@ static void step(struct vka_launch *l, const struct vka_args *args, uint32_t kin
     push.x = vka_bind(l, &d, &args->in[0], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_READ_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, TURNS, "a block");
     vka_emit(l, &d, (uint64_t)rows * (uint64_t)parts, 1, 1);
 }
 

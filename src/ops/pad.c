@@ -164,6 +164,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.x = vka_bind(l, &d, x, VKA_READ);
     push.y = vka_bind(l, &d, y, VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_no_loops(&d);
     vka_emit(l, &d, ((uint64_t)count + 63) / 64, 1, 1);
 }
 

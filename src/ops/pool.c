@@ -159,7 +159,9 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_constant_u32(&d, c.p->max);
     vka_constant_u32(&d, c.p->exclude_padding);
     struct vka_push_pool push = {.count = (uint32_t)count, .divisor = (float)c.p->divisor};
+    double sides = 0; // for the divisor
     for (int i = 0; i < VKA_WINDOW_AXES; i++) {
+        sides += (double)c.w.kernel[i];
         push.in_size[i] = (uint32_t)c.w.in[i];
         push.out_size[i] = (uint32_t)c.w.out[i];
         push.kernel[i] = (uint32_t)c.w.kernel[i];
@@ -171,37 +173,37 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.x = vka_bind(l, &d, &args->in[0], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, vka_window_turns(c.w.kernel) + sides, "a window's taps");
     vka_emit(l, &d, ((uint64_t)count + GROUP - 1) / GROUP, 1, 1);
+}
+
+// One window that takes the whole map, and more of it than one lane should: a reduction.
+static bool is_reduction(const struct vka_pool *p, int axes, const int64_t *x, const int64_t *y)
+{
+    enum { MOST = VKA_MOST_TURNS / 2 };
+    double taps = 1;
+    for (int i = 0; i < axes; i++) {
+        taps *= (double)p->kernel[i];
+        if (p->kernel[i] != x[i] || y[i] != 1 || p->before[i] != 0 || p->dilation[i] > 1)
+            return false;
+    }
+    return taps > MOST;
 }
 
 static bool fits(const struct vka_limits *limits, const struct vka_args *args)
 {
-    struct pooling c = sizes(args);
+    const struct vka_array *x = &args->in[0];
     (void)limits;
-    return vka_product3(c.w.kernel) <= VKA_MOST_TURNS / 2;
+    return !is_reduction(args->params, x->rank - 2, x->dim + 2, args->out[0].dim + 2);
 }
 
-// A window that is too large for one lane but takes the whole map is a reduction.
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
     const struct vka_pool *p = node->params;
     vka_shape x = vka_shape_of(g, node->in[0]), y = vka_shape_of(g, node->out[0]);
-    double taps = 1;
-    bool whole = true;
-    for (int i = 0; i < x.rank - 2; i++) {
-        taps *= (double)p->kernel[i];
-        whole = whole && p->kernel[i] == x.dim[2 + i] && y.dim[2 + i] == 1 && p->before[i] == 0 &&
-                p->dilation[i] <= 1;
-    }
-    if (taps <= VKA_MOST_TURNS / 2) // it isn't that
+    if (!is_reduction(p, x.rank - 2, x.dim + 2, y.dim + 2))
         return;
-    if (!whole) {
-        char text[2][VKA_SHAPE_TEXT];
-        vka_fail_as(
-            g, VKA_ERROR_UNSUPPORTED, "pool: %s to %s by windows of %.0f places; a device takes %d",
-            vka_shape_text(&x, text[0]), vka_shape_text(&y, text[1]), taps, VKA_MOST_TURNS / 2);
-        return;
-    }
+    double taps = (double)vka_elements(g, node->in[0]) / (double)(x.dim[0] * x.dim[1]);
     unsigned axes = ((1u << x.rank) - 1) & ~3u;
     out[0] = vka_reduce(g, p->max ? VKA_REDUCE_MAX : VKA_REDUCE_MEAN, node->in[0], axes, true);
     if (!p->max && p->divisor)

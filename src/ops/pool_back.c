@@ -6,6 +6,7 @@
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "ops/window.h"
+#include "util/whole.h"
 #include "pool_back.h"
 
 #include <string.h>
@@ -150,6 +151,17 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
+// A place is under as many windows as overlap, and looks at all taps of each; neighbours in a
+// workgroup may be under others.
+static double turns_of(const struct vka_window *w)
+{
+    double all = vka_window_turns(w->kernel), windows = GROUP;
+    for (int i = 0; i < VKA_WINDOW_AXES; i++)
+        windows *= (double)vka_divide_up(w->kernel[i] * w->dilation[i], w->stride[i]);
+    double taps = (double)vka_product3(w->kernel);
+    return all * (4 + (windows < taps ? windows : taps));
+}
+
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_window w = window_of(args);
@@ -171,6 +183,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.d = vka_bind(l, &d, &args->in[D], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, turns_of(&w), "a window's taps");
     vka_emit(l, &d, ((uint64_t)count + GROUP - 1) / GROUP, 1, 1);
 }
 

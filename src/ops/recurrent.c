@@ -7,6 +7,7 @@
 #include "ops/infer.h"
 #include "ops/move.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 #include "recurrent.h" // push constants
 
 // CARRY: [slots, D, N, H], c of an LSTM in its first slot; the other slots are for work.
@@ -342,6 +343,7 @@ static void launch_phase(struct vka_launch *l, const struct vka_args *args, stru
     uint64_t groups = blocks * ((push.rows + rows - 1) / rows) * push.directions;
     push.groups = (uint)groups;
     VKA_PUSH(&d, push);
+    vka_turns(&d, (double)vka_divide_up(push.k, form.fours ? 4 : slices) + rows, "the states");
     vka_emit(l, &d, groups, 1, 1);
 }
 

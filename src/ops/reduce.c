@@ -423,6 +423,11 @@ static void put_axes(struct vka_push_reduce *push, const struct vka_strided *s, 
     }
 }
 
+static int passes_of(int kind)
+{
+    return kind == VKA_REDUCE_LOGSUMEXP ? 3 : 2;
+}
+
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     const struct params *p = args->params;
@@ -447,6 +452,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     put_axes(&push, &r.kept, &axes);
     put_axes(&push, &r.reduced, &axes);
     VKA_PUSH(&d, push);
+    vka_turns(&d, vka_rows_turns(&r, group.lanes, passes_of(p->kind)), "a row");
     vka_emit(l, &d, ((uint64_t)r.rows + group.rows - 1) / group.rows, 1, 1);
 }
 
@@ -454,7 +460,7 @@ static bool fits(const struct vka_limits *limits, const struct vka_args *args)
 {
     const struct params *p = args->params;
     struct vka_rows r = rows_of(args);
-    return vka_rows_fit(limits, &r, p->kind == VKA_REDUCE_LOGSUMEXP ? 3 : 2);
+    return vka_rows_fit(limits, &r, passes_of(p->kind));
 }
 
 // --- where a row is too long: parts of it, then what they gave ---

@@ -4,6 +4,7 @@
 #include "cpu/threads.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 #include "regions.h"
 
 #include <math.h>
@@ -163,7 +164,6 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_launch_most(l, "elements of regions", count, UINT32_MAX);
     vka_launch_most(l, "elements into regions", vka_array_count(&args->in[X]), UINT32_MAX);
     vka_launch_most(l, "numbers of boxes", vka_array_count(&args->in[BOXES]), UINT32_MAX);
-    vka_launch_most(l, "places of the map of regions", area, (int64_t)lanes * VKA_MOST_TURNS);
     struct vka_dispatch d;
     vka_begin(l, &d, "regions", each, lanes, 1);
     vka_constant_u32(&d, c.max);
@@ -176,6 +176,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.box = vka_bind(l, &d, &args->in[BOXES], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, vka_divide_up(area, lanes), "a map's places");
     vka_emit(l, &d, ((uint64_t)count + each - 1) / each, 1, 1);
 }
 

@@ -212,6 +212,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.parts = vka_bind(l, &d, &args->in[PARTS], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, 8, "corners");
     vka_emit(l, &d, ((uint64_t)count + GROUP - 1) / GROUP, 1, 1);
 }
 

@@ -2,6 +2,7 @@
 //
 // Splitting axes into rows and columns, and the workgroups for them.
 #include "ops/rows.h"
+#include "util/whole.h"
 
 #include <string.h>
 
@@ -80,12 +81,19 @@ struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struc
 bool vka_rows_fit(const struct vka_limits *limits, const struct vka_rows *r, int passes)
 {
     // A row for a whole GPU is worth being cut long before it must be.
-    enum { FEW_ROWS = 16, MOST_OF_FEW = VKA_MOST_TURNS / 8 };
-    int64_t lanes = vka_rows_group(limits, r).lanes, most = VKA_MOST_TURNS;
+    enum { FEW_ROWS = 16 };
+    uint32_t lanes = vka_rows_group(limits, r).lanes;
+    int64_t most = vka_smaller(VKA_MOST_TURNS, limits->max_turns);
     if (r->rows < FEW_ROWS)
-        most = MOST_OF_FEW;
-    // Each axis of an element's place is a turn, too.
-    return r->columns / lanes <= most / (passes + passes * (r->reduced.rank - 1));
+        most /= 8;
+    return vka_rows_turns(r, lanes, passes) <= (double)most;
+}
+
+double vka_rows_turns(const struct vka_rows *r, uint32_t lanes, int passes)
+{
+    // Several axes of an element's place are a loop, too.
+    int each = r->reduced.rank > 1 ? 1 + r->reduced.rank : 1;
+    return (double)vka_divide_up(r->columns, lanes) * passes * each;
 }
 
 struct vka_parts vka_parts_of(int64_t size, int64_t columns)

@@ -35,7 +35,8 @@ struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struc
 
 // --- rows that are too long for the lanes of one workgroup ---
 
-// `passes`: turns of a lane's loops for each element it takes.
+// Turns of a lane's loops, of which `passes` run along the row.
+double vka_rows_turns(const struct vka_rows *r, uint32_t lanes, int passes);
 bool vka_rows_fit(const struct vka_limits *limits, const struct vka_rows *r, int passes);
 
 // An axis cut into `count` parts of `length` elements, and a tail shorter than they are.

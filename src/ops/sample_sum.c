@@ -151,6 +151,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.weight = vka_bind(l, &d, &args->in[WEIGHT], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_turns(&d, push.taps, "the taps");
     vka_emit(l, &d, (count + GROUP - 1) / GROUP, 1, 1);
 }
 

@@ -2,6 +2,7 @@
 #include "ops/sliding.h"
 #include "cpu/sliding.h"
 #include "ops/infer.h"
+#include "util/whole.h"
 #include "window_attention.h" // push constants
 
 struct vka_sliding_params vka_sliding_params_of(const struct vka_window_logits *p)
@@ -288,6 +289,15 @@ static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct 
     push->shares_offset = vka_bind(l, d, &in[VKA_SLIDING_SHARES], VKA_READ);
 }
 
+// A row's taps, some of them at a time, and for these the depth.
+static double turns_of(const struct vka_sliding_job *job)
+{
+    double rows = (double)job->w.kernel[0];
+    uint32_t taps = share(job->w.kernel[1], TAPS_AT_ONCE);
+    double pieces = rows * (double)vka_divide_up(job->w.kernel[1], taps);
+    return 3 * rows + pieces * (double)(1 + (job->depth ? job->depth + 1 : 0));
+}
+
 void vka_sliding_launch(struct vka_launch *l, const struct vka_args *args, const char *shader)
 {
     struct vka_sliding_job job;
@@ -305,5 +315,6 @@ void vka_sliding_launch(struct vka_launch *l, const struct vka_args *args, const
     fill_push(args, &job, &push);
     bind_all(l, &d, args, &push);
     VKA_PUSH(&d, push);
+    vka_turns(&d, turns_of(&job), "a window's taps and channels");
     vka_emit(l, &d, groups, 1, 1);
 }

@@ -13,7 +13,7 @@
 #include <math.h>
 
 enum { X, BIAS, MASK, Y }; // the operands of the walks
-enum { TILE = 64, HELD = 8 };
+enum { TILE = 64, HELD = 8, PASSES = 3 };
 
 struct params {
     int axis;
@@ -304,6 +304,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
         .tail_size = sizeof tail,
         .along = &r.reduced,
         .group = {group.rows, group.lanes},
+        .turns = vka_rows_turns(&r, group.lanes, PASSES),
     };
     _Static_assert(sizeof(struct vka_push_softmax) == (5 + 4 * 5) * 4 + sizeof tail,
                    "push constants");
@@ -315,7 +316,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 static bool fits(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct vka_rows r = rows_of(args);
-    return vka_rows_fit(limits, &r, 3);
+    return vka_rows_fit(limits, &r, PASSES);
 }
 
 // --- where a row is too long ---

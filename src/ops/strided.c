@@ -242,6 +242,10 @@ static void emit_part(struct vka_launch *l, const struct vka_strided *s,
         memcpy(push + words, d->tail, d->tail_size);
     vka_push(&dispatch, push, (uint32_t)words * 4 + d->tail_size);
     uint64_t count = (uint64_t)vka_strided_count(s);
+    if (d->along)
+        vka_turns(&dispatch, d->turns, "a row");
+    else
+        vka_no_loops(&dispatch);
     vka_emit(l, &dispatch, (count + size - 1) / size, 1, 1);
 }
 

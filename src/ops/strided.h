@@ -63,6 +63,7 @@ struct vka_strided_launch {
     const void *tail;
     uint32_t tail_size;
     const struct vka_strided *along; // axes that one element of the walk runs along; NULL: none
+    double turns;                    // of the loops along them
     uint32_t group[2];               // elements and lanes of a workgroup; 0: 128 and 1
 };
 void vka_strided_emit(struct vka_launch *l, const struct vka_strided *s,

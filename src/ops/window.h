@@ -42,4 +42,11 @@ static inline int64_t vka_product3(const int64_t size[VKA_WINDOW_AXES])
     return size[0] * size[1] * size[2];
 }
 
+// Turns of three loops over a window's taps, one in the other.
+static inline double vka_window_turns(const int64_t kernel[VKA_WINDOW_AXES])
+{
+    double planes = (double)kernel[0], rows = planes * (double)kernel[1];
+    return 3 * planes + 2 * rows + rows * (double)kernel[2];
+}
+
 #endif

@@ -158,6 +158,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.factor = vka_bind(l, &d, &args->in[FACTOR], VKA_READ);
     push.y = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
+    vka_no_loops(&d);
     vka_emit(l, &d, ((uint64_t)count + GROUP - 1) / GROUP, 1, 1);
 }
 

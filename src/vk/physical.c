@@ -191,6 +191,7 @@ static void read_properties(const struct vka_vk *vk, struct vka_physical *p,
     if (buffers.maxBufferSize > 0)
         p->limits.allocation = min_u64(p->limits.allocation, buffers.maxBufferSize);
     p->limits.is_cpu = v->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    p->limits.max_turns = p->limits.is_cpu ? VKA_MOST_TURNS : UINT32_MAX;
     p->max_allocations = v->limits.maxMemoryAllocationCount;
     p->non_coherent_atom = v->limits.nonCoherentAtomSize ? v->limits.nonCoherentAtomSize : 1;
     p->timestamp_ns = v->limits.timestampPeriod;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // The harness behind tests/ops: fills, forms, runs and comparisons.
-#include "op_test.h"
+#include "op_data.h"
 
+#include "graph/plan.h"
 #include "ops/op.h"
-#include "util/half.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -43,128 +43,6 @@ struct job { // one cmocka test
     int gpu; // -1: the CPU
     char name[160];
 };
-
-// --- random numbers ---
-
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static double uniform(uint64_t *state)
-{
-    return (double)(next_random(state) >> 11) * 0x1p-53;
-}
-
-static double normal(uint64_t *state)
-{
-    double u = 1 - uniform(state), v = uniform(state);
-    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
-}
-
-static uint64_t seed_of(const char *text, uint64_t more)
-{
-    uint64_t s = h.seed * 0x100000001b3u + more;
-    for (; *text; text++)
-        s = (s ^ (unsigned char)*text) * 0x100000001b3u;
-    return s;
-}
-
-static double any_bits(uint64_t *state)
-{
-    uint32_t bits = (uint32_t)next_random(state);
-    if ((bits & 0x7f800000u) == 0x7f800000u)
-        bits |= 0x00400000u; // quiet
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-static double fill_float(const struct op_operand *o, uint64_t *state)
-{
-    uint64_t odds = next_random(state) % 16;
-    switch (o->fill) {
-    case OP_POSITIVE:
-        return 0.05 + 3.95 * uniform(state);
-    case OP_WIDE:
-        return 200 * uniform(state) - 100;
-    case OP_RANGE:
-        return o->lo + (o->hi - o->lo) * uniform(state);
-    case OP_SPECIAL:
-        return odds == 0 ? INFINITY : odds == 1 ? -INFINITY : odds == 2 ? NAN : normal(state);
-    case OP_INFINITE:
-        return odds < 6 ? -INFINITY : normal(state);
-    case OP_BITS:
-        return any_bits(state);
-    case OP_TIES:
-        return (double)(odds % 4);
-    default:
-        return normal(state);
-    }
-}
-
-static double fill_int(const struct op_operand *o, uint64_t *state)
-{
-    uint64_t r = next_random(state);
-    if (o->dtype == VKA_BOOL)
-        return (double)(r & 1);
-    if (o->fill == OP_BITS)
-        return (double)(int32_t)(uint32_t)r;
-    if (o->fill == OP_RANGE)
-        return o->lo + (double)(r % (uint64_t)(o->hi - o->lo + 1));
-    return (double)(r % 19) - 9;
-}
-
-static double rounded(double value, bool real16)
-{
-    return real16 ? (double)vka_f16_to_f32(vka_f32_to_f16((float)value)) : (double)(float)value;
-}
-
-// --- shapes ---
-
-static int64_t count_of(const vka_shape *shape)
-{
-    uint64_t count = 0;
-    assert_true(vka_shape_count(shape, &count));
-    return (int64_t)count;
-}
-
-void op_coords(const vka_shape *shape, int64_t index, int64_t coords[VKA_MAX_RANK])
-{
-    for (int i = shape->rank - 1; i >= 0; i--) {
-        coords[i] = index % shape->dim[i];
-        index /= shape->dim[i];
-    }
-}
-
-int64_t op_index(const vka_shape *shape, const int64_t coords[VKA_MAX_RANK])
-{
-    int64_t index = 0;
-    for (int i = 0; i < shape->rank; i++)
-        index = index * shape->dim[i] + coords[i];
-    return index;
-}
-
-double op_at(const struct op_tensor *t, const vka_shape *shape, int64_t index)
-{
-    int64_t coords[VKA_MAX_RANK], own[VKA_MAX_RANK];
-    op_coords(shape, index, coords);
-    for (int i = 0; i < t->shape.rank; i++) {
-        int64_t at = coords[shape->rank - t->shape.rank + i];
-        own[i] = t->shape.dim[i] == 1 ? 0 : at;
-    }
-    return t->v[op_index(&t->shape, own)];
-}
-
-static struct op_tensor tensor_of(vka_dtype dtype, const vka_shape *shape)
-{
-    struct op_tensor t = {dtype, *shape, count_of(shape), NULL};
-    t.v = test_malloc((size_t)t.count * sizeof *t.v);
-    return t;
-}
 
 // --- forms: the shape stored, where each element lies in it, and the view that leads there ---
 
@@ -247,24 +125,23 @@ static void make_operand(struct experiment *e, int k, uint64_t *state)
 {
     const struct op_operand *o = &e->c->in[k];
     vka_shape shape = stored_shape(e->form, &o->shape);
-    int64_t count = count_of(&shape);
+    int64_t count = op_count(&shape);
     size_t size = vka_dtype_size(o->dtype);
     double *values = test_malloc((size_t)count * sizeof *values);
     e->stored[k] = test_malloc((size_t)count * size);
     e->stored_bytes[k] = (uint64_t)count * size;
     for (int64_t i = 0; i < count; i++) {
+        values[i] = op_fill_value(o, state);
         if (o->dtype == VKA_F32) {
-            values[i] = rounded(fill_float(o, state), e->real16);
+            values[i] = op_rounded(values[i], e->real16);
             ((float *)e->stored[k])[i] = (float)values[i];
+        } else if (o->dtype == VKA_I32) {
+            ((int32_t *)e->stored[k])[i] = (int32_t)values[i];
         } else {
-            values[i] = fill_int(o, state);
-            if (o->dtype == VKA_I32)
-                ((int32_t *)e->stored[k])[i] = (int32_t)values[i];
-            else
-                ((uint8_t *)e->stored[k])[i] = (uint8_t)values[i];
+            ((uint8_t *)e->stored[k])[i] = (uint8_t)values[i];
         }
     }
-    e->in[k] = tensor_of(o->dtype, &o->shape);
+    e->in[k] = op_tensor_of(o->dtype, &o->shape);
     for (int64_t i = 0; i < e->in[k].count; i++)
         e->in[k].v[i] = values[stored_index(e->form, &o->shape, i)];
     test_free(values);
@@ -310,7 +187,7 @@ static void define(struct experiment *e, const vka_graph *g)
         if (k == 0 && !vka_shape_equal(&shape, &e->c->out))
             fail_msg("the result's shape is %s, not %s", vka_shape_text(&shape, got),
                      vka_shape_text(&e->c->out, want));
-        e->out[k] = tensor_of(vka_type(g, t), &shape);
+        e->out[k] = op_tensor_of(vka_type(g, t), &shape);
     }
     e->c->define(e->c, e->in, e->out);
 }
@@ -318,7 +195,7 @@ static void define(struct experiment *e, const vka_graph *g)
 static void start(struct experiment *e, const struct op_case *c, enum form form, bool real16)
 {
     *e = (struct experiment){.c = c, .form = form, .real16 = real16};
-    uint64_t state = seed_of(c->name, (uint64_t)form * 2 + real16);
+    uint64_t state = op_seed(h.seed, c->name, (uint64_t)form * 2 + real16);
     for (int k = 0; k < OP_OPERANDS; k++) {
         if (c->in[k].present)
             make_operand(e, k, &state);
@@ -373,7 +250,7 @@ static void compare(const struct experiment *e, const struct target *t, int k, c
         bound *= 8; // each of the primitives rounds
     int64_t at = 0;
     for (int64_t i = 0; i < want->count; i++) {
-        double w = e->real16 && want->dtype == VKA_F32 ? rounded(want->v[i], true) : want->v[i];
+        double w = e->real16 && want->dtype == VKA_F32 ? op_rounded(want->v[i], true) : want->v[i];
         double g = value_of(want, data, i);
         bool wrong = exact ? !(want->dtype == VKA_F32 ? same_bits(w, g) : w == g)
                            : !same_kind(want->dtype == VKA_F32 ? (float)w : w, g);
@@ -463,6 +340,8 @@ static void run_on(struct experiment *e, const struct target *t, int replays, st
     if (vka_plan_create(t->device, g, &params, &plan) != VKA_OK)
         fail_msg("%s, %s: %s", vka_device_of(t->device)->name, form_names[e->form],
                  vka_last_error());
+    if (plan->program->device)
+        op_check_turns(plan->program);
     struct results again = room_for(e);
     run_once(e, plan, first);
     for (int i = 1; i < replays; i++) {

@@ -100,7 +100,8 @@ struct vka_limits rig_least_limits(void)
                                .storage_range = 128u << 20,
                                .allocation = 1u << 30,
                                .offset_alignment = 256,
-                               .subgroup_size = 1};
+                               .subgroup_size = 1,
+                               .max_turns = UINT32_MAX};
 }
 
 vka_result rig_run_xy(vka_plan *plan, const float *x, size_t nx, float *y, size_t ny)

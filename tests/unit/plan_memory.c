@@ -64,6 +64,7 @@ static struct vka_limits large_limits(bool is_cpu)
     l.subgroup_arithmetic = true;
     l.f16_storage = true;
     l.is_cpu = is_cpu;
+    l.max_turns = is_cpu ? VKA_MOST_TURNS : UINT32_MAX;
     return l;
 }
 
