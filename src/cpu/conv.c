@@ -77,7 +77,7 @@ static void cut(const struct vka_conv_job *job, struct plan *t, int threads)
 {
     double work = (double)vka_product3(job->w.out) * (double)(t->taps * job->in_channels) *
                   (double)(job->out_channels * job->groups * job->n);
-    int64_t wanted = threads == 1 ? 1 : 4 * threads;
+    int64_t wanted = threads == 1 ? 1 : 2 * threads; // few: a box is copied with what is around it
     if (work / WORTH < (double)wanted)
         wanted = work < WORTH ? 1 : (int64_t)(work / WORTH);
     for (int i = 0; i < VKA_WINDOW_AXES; i++)
