@@ -190,6 +190,8 @@ VKA_API vka_result vka_device_get_info(vka_context *context, int position, vka_d
 // NULL or "" means the environment variable VKATTN_DEVICE (same grammar), else "auto".
 // VKA_ERROR_NOT_FOUND, VKA_ERROR_AMBIGUOUS: vka_last_error lists the devices.
 VKA_API vka_result vka_device_open(vka_context *context, const char *select, vka_device **device);
+// A device that is lost (VKA_ERROR_DEVICE_LOST, from the call that finds it out) stays lost: all
+// later calls on it and its plans say so at once. Destroy the plans, close it, open it again.
 VKA_API void vka_device_close(vka_device *device);
 VKA_API const vka_device_info *vka_device_of(const vka_device *device);
 

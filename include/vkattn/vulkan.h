@@ -83,8 +83,9 @@ typedef struct vka_vulkan_sync {
 
 // As vka_plan_submit; bound inputs are not to be given. vka_plan_wait, or vka_plan_destroy, must
 // follow. Where it fails, nothing is signaled, and what was to be waited for may have been: make
-// those semaphores anew. A semaphore makes the application's writes visible; without one, its commands earlier on
-// the same queue need a barrier to VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT.
+// those semaphores anew. A semaphore makes the application's writes visible; without one, its
+// commands earlier on the same queue need a barrier to VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+// VK_ACCESS_SHADER_READ_BIT.
 VKA_API vka_result vka_plan_submit_vulkan(vka_plan *plan, const vka_io *inputs,
                                           const vka_vulkan_sync *sync);
 
