@@ -5,6 +5,7 @@
 
 #include "ops/ops.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +41,13 @@ static void count_free(void *user, void *ptr)
 
 static void keep_message(void *user, vka_log_level level, const char *message)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct work *work = user;
-    size_t at = strlen(work->log);
     (void)level;
+    pthread_mutex_lock(&lock);
+    size_t at = strlen(work->log);
     snprintf(work->log + at, sizeof work->log - at, "%s\n", message);
+    pthread_mutex_unlock(&lock);
 }
 
 // --- the job ---
@@ -82,17 +86,13 @@ vka_tensor work_weight(vka_graph *g, int source, const vka_shape *shape)
     return t;
 }
 
-static vka_result build(struct work *work)
+vka_result work_graph(vka_context *context, vka_weights *weights, vka_graph **graph)
 {
     vka_shape shape = vka_shape_make(1, (int64_t[]){WORK_SIZE});
-    vka_result result = vka_weights_create(work->context, &work->weights);
-    if (result == VKA_OK)
-        result = vka_weights_add(work->weights, "w", VKA_F32, &shape, work->w);
-    if (result == VKA_OK)
-        result = vka_graph_create(work->context, work->weights, &work->graph);
+    vka_result result = vka_graph_create(context, weights, graph);
     if (result != VKA_OK)
         return result;
-    vka_graph *g = work->graph;
+    vka_graph *g = *graph;
     float constant[WORK_SIZE];
     for (int i = 0; i < WORK_SIZE; i++)
         constant[i] = constant_at(i);
@@ -103,6 +103,15 @@ static vka_result build(struct work *work)
     vka_output(g, "y", vka_affine(g, vka_binary(g, VKA_ADD, t, c), 0.5, 0));
     vka_output(g, "z", vka_affine(g, x, -1, 0));
     return vka_graph_status(g);
+}
+
+static vka_result build(struct work *work)
+{
+    vka_shape shape = vka_shape_make(1, (int64_t[]){WORK_SIZE});
+    vka_result result = vka_weights_create(work->context, &work->weights);
+    if (result == VKA_OK)
+        result = vka_weights_add(work->weights, "w", VKA_F32, &shape, work->w);
+    return result == VKA_OK ? work_graph(work->context, work->weights, &work->graph) : result;
 }
 
 vka_result work_start(struct work *work, bool validation)

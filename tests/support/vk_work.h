@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 // cmocka.h needs those above it.
 #include <cmocka.h>
@@ -20,9 +21,10 @@ struct work {
     vka_device *device;
     vka_weights *weights;
     vka_graph *graph;
-    // Host memory: what is alive, and the n-th allocation that fails (0: none).
-    int alive;
-    unsigned allocations, fail_at;
+    // Host memory, of any thread: what is alive, and the n-th allocation that fails (0: none).
+    atomic_int alive;
+    atomic_uint allocations;
+    unsigned fail_at;
     char log[4096];  // the messages, one a line
     vka_cache cache; // as the context's
     float x[WORK_SIZE], w[WORK_SIZE], y[WORK_SIZE], z[WORK_SIZE];
@@ -32,6 +34,8 @@ struct work {
 vka_result work_start(struct work *work, bool validation);
 // The device ("vulkan" where NULL) and the graph; asserts nothing.
 vka_result work_open(struct work *work, const char *device);
+// One more graph of the same job.
+vka_result work_graph(vka_context *context, vka_weights *weights, vka_graph **graph);
 // Takes a work that got as far as it got. False: host memory was lost.
 bool work_end(struct work *work);
 
