@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Checks that the README's tables are those of the command and of tests/results/blocks.csv, and its
-# program that of samples/hello.c; --write puts them there. Every attention block must have its row
-# of results, for as many cases as there are.
+# Checks that the README's tables are those of the command and of tests/results, and its program that
+# of samples/hello.c; --write puts them there. Every attention block must have its row of results,
+# for as many cases as there are.
 #
 #   sh tests/readme.sh [--write] [BUILD]
 set -eu
@@ -21,6 +21,7 @@ trap 'rm -rf "$parts"' EXIT
     sed -n '/^#include <stdio.h>/,$p' "$top/samples/hello.c"
     echo '```'
 } >"$parts/hello"
+awk -f "$top/tests/bench/table.awk" "$top/tests/results/peers.csv" >"$parts/peers"
 
 # --- the results: a row a block, in the order of the command ---
 
@@ -59,9 +60,9 @@ result_of() {
 # --- what stands between <!-- name --> and <!-- /name --> is replaced by a file ---
 
 awk -v parts="$parts" '
-    /^<!-- \/(tables|hello|results) -->$/ { inside = 0 }
+    /^<!-- \/(tables|hello|results|peers) -->$/ { inside = 0 }
     !inside { print }
-    /^<!-- (tables|hello|results) -->$/ {
+    /^<!-- (tables|hello|results|peers) -->$/ {
         inside = 1
         file = parts "/" $2
         while ((getline line < file) > 0)

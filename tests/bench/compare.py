@@ -4,12 +4,14 @@ process that stays alive (worker.py, ggml.c, limits.c), and a round lets each ru
 after the other, so that a machine that drifts slows all of them alike. What a contestant computes
 is compared with float64 first; who is wrong has no time.
 
-    compare.py [--rounds N] [--ms N] [--with NAME=COMMAND]... [--csv FILE] [WORK]...
+    compare.py [--rounds N] [--ms N] --limits COMMAND --scratch FOLDER [--pnnx COMMAND]
+               [--with NAME=COMMAND]... [--csv FILE] [WORK]...
 
 The CSV has a row a workload and contestant: `ms` is the median over the rounds of each round's
 median, `least` the fastest single run, `most` the slowest round. table.awk makes the tables."""
 import argparse
 import datetime
+import hashlib
 import json
 import math
 import os
@@ -18,29 +20,32 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 import numpy as np
 
+import exports
+import modules
 import works
 
 TOLERANCE = 1e-3  # of the largest expected value: Winograd and fast exponentials stay far below
-LOAD_S, ROUND_S = 120, 60  # a contestant that takes longer has failed
+LOAD_S, ROUND_S = 300, 120  # a contestant that takes longer has failed
 SLOW_MS, SLOW_ROUNDS = 1500, 3  # a run that takes so long gets fewer rounds
 PAUSE_S = 0.01  # threads that spin for more work stop meanwhile
 
 
 class Contestant:
-    def __init__(self, name, command):
-        self.name, self.command, self.process, self.about = name, shlex.split(command), None, name
-        self.ready = False
+    def __init__(self, name, command, log):
+        self.name, self.command, self.log = name, shlex.split(command), log
+        self.process, self.about, self.ready = None, name, False
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.about = self.ask(LOAD_S, "about").get("about", self.name)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, text=True,
+                                        stdout=subprocess.PIPE, stderr=self.log)
+        self.about = self.ask(LOAD_S, "about").get("about")
+        if not self.about:
+            raise SystemExit(f"{self.name} doesn't start, see {self.log.name}")
 
     def stop(self):
         if self.process:
@@ -68,7 +73,7 @@ class Contestant:
     def load(self, folder, work):
         if not self.process:
             self.start()
-        told = self.ask(LOAD_S, "load", folder, work.name, self.name) if self.process else {}
+        told = self.ask(LOAD_S, "load", folder, work.name, self.name)
         self.ready = "first" in told
         self.about = told.get("about", self.about)
         return told
@@ -123,16 +128,36 @@ def one_round(contestants, rows, ms, number):
             row["least"] = min(row["least"], *told["ms"])
 
 
+def prepared(work, args, names):
+    """The folder of a workload, filled where it isn't: a change of the definitions makes it anew.
+    What isn't complete has no file `done`."""
+    digest = hashlib.sha256()
+    for module in (works, modules, exports):
+        with open(module.__file__, "rb") as f:
+            digest.update(f.read())
+    folder = os.path.join(args.scratch, digest.hexdigest()[:16], work.name.replace(" ", "-"))
+    if not os.path.exists(os.path.join(folder, "done")):
+        os.makedirs(folder, exist_ok=True)
+        work.prepare(folder)
+        with open(os.path.join(folder, "done"), "w", encoding="utf-8"):
+            pass
+    if "onnxruntime" in names:
+        exports.export(exports.to_onnx, work, folder, "model.onnx")
+    if names & {"ncnn", "ncnn-vulkan"}:
+        exports.export(exports.to_ncnn, work, folder, "model.param", args.pnnx)
+    return folder
+
+
 def compare(contestants, limits, work, args):
-    with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
-        moved = work.prepare(folder)
-        rows, floors = load_all(contestants, folder, work), []
-        for number in range(args.rounds):
-            told = limits.ask(ROUND_S, "round", "20")
-            floors.append(1e3 * max(work.flop / told["flops"], moved / told["bytes"]))
-            one_round(contestants, rows, args.ms, number)
-        for who in contestants:
-            who.drop()
+    folder = prepared(work, args, {who.name for who in contestants})
+    moved = works.bytes_moved(folder)
+    rows, floors = load_all(contestants, folder, work), []
+    for number in range(args.rounds):
+        told = limits.ask(ROUND_S, "round", "20")
+        floors.append(1e3 * max(work.flop / told["flops"], moved / told["bytes"]))
+        one_round(contestants, rows, args.ms, number)
+    for who in contestants:
+        who.drop()
     return {"work": work, "bytes": moved, "floor": min(floors), "rows": rows}
 
 
@@ -174,7 +199,8 @@ def arguments():
     parser.add_argument("--ms", type=float, default=60)
     parser.add_argument("--with", dest="contestants", action="append", default=[])
     parser.add_argument("--limits", required=True)
-    parser.add_argument("--scratch", default=None)
+    parser.add_argument("--scratch", required=True)
+    parser.add_argument("--pnnx", default="pnnx")
     parser.add_argument("--csv")
     parser.add_argument("works", nargs="*")
     return parser.parse_args()
@@ -184,10 +210,17 @@ def main():
     args = arguments()
     chosen = works.chosen(args.works)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-    limits = Contestant("limits", args.limits)
+    with open(os.path.join(args.scratch, "log"), "w", encoding="utf-8") as log:
+        compare_all(args, chosen, log)
+
+
+def compare_all(args, chosen, log):
+    limits = Contestant("limits", args.limits, log)
     limits.start()
     told = limits.ask(ROUND_S, "round", "100")
-    contestants = [Contestant(*c.split("=", 1)) for c in args.contestants]
+    contestants = [Contestant(*c.split("=", 1), log) for c in args.contestants]
+    for who in contestants:
+        who.start()
     found = []
     for work in chosen:
         start = time.monotonic()

@@ -7,7 +7,7 @@ from torch import nn
 
 
 def gated(x, s):
-    return x * s[:, :, None, None]
+    return x * s.unsqueeze(2).unsqueeze(3)
 
 
 class Se(nn.Module):
@@ -16,7 +16,8 @@ class Se(nn.Module):
         self.fc1, self.fc2 = nn.Linear(c, hidden), nn.Linear(hidden, c)
 
     def forward(self, x):
-        return gated(x, torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean((2, 3)))))))
+        pooled = F.adaptive_avg_pool2d(x, 1).flatten(1)
+        return gated(x, torch.sigmoid(self.fc2(F.relu(self.fc1(pooled)))))
 
 
 class Eca(nn.Module):
@@ -173,8 +174,8 @@ class Mha(nn.Module):
 
     def forward(self, x):
         n, t, e = x.shape
-        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = qkv.view(n, t, 3, self.heads, e // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
+        parts = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, 2)
+        q, k, v = (p.view(n, t, self.heads, e // self.heads).transpose(1, 2) for p in parts)
         y = F.scaled_dot_product_attention(q, k, v)
         return self.out_proj(y.transpose(1, 2).reshape(n, t, e))
 
@@ -274,13 +275,14 @@ class GeneralizedAttention(nn.Module):
     def places(self, fc, size, like):
         at = torch.arange(size, dtype=like.dtype, device=like.device)
         wave = torch.arange(self.c // 4, dtype=like.dtype, device=like.device)
-        angle = (at[:, None] - at[::2])[:, :, None] / 1000 ** (4 * wave / self.c)
+        half = torch.arange(0, size, 2, dtype=like.dtype, device=like.device)
+        angle = (at[:, None] - half)[:, :, None] / 1000 ** (4 * wave / self.c)
         features = fc(torch.cat([angle.sin(), angle.cos()], 2)) / 2 ** 0.5
         return features.view(size, -1, self.heads, self.c // self.heads)
 
     def forward(self, x):
         n, c, h, w = x.shape
-        half = x[:, :, ::2, ::2]
+        half = F.max_pool2d(x, 1, 2)
         q = self.query_conv(x).view(n, self.heads, -1, h, w)
         k, v = (f(half).view(n, self.heads, c // self.heads, -1)
                 for f in (self.key_conv, self.value_conv))
@@ -313,8 +315,9 @@ class Dgmn(nn.Module):
         tap = torch.arange(-1, 2, dtype=x.dtype, device=x.device) * rate
         down = torch.arange(h, dtype=x.dtype, device=x.device)[:, None]
         across = torch.arange(w, dtype=x.dtype, device=x.device)
-        row = offset[:, 0::2] + tap.repeat_interleave(3)[:, None, None] + down
-        col = offset[:, 1::2] + tap.repeat(3)[:, None, None] + across
+        offset = offset.view(n, 9, 2, h, w)
+        row = offset[:, :, 0] + tap.repeat_interleave(3)[:, None, None] + down
+        col = offset[:, :, 1] + tap.repeat(3)[:, None, None] + across
         grid = torch.stack([(2 * col + 1) / w - 1, (2 * row + 1) / h - 1], -1)
         return F.grid_sample(x, grid.view(n, 9 * h, w, 2), align_corners=False).view(n, c, 9, -1)
 
@@ -335,11 +338,15 @@ class Dgmn(nn.Module):
 class Deform(nn.Module):
     def __init__(self, c):
         super().__init__()
+        import torchvision  # registers the operation
+        assert torchvision
         self.weight = nn.Parameter(torch.randn(c, c, 3, 3) * 0.05)
 
     def forward(self, x, offset):
-        import torchvision
-        return torchvision.ops.deform_conv2d(x, offset, self.weight, padding=1)
+        none = x.new_zeros(len(x), 1)  # no mask
+        return torch.ops.torchvision.deform_conv2d(
+            x, self.weight, offset, none, x.new_zeros(len(self.weight)), 1, 1, 1, 1, 1, 1, 1, 1,
+            False)
 
 
 class Recurrent(nn.Module):

@@ -1,18 +1,27 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# vkattn against what people would use otherwise, in one run, interleaved (see compare.py): PyTorch
-# and others on the CPU with two threads, all in a Debian testing tree (tests/tree.sh peers), where
-# vkattn is built, too. Writes tests/results/peers.csv, where all workloads were run, and prints the
-# table that the README shows.
+# vkattn against what people would use otherwise, in one run, interleaved (see compare.py): PyTorch,
+# onnxruntime, ncnn and ggml on two cores, in a Debian testing tree (tests/tree.sh peers), where
+# vkattn is built, too. Prints the README's tables and writes build-peers/peers.csv; where nothing
+# was left out, tests/results/peers.csv, too, from which tests/readme.sh --write makes the README's.
 #
 #   sh tests/bench/peers.sh [--quick] [--busy] [--only CONTESTANT,...] [WORK...]
 #
 # --quick: 3 short rounds. --busy: one thread and processor time, for a machine that has other work.
-# A WORK is a number (W6), a block (sdpa) or both (W6-sdpa-4k). The first call fetches some 2 GB.
+# A WORK is a number (W6), a block (sdpa) or both (W6-sdpa-4k). The first call fetches some 2 GB and
+# converts the models, once; after that it takes some ten minutes.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib.sh"
 cd "$top"
+
+# ncnn and its converter from PyPI, as they are there.
+fetch_ncnn() {
+    say "fetching ncnn (40 MB)"
+    python3 -m venv --system-site-packages "$scratch/ncnn" &&
+        "$scratch/ncnn/bin/pip" -q install --only-binary :all: --no-deps \
+            ncnn==1.0.20261020 pnnx==20261020 || die "can't install ncnn"
+}
 
 # Inside the tree: builds what is timed, then compares.
 inside() {
@@ -21,21 +30,33 @@ inside() {
         die "vkattn doesn't build in the tree"
     }
     cc -O3 -march=native -fopenmp tests/bench/limits.c -o build/limits
+    cc -O2 -Wall tests/bench/ggml.c -o build/ggml -lggml -lggml-base -lm
+    # ggml would round to f16 on the way, and would pass over a software device.
+    export GGML_VK_DISABLE_F16=1 GGML_VK_DISABLE_COOPMAT=1 GGML_VK_VISIBLE_DEVICES=0
+    scratch=/var/tmp/vkattn-peers-$(id -u) # stays in the tree, for all clones
+    mkdir -p "$scratch"
     library=$top/build/libvkattn.so
-    set -- --limits build/limits --scratch build "$@"
     for contestant in $(echo "$only" | tr , ' '); do
+        python=python3 word=$contestant command=
         case $contestant in
-        torch) command="python3 tests/bench/worker.py torch" ;;
-        vkattn | vkattn-vulkan)
-            command="python3 tests/bench/worker.py $contestant=$library" ;;
+        torch | onnxruntime) ;;
+        ncnn | ncnn-vulkan)
+            python=$scratch/ncnn/bin/python
+            [ -x "$scratch/ncnn/bin/pnnx" ] || fetch_ncnn
+            ;;
+        ggml) command="build/ggml cpu" ;;
+        ggml-vulkan) command="build/ggml vulkan" ;;
+        vkattn | vkattn-vulkan) word=$contestant=$library ;;
         *) die "no contestant is called '$contestant'" ;;
         esac
-        set -- --with "$contestant=$command" "$@"
+        : "${command:=$python tests/bench/worker.py $word}"
+        set -- "$@" --with "$contestant=$command"
     done
+    set -- --limits build/limits --scratch "$scratch" --pnnx "$scratch/ncnn/bin/pnnx" "$@"
     PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore python3 tests/bench/compare.py "$@"
 }
 
-only=torch,vkattn,vkattn-vulkan clock=wall threads=2
+only=torch,onnxruntime,ncnn,ggml,vkattn,ncnn-vulkan,ggml-vulkan,vkattn-vulkan clock=wall threads=2
 if [ "${1:-}" = --inside ]; then
     only=$2
     shift 2
@@ -43,13 +64,13 @@ if [ "${1:-}" = --inside ]; then
     exit
 fi
 
-rounds="--rounds 7 --ms 60"
+rounds="--rounds 7 --ms 60" whole=yes
 while [ $# -gt 0 ]; do
     case $1 in
-    --quick) rounds="--rounds 3 --ms 30" ;;
+    --quick) rounds="--rounds 3 --ms 30" whole= ;;
     --only)
         [ $# -gt 1 ] || die "--only takes a list"
-        only=$2
+        only=$2 whole=
         shift
         ;;
     --busy) clock=cpu threads=1 ;;
@@ -58,8 +79,9 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-csv=build-peers/peers.csv
+[ $# = 0 ] || whole=
 # shellcheck disable=SC2086
 sh tests/tree.sh peers -- env OMP_NUM_THREADS=$threads LP_NUM_THREADS=$threads \
     VKATTN_CLOCK=$clock sh tests/bench/peers.sh --inside "$only" $rounds --csv build/peers.csv "$@"
-cat $csv
+[ -z "$whole" ] || cp build-peers/peers.csv tests/results/peers.csv
+awk -f tests/bench/table.awk build-peers/peers.csv

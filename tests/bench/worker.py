@@ -104,8 +104,84 @@ class Vkattn:
         self.plan = None
 
 
+def model_file(folder, name):
+    """The path of an export, or the reason why there is none."""
+    path = os.path.join(folder, name)
+    if not os.path.exists(path):
+        with open(path + ".why", encoding="utf-8") as f:
+            raise RuntimeError(f.read())
+    return path
+
+
+class Onnxruntime:
+    def __init__(self):
+        import onnxruntime
+        self.module, self.session = onnxruntime, None
+        self.about = f"onnxruntime {onnxruntime.__version__}, CPU"
+
+    def load(self, folder, name):
+        options = self.module.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
+        self.session = self.module.InferenceSession(
+            model_file(folder, "model.onnx"), options, providers=["CPUExecutionProvider"])
+        self.inputs = tensors(folder, "in")
+
+    def run(self):
+        self.y = self.session.run(None, self.inputs)[0]
+
+    def result(self):
+        return self.y
+
+    def drop(self):
+        self.session = self.inputs = self.y = None
+
+
+class Ncnn:
+    def __init__(self, vulkan):
+        import ncnn
+        self.ncnn, self.vulkan, self.net = ncnn, vulkan, None
+        where = ncnn.get_gpu_info(0).device_name() if vulkan else "CPU"
+        self.about = f"ncnn {ncnn.__version__}, {where}"
+
+    def load(self, folder, name):
+        param = model_file(folder, "model.param")
+        with open(param, encoding="utf-8") as f:
+            inputs = [line.split()[1] for line in f if line.startswith("Input ")]
+        self.net = self.ncnn.Net()
+        options = self.net.opt
+        options.num_threads, options.use_vulkan_compute = THREADS, self.vulkan
+        options.use_fp16_packed = options.use_fp16_storage = options.use_fp16_arithmetic = False
+        options.use_bf16_storage = options.use_bf16_packed = False
+        if self.net.load_param(param) or self.net.load_model(param[:-5] + "bin"):
+            raise RuntimeError("an operation is missing")
+        made = tensors(folder, "in")
+        with open(os.path.join(folder, "inputs.json"), encoding="utf-8") as f:
+            names = json.load(f)
+        # A batch axis of 1 is left out.
+        self.given = [(slot, self.ncnn.Mat(made[i][0] if made[i].ndim > 2 else made[i]).clone())
+                      for slot, i in zip(inputs, names)]
+
+    def run(self):
+        extractor = self.net.create_extractor()
+        for slot, mat in self.given:
+            extractor.input(slot, mat)
+        status, self.y = extractor.extract("out0")
+        if status:
+            raise RuntimeError(f"status {status}")
+
+    def result(self):
+        return np.array(self.y)
+
+    def drop(self):
+        self.given = self.y = self.net = None
+
+
 def contestant(word):
     kind, _, library = word.partition("=")
+    if kind == "onnxruntime":
+        return Onnxruntime()
+    if kind in ("ncnn", "ncnn-vulkan"):
+        return Ncnn(kind.endswith("vulkan"))
     if kind == "torch":
         return Torch()
     if kind in ("vkattn", "vkattn-vulkan"):

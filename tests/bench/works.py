@@ -5,6 +5,7 @@ module, as a vkattn model, and what it must cost.
 `flop` counts 2 for each multiply-add of products, convolutions and reductions, nothing for
 element-wise work; it is the same for all contestants, whatever they really do. The bytes that must
 move are the inputs and weights read once and the output written once."""
+import glob
 import json
 import os
 import re
@@ -57,8 +58,15 @@ class Work:
                 np.save(os.path.join(folder, f"{kind}.{name}.npy"), t.numpy())
         with open(os.path.join(folder, "model.json"), "w", encoding="utf-8") as f:
             f.write(self.model())
-        moved = sum(t.numel() for t in [*inputs.values(), *weights.values(), want])
-        return 4 * moved
+        with open(os.path.join(folder, "inputs.json"), "w", encoding="utf-8") as f:
+            json.dump(list(inputs), f)
+
+
+def bytes_moved(folder):
+    """Of inputs, weights and output, in a folder that was prepared."""
+    paths = [path for kind in ("in", "w", "out")
+             for path in glob.glob(os.path.join(glob.escape(folder), kind + ".*.npy"))]
+    return sum(np.load(path, mmap_mode="r").nbytes for path in paths)
 
 
 def attention(heads, t, d):
@@ -130,7 +138,7 @@ WORKS = [
     Work("W22 san_pairwise", "san_pairwise", lambda: m.SanPairwise(256, 16, 64),
          {"x": (1, 256, 28, 28)}, 2 * 784 * (256 * 96 + 49 * (18 * 16 + 16 * 8 + 64)),
          {"rel_channels": 16, "out_channels": 64}),
-    recurrent("W23 gru", "gru", nn.GRU, 3, (16, 64, 256)),
+    recurrent("W23 gru", "gru", nn.GRU, 3, (1, 128, 512)),
 ]
 
 
