@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Checks that the README's tables are those of the command and of tests/results, and its program that
-# of samples/hello.c; --write puts them there. Every attention block must have its row of results,
-# for as many cases as there are.
+# Checks that the README's tables are those of the command and of tests/results, and its program
+# that of samples/hello.c; --write puts them there. Every attention block must have its row of
+# results, for as many cases as there are.
 #
 #   sh tests/readme.sh [--write] [BUILD]
 set -eu
