@@ -185,7 +185,8 @@ def machine():
 def head(contestants, args, told):
     yield f"# made by tests/bench/peers.sh, {datetime.date.today()}; {machine()}"
     clock = "processor" if os.environ.get("VKATTN_CLOCK") == "cpu" else "wall-clock"
-    yield (f"# {os.environ['OMP_NUM_THREADS']} threads, {clock} time, {args.rounds} rounds of "
+    threads = int(os.environ["OMP_NUM_THREADS"])
+    yield (f"# {threads} thread{'s'[:threads - 1]}, {clock} time, {args.rounds} rounds of "
            f"{args.ms:.0f} ms; {told['flops'] / 1e9:.0f} GFLOP/s of multiply-adds, "
            f"{told['bytes'] / 1e9:.0f} GB/s")
     for who in contestants:

@@ -3,7 +3,7 @@
 # for Vulkan. A ratio is the best peer's time divided by vkattn's: above 1, vkattn is faster.
 BEGIN { FS = "," }
 /^# made by / { print substr($0, index($0, ", ") + 2) "." }
-/^# [0-9]+ threads/ { print toupper(substr($0, 3, 1)) substr($0, 4) ".\n" }
+/^# [0-9]+ threads?,/ { print toupper(substr($0, 3, 1)) substr($0, 4) ".\n" }
 /^# [a-z-]+: / {
     name = $0
     sub(/^# /, "", name)

@@ -4,7 +4,7 @@ import ctypes as c
 
 import numpy as np
 
-F32 = 0
+F32, F16 = 0, 1
 MAX_RANK = 8
 
 
@@ -86,14 +86,14 @@ class Device:
         self.context = self.library.make("vka_context_create", c.byref(params))
         self.device = self.library.make("vka_device_open", self.context, select.encode())
 
-    def plan(self, model, weights, inputs, dtype=F32):
-        return Plan(self, model, weights, inputs, dtype)
+    def plan(self, model, weights, inputs, dtype=F32, profile=False):
+        return Plan(self, model, weights, inputs, PlanParams(dtype=dtype, profile=profile))
 
 
 class Plan:
     """A model (JSON text) made ready for inputs of these shapes; weights are called `b.NAME`."""
 
-    def __init__(self, device, model, weights, inputs, dtype):
+    def __init__(self, device, model, weights, inputs, params):
         lib, context = device.library, device.context
         self.lib, self.kept = lib, weights
         self.weights = lib.make("vka_weights_create", context)
@@ -105,11 +105,14 @@ class Plan:
         binds = [Bind(name.encode(), shape_of(array)) for name, array in inputs.items()]
         graph = lib.make("vka_model_build", parsed, self.weights,
                          (Bind * (len(binds) + 1))(*binds), None)
-        params = PlanParams(dtype=dtype)
         self.plan = lib.make("vka_plan_create", device.device, graph, c.byref(params))
         lib.lib.vka_graph_destroy(graph)
         lib.lib.vka_model_destroy(parsed)
         self.report = lib.lib.vka_plan_report(self.plan).contents
+
+    def device_ms(self):
+        """The last run's time on the device, where the plan was made with `profile`."""
+        return self.lib.lib.vka_plan_report(self.plan).contents.ms
 
     def run(self, inputs, outputs):
         self.lib.call("vka_plan_run", self.plan, inputs, outputs)
