@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing, by what they are wanted for:
 #
-#   sh tests/setup.sh build [test] [drivers] [package] [check] [coverage] [arm64] [musl] [peers]
+#   sh tests/setup.sh build [test] [drivers] [package] [check] [coverage] [windows] [arm64]
+#                     [musl] [peers]
 #
 #   build    the library, the command and the samples
 #   test     the test suite, the driver that it runs on where there is no GPU, and what the sample
@@ -11,7 +12,7 @@
 #   package  what tests/package.sh builds its programs with
 #   check    the compilers and formatters of .ci/run
 #   coverage what tests/coverage.sh counts with
-#   arm64, musl what tests/ports.sh builds and runs these ports with
+#   windows, arm64, musl what tests/ports.sh builds and runs these ports with
 #   peers    what tests/bench/peers.sh compares with
 #
 # The names are the same in Debian 12 and 13 (check: Debian 12 alone; peers: Debian testing). It
@@ -26,9 +27,10 @@ build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libv
 test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev libsdl2-dev xvfb"
 drivers="debootstrap debian-archive-keyring"
 package="g++"
-sets="build, test, drivers, package, check, coverage, arm64, musl, peers"
+sets="build, test, drivers, package, check, coverage, windows, arm64, musl, peers"
 coverage="gcovr"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user debian-archive-keyring"
+windows="gcc-mingw-w64-x86-64-posix wine64 debian-archive-keyring"
 musl="musl-tools debian-archive-keyring"
 peers="python3-torch python3-torchvision python3-onnx python3-onnxruntime python3-numpy
     python3-venv libopenblas0-openmp libggml-dev libggml0-backend-vulkan libgomp1"
@@ -43,6 +45,7 @@ packages_of() {
         package) echo "$package" ;;
         check) echo "$check" ;;
         coverage) echo "$coverage" ;;
+        windows) echo "$windows" ;;
         arm64) echo "$arm64" ;;
         musl) echo "$musl" ;;
         peers) echo "$peers" ;;

@@ -127,8 +127,10 @@ static void value_text(const vka_attr *a, char *text, size_t size)
     else if (a->type == VKA_ATTR_LIST && a->count && a->items[0].type != VKA_ATTR_LIST) {
         char first[96];
         value_text(&a->items[0], first, sizeof first);
-        snprintf(text, size, a->count > 1 ? "a list of %2$zu (%1$s, ...)" : "[%1$s]", first,
-                 a->count);
+        if (a->count > 1)
+            snprintf(text, size, "a list of %zu (%.60s, ...)", a->count, first);
+        else
+            snprintf(text, size, "[%s]", first);
     } else
         snprintf(text, size, "%s", type_word(a->type));
 }

@@ -222,9 +222,11 @@ bool vka_sys_remove(const char *path)
 static HANDLE first_in(const char *folder, WIN32_FIND_DATAW *found)
 {
     size_t size = strlen(folder) + 3;
-    char *pattern = malloc(size);
-    if (!pattern)
+    char *pattern = *folder ? malloc(size) : NULL;
+    if (!pattern) {
+        errno = *folder ? ENOMEM : ENOENT;
         return INVALID_HANDLE_VALUE;
+    }
     memcpy(pattern, folder, size - 3);
     memcpy(pattern + size - 3, "/*", 3);
     wchar_t *name = wide(pattern);

@@ -4,7 +4,9 @@
 # shellcheck shell=sh
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-passed=0 failed=0
+passed=0 failed=0 skipped=0
+windows=no
+[ ! -e "${vkattn%/emulated/vkattn}/vkattn.exe" ] || windows=yes
 
 # check NAME CODE SAYS COMMAND...: the exit code, and a text on stdout or stderr ("" for any).
 check() {
@@ -33,10 +35,17 @@ true_that() {
     fi
 }
 
+# skip NAME WHY: what this system can't show.
+skip() {
+    skipped=$((skipped + 1))
+    echo "skipped: $1: $2"
+}
+
 # Counts as cmocka tells them.
 close_checks() {
     echo "[==========] $((passed + failed)) test(s) run."
     echo "[  PASSED  ] $passed test(s)."
+    [ $skipped -eq 0 ] || echo "[  SKIPPED ] $skipped test(s)."
     [ $failed -eq 0 ] || echo "[  FAILED  ] $failed test(s)."
     [ $failed -eq 0 ]
 }

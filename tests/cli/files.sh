@@ -78,8 +78,13 @@ true_that "nothing was written then" test ! -e "$out/e.npy"
 : >"$out/target.png"
 ln -s target.png "$out/link.png"
 check "a picture through a link" 0 "" run same "$picture" "$out/link.png"
-true_that "the link stayed" test -h "$out/link.png"
-true_that "its target was written" cmp "$out/b.png" "$out/target.png"
+if [ $windows = no ]; then
+    true_that "the link stayed" test -h "$out/link.png"
+    true_that "its target was written" cmp "$out/b.png" "$out/target.png"
+else
+    skip "the link stayed" "Wine shows a link as the file itself"
+    skip "its target was written" "Wine shows a link as the file itself"
+fi
 mkfifo "$out/pipe.png"
 timeout 20 cat "$out/pipe.png" >"$out/piped.png" &
 reader=$!

@@ -179,7 +179,8 @@ static bool count_file(void *user, const char *name)
 size_t unit_count_files(void)
 {
     size_t count = 0;
-    vka_sys_list(folder, count_file, &count);
+    if (made)
+        vka_sys_list(folder, count_file, &count);
     return count;
 }
 
