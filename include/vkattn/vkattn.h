@@ -170,7 +170,7 @@ typedef struct vka_device_info {
     uint32_t subgroup;    // lanes; 0 where not reported
     bool f16;             // 16-bit storage: plans of dtype VKA_F16 work
     // It has matrix units. Plans of dtype VKA_F16 use them where the library was built with their
-    // shaders (glslang from 14 on) and the device is no program on a CPU.
+    // shaders (VKATTN_MATRIX) and the device is no program on a CPU.
     bool cooperative_matrix;
     uint8_t uuid[16]; // deviceUUID; zeros for cpu
 } vka_device_info;

@@ -76,7 +76,12 @@ endfunction()
 
 # A module of cooperative matrices: its f16 twin alone, where the compiler knows them or the folder
 # of prebuilt modules has it.
+file(STRINGS ${VULKAN_INCLUDE_DIR}/vulkan/vulkan_core.h vka_header_knows
+     REGEX "define VK_KHR_cooperative_matrix 1")
 function(vka_matrix_module name source)
+  if(NOT vka_header_knows) # nothing would ask a device for them
+    return()
+  endif()
   if(VKATTN_SPIRV_DIR)
     if(NOT EXISTS ${VKATTN_SPIRV_DIR}/${name}_f16.spv)
       return()

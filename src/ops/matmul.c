@@ -127,7 +127,7 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 // --- Vulkan ---
 
 // MOST_TERMS: of a sum that isn't made in blocks.
-enum { LANES = 8, MAX_BATCH_AXES = 3, MOST_TERMS = 16384 };
+enum { LANES = 8, MAX_BATCH_AXES = 3, MOST_TERMS = 8192 };
 
 static bool fits_bindings(const struct vka_limits *limits, const struct vka_product *p)
 {
