@@ -240,6 +240,10 @@ def compare_all(args, chosen, log):
         shutil.move(args.csv + ".new", args.csv)
     else:
         print(text, end="")
+    wrong = [f"{r['work'].name} on {name}: {row['why']}" for r in found
+             for name, row in r["rows"].items() if name.startswith("vkattn") and row["why"]]
+    if wrong:
+        raise SystemExit("vkattn failed: " + "; ".join(wrong))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Products, attention and gates on a GPU at sizes that fill it: vkattn's time on the device, without
-the copies, PyTorch's on the same GPU where it has CUDA (else on the CPU: then only the mechanics
-are tried, at small sizes), and the share of what the device could do at best. That is measured
-here: PyTorch's largest matrix product, and a copy.
+"""Products, attention and gates on a GPU at sizes that fill it: vkattn's time on the device,
+without the copies, PyTorch's on the same GPU where it has CUDA (else on the CPU: then only the
+mechanics are tried, at small sizes), and the share of what the device could do at best. That is
+measured here: PyTorch's largest matrix product, and a copy.
 
     gpu.py LIBRARY DEVICE [ROUNDS]"""
 import statistics
