@@ -61,16 +61,17 @@ static struct projections project_all(struct vka_scope *s, vka_tensor q, vka_ten
     return p;
 }
 
-static vka_tensor append(vka_graph *g, vka_tensor x, vka_tensor token)
+static vka_tensor put_before(vka_graph *g, vka_tensor x, vka_tensor token)
 {
     vka_tensor repeated =
         vka_broadcast_to(g, token, VKA_SHAPE(vka_dim(g, x, 0), 1, vka_dim(g, x, 2)));
-    return VKA_CONCAT(g, 1, x, repeated);
+    return VKA_CONCAT(g, 1, repeated, x);
 }
 
-// One more key and value at the end, learned (bias_k, bias_v) or zero; a zero token keeps its zeros
-// through the split into heads.
-static int append_tokens(struct vka_scope *s, struct projections *p)
+// One more key and value, learned (bias_k, bias_v), then one of zeros, which keeps them through the
+// split into heads. They stand before the others, so that causality, moved on by as many, never
+// hides them.
+static int add_tokens(struct vka_scope *s, struct projections *p)
 {
     vka_graph *g = s->g;
     int added = 0;
@@ -78,15 +79,15 @@ static int append_tokens(struct vka_scope *s, struct projections *p)
     vka_tensor bias_k = vka_weight_if(s, "bias_k", one), bias_v = vka_weight_if(s, "bias_v", one);
     if (!bias_k != !bias_v)
         vka_scope_fail(s, "only one of the weights 'bias_k' and 'bias_v' is there");
-    if (bias_k && bias_v) {
-        p->k = append(g, p->k, bias_k);
-        p->v = append(g, p->v, bias_v);
-        added++;
-    }
     if (vka_get_bool(s, "add_zero_attn")) {
         vka_tensor zero = vka_reshape(g, vka_constant_scalar(g, 0), VKA_SHAPE(1, 1, 1));
-        p->k = append(g, p->k, vka_broadcast_to(g, zero, one));
-        p->v = append(g, p->v, vka_broadcast_to(g, zero, one));
+        p->k = put_before(g, p->k, vka_broadcast_to(g, zero, one));
+        p->v = put_before(g, p->v, vka_broadcast_to(g, zero, one));
+        added++;
+    }
+    if (bias_k && bias_v) {
+        p->k = put_before(g, p->k, bias_k);
+        p->v = put_before(g, p->v, bias_v);
         added++;
     }
     return added;
@@ -106,31 +107,12 @@ static vka_tensor four_axes(struct vka_scope *s, const char *name, vka_tensor ma
     return vka_reshape(g, mask, full);
 }
 
-// The appended keys are never masked and get no bias: zeros (false) for them.
+// The added keys are never masked and get no bias: zeros (false) for them.
 static vka_tensor widen(vka_graph *g, vka_tensor mask, int added)
 {
-    return mask && added ? vka_pad(g, mask, VKA_PAD_ZEROS, (const int64_t[]){0, 0, 0, 0},
-                                   (const int64_t[]){0, 0, 0, added}, 0)
+    return mask && added ? vka_pad(g, mask, VKA_PAD_ZEROS, (const int64_t[]){0, 0, 0, added},
+                                   (const int64_t[]){0, 0, 0, 0}, 0)
                          : mask;
-}
-
-// i < j over the first Tk keys, as a constant: the appended ones stay visible.
-static vka_tensor causal_mask(vka_graph *g, int64_t queries, int64_t keys)
-{
-    vka_shape shape = VKA_SHAPE(queries, keys);
-    uint64_t count;
-    if (vka_failed(g) || !vka_shape_count(&shape, &count))
-        return 0;
-    int32_t *removed = vka_alloc(g->context, count, sizeof *removed);
-    if (!removed)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
-    for (int64_t i = 0; i < queries; i++) {
-        for (int64_t j = 0; j < keys; j++)
-            removed[i * keys + j] = j > i;
-    }
-    vka_tensor t = vka_constant(g, VKA_BOOL, &shape, removed);
-    vka_free(g->context, removed);
-    return vka_unsqueeze(g, vka_unsqueeze(g, t, 0), 0);
 }
 
 static vka_tensor either(vka_graph *g, vka_tensor a, vka_tensor b)
@@ -148,10 +130,7 @@ static void set_masks(struct vka_scope *s, struct vka_attention *a, vka_shape fu
     }
     vka_tensor mask = four_axes(s, "attn_mask", vka_in(s, "attn_mask"), full);
     a->causal = vka_get_bool(s, "causal");
-    if (a->causal && added) { // the op's rule would hide the appended keys, too
-        mask = either(g, mask, causal_mask(g, full.dim[2], full.dim[3]));
-        a->causal = false;
-    }
+    a->causal_offset = added;
     a->mask = widen(g, either(g, mask, padding), added);
     a->mask_removes = true;
     a->bias = widen(g, four_axes(s, "attn_bias", vka_in(s, "attn_bias"), full), added);
@@ -173,7 +152,7 @@ static void build(struct vka_scope *s)
     }
     vka_shape full = VKA_SHAPE(vka_dim(g, q, 0), heads, vka_dim(g, q, 1), vka_dim(g, k, 1));
     struct projections p = project_all(s, q, k, v);
-    int added = append_tokens(s, &p);
+    int added = add_tokens(s, &p);
     struct vka_attention a = {.scale = 1.0 / sqrt((double)(width / heads))};
     set_masks(s, &a, full, added);
     vka_tensor qh = vka_split_heads(g, p.q, heads), kh = vka_split_heads(g, p.k, heads);
@@ -181,6 +160,9 @@ static void build(struct vka_scope *s)
     struct vka_layer out = {.bias = VKA_BIAS_OPTIONAL};
     vka_give(s, "y", vka_linear(s, vka_join_heads(g, y), "out_proj", width, &out));
     vka_tensor attn = vka_attention_map(g, qh, kh, &a);
+    if (added) // they are the map's last columns
+        attn = VKA_CONCAT(g, 3, vka_slice(g, attn, 3, added, full.dim[3]),
+                          vka_slice(g, attn, 3, 0, added));
     if (vka_get_bool(s, "average_attn_weights"))
         attn = vka_reduce(g, VKA_REDUCE_MEAN, attn, 1u << 1, false);
     vka_give(s, "attn", attn);
