@@ -337,7 +337,12 @@ static void run_on(struct experiment *e, const struct target *t, int replays, st
         *first = room_for(e);
     vka_plan_params params = {.dtype = e->real16 ? VKA_F16 : VKA_F32, .expand = e->expand};
     vka_plan *plan;
-    if (vka_plan_create(t->device, g, &params, &plan) != VKA_OK)
+    uint32_t turns = t->device->limits.max_turns;
+    if (e->c->turns)
+        t->device->limits.max_turns = e->c->turns;
+    vka_result planned = vka_plan_create(t->device, g, &params, &plan);
+    t->device->limits.max_turns = turns;
+    if (planned != VKA_OK)
         fail_msg("%s, %s: %s", vka_device_of(t->device)->name, form_names[e->form],
                  vka_last_error());
     if (plan->program->device)

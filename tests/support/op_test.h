@@ -83,6 +83,8 @@ struct op_case {
     int64_t i[8];   // arguments of the case, as its build and define like them
     double d[2];
     bool dense_only; // the operands' forms are part of the case
+    uint32_t
+        turns; // that loops may take at most, so that short rows are cut; 0: as the device says
 };
 
 // A call that must fail with a message in which `says` occurs.
