@@ -30,6 +30,8 @@ check "verify, a bound that nothing meets" 1 "failed" "$vkattn" verify --device 
     "$top"/tests/cases/se/*.safetensors
 check "verify goes on after a bad file" 1 "ERROR" "$vkattn" verify --device cpu "$picture" \
     "$case_file"
+check "verify counts a missing file as failed" 1 "1 failed" "$vkattn" verify --device cpu \
+    "$out/nonesuch.safetensors" "$case_file"
 check "verify without a file" 2 "no case file" "$vkattn" verify
 check "verify, a bound that is no number" 2 "--rtol" "$vkattn" verify --rtol abc "$case_file"
 check "verify, unknown dtype" 2 "--dtype" "$vkattn" verify --dtype f8 "$case_file"
