@@ -5,6 +5,7 @@
 // nothing leaked, the queue's lock given back; and the next clean run gives the same bits.
 #include "vkattn/vulkan.h"
 
+#include "ops/ops.h"
 #include "unit.h"
 #include "vk/device.h"
 #include "vk_app.h"
@@ -54,11 +55,7 @@ static vka_result build(struct ours *o)
     if (result != VKA_OK)
         return result;
     vka_tensor t = vka_input(o->graph, "x", VKA_F32, &shape);
-    for (int i = 0; i < 2; i++) {
-        vka_node node = vka_block(o->graph, "sdpa", i ? "b" : "a", NULL,
-                                  VKA_INPUTS({"q", t}, {"k", t}, {"v", t}));
-        t = vka_out(o->graph, node, "y");
-    }
+    t = vka_affine(o->graph, vka_affine(o->graph, t, 3, 0.1), 0.7, 1);
     vka_output(o->graph, "y", t);
     return vka_graph_status(o->graph);
 }
@@ -247,8 +244,8 @@ static void test_calls(void **state)
 static void test_allocations(void **state)
 {
     (void)state;
-    size_t n = 1, failures = 0;
-    for (;; n++) {
+    size_t n = 1, failures = 0, step = is_slow() ? 7 : 1;
+    for (;; n += step) {
         struct ours o;
         vk_calls_begin();
         vka_result result = start(&o, n);
@@ -268,8 +265,9 @@ static void test_allocations(void **state)
         if (!reached)
             break;
     }
-    print_message("(%zu allocations failed in turn, %zu times an error)\n", n - 1, failures);
-    assert_true(failures > 50);
+    print_message("(%zu allocations failed in turn, %zu times an error)\n", (n - 1) / step,
+                  failures);
+    assert_true(failures > 50 / step);
 }
 
 // --- all ---
