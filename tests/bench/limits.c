@@ -32,17 +32,16 @@ static double flops(void)
     double start = now();
 #pragma omp parallel
     {
-        lanes x = {0}, y = {0}, a[CHAINS];
+        lanes x = {0}, y = {0};
         for (int i = 0; i < LANES; i++)
             x[i] = 0.999f, y[i] = 0.001f;
-        for (int i = 0; i < CHAINS; i++)
-            a[i] = y * (float)i;
+        // Names, not an array: that would be kept in memory.
+        lanes a = y, b = y, c = y, d = y, e = y, f = y, g = y, h = y, i = y, j = y;
         for (int k = 0; k < STEPS; k++) {
-            for (int i = 0; i < CHAINS; i++)
-                a[i] = a[i] * x + y;
-            __asm__ volatile(""
-                             : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]), "+v"(a[4]),
-                               "+v"(a[5]), "+v"(a[6]), "+v"(a[7]), "+v"(a[8]), "+v"(a[9]));
+            a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y;
+            f = f * x + y, g = g * x + y, h = h * x + y, i = i * x + y, j = j * x + y;
+            __asm__ volatile("" : "+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e));
+            __asm__ volatile("" : "+v"(f), "+v"(g), "+v"(h), "+v"(i), "+v"(j));
         }
     }
     double seconds = now() - start;

@@ -61,8 +61,9 @@ function table(title, list, count, own, more,    i, j, t) {
         printf " %s |", ratio(work[j], list, count, own)
         t = ms[work[j], own]
         if (more)
-            printf t == "" ? " - | - | - |" : " %.0f | %.0f %% | %.0f |", flop[work[j]] / t / 1e6,
-                100 * floor_of[work[j]] / t, temporaries[work[j], own] / 1024
+            printf t == "" ? " - | - | - |" : " %.0f | %s | %.0f |", flop[work[j]] / t / 1e6,
+                floor_of[work[j]] == "" ? "-" : sprintf("%.0f %%", 100 * floor_of[work[j]] / t),
+                temporaries[work[j], own] / 1024
         print ""
     }
 }
