@@ -33,6 +33,9 @@ static void set_driver(const char *file)
 // With the driver file `file` there is no Vulkan, and opening a Vulkan device says `said`.
 static void expect_refusal(const char *file, const char *said)
 {
+#ifdef _WIN32
+    unit_skip("Wine's loader doesn't see a variable that the program itself sets");
+#endif
     set_driver(file);
     vka_result result = work_start(&work, false);
     set_driver(NULL);

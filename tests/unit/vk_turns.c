@@ -346,8 +346,9 @@ static void compare(const char *name, int64_t n, const float *want, const float 
 {
     double most = 0, worst = 0;
     for (uint64_t i = 0; i < count; i++) {
-        most = fmax(most, fabs((double)want[i]));
-        worst = fmax(worst, fabs((double)want[i] - (double)got[i]));
+        double size = fabs((double)want[i]), off = fabs((double)want[i] - (double)got[i]);
+        most = size > most ? size : most;
+        worst = off > worst || isnan(off) ? off : worst; // not fmax, which passes over NaN
     }
     if (!(worst <= 2e-4 * most) || most == 0)
         fail_msg("%s of %lld: off by %g of %g", name, (long long)n, worst, most);
