@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_INPUTS = 6, SEARCH_END = 1 << 19 };
+enum { MOST_INPUTS = 6, SEARCH_END = 1 << 21 };
 
 // --- data, the same for both devices ---
 
