@@ -105,8 +105,8 @@ const struct vka_block_row vka_block_rows_rcca_head[] = {
       "Huang, Wang, Huang, Huang, Wei, Liu: CCNet, ICCV 2019, arXiv 1811.11721", attrs, inputs,
       weights, outputs,
       "{\"shapes\": {\"x\": [1, 2048, 97, 97], \"w.conva.weight\": [512, 2048, 3, 3], "
-      "\"w.cca.query.weight\": [64, 512, 1, 1], \"w.bottleneck.weight\": [512, 2560, 3, 3], "
-      "\"w.classifier.weight\": [19, 512, 1, 1]}}"},
+      "\"w.cca.query.weight\": [64, 512, 1, 1], \"w.convb.weight\": [512, 512, 3, 3], "
+      "\"w.bottleneck.weight\": [512, 2560, 3, 3], \"w.classifier.weight\": [19, 512, 1, 1]}}"},
      build},
     {.build = NULL},
 };
