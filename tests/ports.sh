@@ -198,6 +198,7 @@ suite_on() {
     # One server for all programs: without it each start takes seconds.
     if [ "$port" = windows ]; then
         export WINEPREFIX="$top/build-ports/wine" WINEDEBUG=-all
+        mkdir -p "$WINEPREFIX"
         trap '/usr/lib/wine/wineserver64 -k' EXIT
         { /usr/lib/wine/wineserver64 -p && /usr/lib/wine/wine64 wineboot; } \
             </dev/null >build-ports/wine.log 2>&1
