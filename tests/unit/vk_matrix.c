@@ -19,10 +19,10 @@ static void start(void)
 {
     bool before = getenv("VKATTN_LIMITS") != NULL;
     if (!before)
-        setenv("VKATTN_LIMITS", "gpu", 1);
+        unit_setenv("VKATTN_LIMITS", "gpu");
     rig_start_on(&rig, "vulkan");
     if (!before)
-        unsetenv("VKATTN_LIMITS");
+        unit_setenv("VKATTN_LIMITS", NULL);
     const struct vka_limits *l = &rig.device->limits;
     has_matrices = l->matrix.m > 0;
     has_f16 = l->f16_storage;
