@@ -239,8 +239,8 @@ VKA_API size_t vka_weights_count(const vka_weights *weights);
 
 // Says that all names in the set are those of the official implementations, for every block of
 // every graph made with it (vka_weight_info tells them; vka_block_official does it for one block).
-// Before the first graph.
-VKA_API void vka_weights_official(vka_weights *weights);
+// VKA_ERROR_INVALID after the first graph.
+VKA_API vka_result vka_weights_official(vka_weights *weights);
 VKA_API void vka_weights_destroy(vka_weights *weights);
 
 // ---------------------------------------------------------------------------------------------

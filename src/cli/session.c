@@ -36,9 +36,7 @@ bool session_open(struct session *s, const char *select, const char *model, cons
         return true;
     if (!check(s, vka_weights_load(s->context, weights, &s->weights)))
         return false;
-    if (official)
-        vka_weights_official(s->weights);
-    return true;
+    return !official || check(s, vka_weights_official(s->weights));
 }
 
 static void drop_plan(struct session_plan *p)

@@ -235,7 +235,7 @@ static vka_result make_set(struct subject *s, vka_weights **set)
 {
     vka_result result = vka_weights_create(s->context, set);
     if (result == VKA_OK && s->call->official)
-        vka_weights_official(*set);
+        result = vka_weights_official(*set);
     for (size_t i = 0; s->file && i < s->file->count && result == VKA_OK; i++) {
         const struct vka_weight_entry *e = &s->file->entries[i];
         result = vka_weights_put(*set, e->name, e->dtype, &e->shape, e->data);
@@ -351,7 +351,7 @@ static vka_result take(struct subject *s)
     if (is_case) {
         vka_result result = vka_case_open(s->context, call->what, &s->c);
         if (result == VKA_OK && call->official)
-            vka_weights_official(s->c->weights);
+            result = vka_weights_official(s->c->weights);
         return result == VKA_OK ? vka_case_build(s->c, &s->graph) : result;
     }
     if (is_model) {

@@ -152,9 +152,9 @@ static void verify_case(struct verify *v, const char *path)
     struct row row = {.outcome = ERROR, .file = file, .output = "-"};
     vka_io *outputs = NULL;
     bool *choices = NULL;
+    if (result == VKA_OK && v->official)
+        result = vka_weights_official(c->weights);
     if (result == VKA_OK) {
-        if (v->official)
-            vka_weights_official(c->weights);
         outputs = make_outputs(c);
         result = outputs ? run_case(v, c, outputs, &choices) : VKA_ERROR_OUT_OF_MEMORY;
     }

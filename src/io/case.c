@@ -87,9 +87,7 @@ static vka_result take_weights_as(struct vka_case *c)
     if (as && strcmp(as, "official") != 0)
         return vka_error(c->context, VKA_ERROR_FORMAT, "%s: \"weights_as\" is \"official\", not %s",
                          c->path, vka_json_quote(as, quoted));
-    if (as)
-        vka_weights_official(c->weights);
-    return VKA_OK;
+    return as ? vka_weights_official(c->weights) : VKA_OK;
 }
 
 static vka_result open_case(struct vka_case *c)

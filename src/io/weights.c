@@ -114,9 +114,17 @@ void vka_weights_seal(vka_weights *weights)
     pthread_mutex_unlock(weights->lock);
 }
 
-void vka_weights_official(vka_weights *weights)
+vka_result vka_weights_official(vka_weights *weights)
 {
-    weights->official = true;
+    pthread_mutex_lock(weights->lock);
+    bool late = weights->sealed && !weights->official;
+    weights->official |= !late;
+    pthread_mutex_unlock(weights->lock);
+    if (late)
+        return vka_error(weights->context, VKA_ERROR_INVALID,
+                         "that the names are official comes too late: a graph was made with this "
+                         "set");
+    return VKA_OK;
 }
 
 bool vka_weights_form(vka_weights *weights, int index, enum vka_form form, int partner)

@@ -32,7 +32,7 @@ struct vka_weights {
     struct vka_weight_entry *entries; // sorted by name once complete
     size_t count, capacity;
     struct vka_safetensors *file; // NULL where not loaded from one
-    void *lock;                   // a pthread_mutex_t, over `converted` and `sealed`
+    void *lock;                   // a pthread_mutex_t, over `converted`, `sealed`, `official`
     bool sealed;                  // a graph knows the entries by their index
     bool official;                // all names are the official ones
     char *wanted;                 // a weight that a graph asked for in vain, the last one

@@ -86,7 +86,7 @@ static vka_weights *renamed(const struct vka_case *c, int choice, char **data)
 {
     vka_weights *set;
     assert_int_equal(vka_weights_create(context, &set), VKA_OK);
-    vka_weights_official(set);
+    assert_int_equal(vka_weights_official(set), VKA_OK);
     for (size_t i = 0; i < c->weights->count; i++) {
         const struct vka_weight_entry *e = &c->weights->entries[i];
         int k = choice;

@@ -355,14 +355,23 @@ static void test_a_set(void **state)
     rig_add_weight(&rig, "a.conv.weight", VKA_SHAPE(1, 1, 3), numbers);
     rig_add_weight(&rig, "b.fc.0.weight", VKA_SHAPE(2, 4), numbers);
     rig_add_weight(&rig, "b.fc.2.weight", VKA_SHAPE(4, 2), numbers);
-    vka_weights_official(rig.weights);
+    rig_assert_ok(vka_weights_official(rig.weights));
     rig_new_graph(&rig);
+    rig_assert_ok(vka_weights_official(rig.weights)); // it is said already
     vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 4, 5, 5));
     vka_node a = vka_block(rig.graph, "eca", "a", VKA_ATTRS(vka_attr_int("kernel_size", 3)),
                            VKA_INPUTS({"x", x}));
     const vka_attr attrs[] = {vka_attr_int("reduction", 2), vka_attr_bool("bias", false), {0}};
     vka_block(rig.graph, "se", "b", attrs, VKA_INPUTS({"x", vka_out(rig.graph, a, "y")}));
     rig_assert_ok(vka_graph_check_surplus(rig.graph));
+}
+
+static void test_too_late(void **state)
+{
+    (void)state;
+    rig_new_graph(&rig);
+    assert_int_equal(vka_weights_official(rig.weights), VKA_ERROR_INVALID);
+    unit_assert_error_has("comes too late: a graph was made with this set");
 }
 
 int main(void)
@@ -373,7 +382,7 @@ int main(void)
         TEST(test_wrong_shape), TEST(test_axes_of_one),      TEST(test_surplus),
         TEST(test_no_names),    TEST(test_one_for_two),      TEST(test_layouts),
         TEST(test_partners),    TEST(test_beyond_the_count), TEST(test_sub_blocks),
-        TEST(test_a_set),
+        TEST(test_a_set),       TEST(test_too_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
