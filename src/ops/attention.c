@@ -354,19 +354,14 @@ struct matrix_cut {
     uint32_t fragments, subgroups, keys;
 };
 
-static uint64_t round_up(uint64_t size, uint64_t to)
-{
-    return (size + to - 1) / to * to;
-}
-
 // Rows of k and v, of weights in f16 and of logits in f32, as the shader pads them.
 static uint64_t matrix_bytes(const struct vka_matrix_shape *f, const struct vka_args *args,
                              const struct matrix_cut *cut)
 {
     enum { PAD = 8, HALF = 2, SUM = 4 };
     uint64_t rows = (uint64_t)f->m * cut->fragments * cut->subgroups, keys = cut->keys;
-    uint64_t depth = round_up(round_up((uint64_t)args->in[Q].dim[3], f->k), 8);
-    uint64_t width = round_up(round_up((uint64_t)args->in[V].dim[3], f->n), 8);
+    uint64_t depth = (uint64_t)vka_round_up(vka_round_up(args->in[Q].dim[3], f->k), 8);
+    uint64_t width = (uint64_t)vka_round_up(vka_round_up(args->in[V].dim[3], f->n), 8);
     return HALF * (keys * (depth + width + 2 * PAD) + rows * (keys + PAD)) +
            SUM * rows * (keys + 4);
 }
@@ -384,7 +379,8 @@ static bool matrix_cut_of(const struct vka_limits *limits, const struct vka_args
         uint32_t own = f->m * cut->fragments, lanes = f->subgroup * cut->subgroups;
         bool wide = args->in[Q].dim[3] + args->in[V].dim[3] > WIDE;
         if (f->subgroup % own == 0 && cut->keys % own == 0 && lanes <= limits->max_invocations &&
-            !(cut->fragments > 1 && wide) && matrix_bytes(f, args, cut) <= limits->shared_bytes)
+            lanes <= limits->max_group_size[0] && !(cut->fragments > 1 && wide) &&
+            matrix_bytes(f, args, cut) <= limits->shared_bytes)
             return true;
     }
     return false;

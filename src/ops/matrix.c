@@ -26,11 +26,6 @@ static uint64_t shared_bytes(const struct vka_matrix_shape *f, const struct vka_
     return bytes + (uint64_t)SUM * c->subs_m * c->subs_n * f->m * f->n;
 }
 
-static uint64_t pieces(int64_t size, uint64_t tile)
-{
-    return ((uint64_t)size + tile - 1) / tile;
-}
-
 bool vka_matrix_cut_of(const struct vka_limits *limits, int64_t m, int64_t n, int64_t k,
                        int64_t count, struct vka_matrix_cut *cut)
 {
@@ -47,7 +42,8 @@ bool vka_matrix_cut_of(const struct vka_limits *limits, int64_t m, int64_t n, in
         cut->tile_m = (uint64_t)f->m * cut->fragments_m * cut->subs_m;
         cut->tile_n = (uint64_t)f->n * cut->fragments_n * cut->subs_n;
         cut->invocations = cut->subs_m * cut->subs_n * f->subgroup;
-        uint64_t groups = (uint64_t)count * pieces(m, cut->tile_m) * pieces(n, cut->tile_n);
+        uint64_t groups = (uint64_t)count * (uint64_t)vka_divide_up(m, (int64_t)cut->tile_m) *
+                          (uint64_t)vka_divide_up(n, (int64_t)cut->tile_n);
         if (groups >= cuts[i].enough && cut->invocations <= limits->max_invocations &&
             cut->invocations <= limits->max_group_size[0] &&
             shared_bytes(f, cut) <= limits->shared_bytes)

@@ -6,6 +6,7 @@
 #define VKA_OPS_MATRIX_H
 
 #include "ops/op.h"
+#include "util/whole.h"
 
 struct vka_matrix_cut {
     uint32_t fragments_m, fragments_n; // of a subgroup
@@ -32,7 +33,7 @@ enum vka_matrix_modes {
 // Turns of its loops, for vka_turns.
 static inline double vka_matrix_turns(const struct vka_matrix_cut *cut, int64_t terms)
 {
-    return (double)((terms + cut->depth - 1) / cut->depth) * (2 + cut->depth);
+    return (double)vka_divide_up(terms, cut->depth) * (2 + cut->depth);
 }
 
 // The constants of matrix.glsl, after the op's own.

@@ -82,6 +82,9 @@ static void test_attention(void **state)
                v = rig_input(&rig, "v", VKA_F32, VKA_SHAPE(1, 2, 300, 32));
     vka_output(rig.graph, "y", vka_attention(rig.graph, q, k, v, &p, NULL));
     check_rules(&rig);
+    struct vka_limits narrow = gpu_limits();
+    narrow.max_group_size[0] = 64; // for two of its subgroups
+    assert_string_equal(variant_of(&rig, &narrow, true), "matrix");
     rig_end(&rig);
 }
 
