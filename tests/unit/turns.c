@@ -45,16 +45,10 @@ static const struct vka_variant turning_variants[] = {{"turning", NULL, launch_t
 
 static const struct vka_op op_turning = {
     .name = "turning", .infer = infer_same, .variants = turning_variants};
-static const struct vka_op op_shorter = {.name = "shorter",
-                                         .infer = infer_same,
-
-                                         .variants = turning_variants,
-                                         .expand = expand_relu};
-static const struct vka_op op_undefined = {.name = "undefined",
-                                           .infer = infer_same,
-
-                                           .variants = turning_variants,
-                                           .expand = expand_none};
+static const struct vka_op op_shorter = {
+    .name = "shorter", .infer = infer_same, .variants = turning_variants, .expand = expand_relu};
+static const struct vka_op op_undefined = {
+    .name = "undefined", .infer = infer_same, .variants = turning_variants, .expand = expand_none};
 
 // --- tests ---
 
