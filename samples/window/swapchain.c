@@ -128,9 +128,9 @@ static bool make_swapchain(struct swapchain *c, const struct screen *s, const st
                            const VkSurfaceCapabilitiesKHR *can)
 {
     uint32_t least = can->minImageCount + 1;
-    VkCompositeAlphaFlagBitsKHR alpha = VK_COMPOSITE_ALPHA_OPAQUE_BIT_KHR;
-    if (!(can->supportedCompositeAlpha & alpha))
-        alpha = VK_COMPOSITE_ALPHA_INHERIT_BIT_KHR;
+    // The lowest that there is; opaque is the lowest of all, and every pixel is.
+    VkCompositeAlphaFlagBitsKHR alpha =
+        can->supportedCompositeAlpha & (~can->supportedCompositeAlpha + 1);
     c->readable = can->supportedUsageFlags & VK_IMAGE_USAGE_TRANSFER_SRC_BIT;
     VkSwapchainCreateInfoKHR info = {
         .sType = VK_STRUCTURE_TYPE_SWAPCHAIN_CREATE_INFO_KHR,
