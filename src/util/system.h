@@ -21,7 +21,8 @@ const char *vka_sys_base(const char *path);
 // Where a link leads to, by malloc. NULL: nowhere, or there is none on the way.
 char *vka_sys_real_path(const char *path);
 
-// A descriptor, for bytes as they are; -1 where it fails. It never waits for a pipe's other end.
+// A descriptor, for bytes as they are; -1 where it fails. Reading never waits for a pipe's other
+// end; writing does.
 int vka_sys_open(const char *path, enum vka_open how);
 // The kind and the size of what is open.
 enum vka_kind vka_sys_size(int file, uint64_t *size);
