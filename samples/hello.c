@@ -17,7 +17,8 @@ int main(int argc, char **argv)
 
     // Three queries look at three keys and mix their values: 1 batch, 1 head, 2 numbers each.
     vka_shape shape = {4, {1, 1, 3, 2}};
-    vka_graph_create(context, NULL, &graph);
+    if (vka_graph_create(context, NULL, &graph))
+        return fprintf(stderr, "%s\n", vka_last_error()), 1;
     vka_tensor q = vka_input(graph, "q", VKA_F32, &shape);
     vka_tensor kv = vka_input(graph, "kv", VKA_F32, &shape);
     vka_node attend = vka_block(graph, "sdpa", "attend", VKA_ATTRS(vka_attr_bool("causal", true)),
