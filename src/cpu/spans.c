@@ -76,6 +76,22 @@ VKA_CLONES void vka_span_deviations(const float *x, int64_t count, float shift, 
 EXTREME(vka_span_max, >)
 EXTREME(vka_span_min, <)
 
+VKA_CLONES void vka_span_sum_max(const float *x, int64_t count, float scale, float *sum, float *max)
+{
+    float lane[LANES] = {0}, top[LANES];
+    int32_t bad[LANES] = {0};
+    int64_t i = 0;
+    for (int k = 0; k < LANES; k++)
+        top[k] = x[0] * scale;
+    LANE_LOOP(v *= scale; lane[k] += v; top[k] = v > top[k] ? v : top[k]; bad[k] |= v != v)
+    for (int k = 1; k < LANES; k++) {
+        top[0] = top[k] > top[0] ? top[k] : top[0];
+        bad[0] |= bad[k];
+    }
+    *max = bad[0] ? VKA_NAN : top[0];
+    *sum = tree(lane);
+}
+
 // exp first, lanes afterwards: each of the two loops vectorises.
 VKA_CLONES float vka_span_exp(float *y, const float *x, int64_t count, float shift)
 {

@@ -343,7 +343,9 @@ static bool lower_all(struct lowering *l)
 {
     vka_graph *g = l->g;
     vka_drop_unneeded(g);
-    for (size_t i = 0; i < g->node_count; i++) {
+    if (!l->p->device && !l->expand)
+        vka_merge(g);
+    for (size_t i = 0; i < g->node_count && !vka_failed(g); i++) {
         if (!lower_node(l, &g->nodes[i]))
             return false;
     }

@@ -36,6 +36,12 @@ int vka_binary_kind_of(const struct vka_op_node *node)
     return node->op == &vka_op_binary ? ((const struct params *)node->params)->kind : -1;
 }
 
+bool vka_is_mul(const struct vka_op_node *node)
+{
+    const struct params *p = node->params;
+    return vka_binary_kind_of(node) == VKA_MUL && p->act.kind == VKA_ACT_NONE;
+}
+
 static bool is_comparison(int kind)
 {
     return kind >= VKA_LT && kind <= VKA_NE;

@@ -54,6 +54,9 @@ vka_tensor vka_binary_act(vka_graph *g, enum vka_binary_kind kind, vka_tensor a,
                           struct vka_activation act);
 // Of a node; -1 where it is of another op.
 int vka_binary_kind_of(const struct vka_op_node *node);
+// A product of two, and nothing but that.
+bool vka_is_mul(const struct vka_op_node *node);
+vka_tensor vka_mul3(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b); // x * a * b of F32
 static inline vka_tensor vka_add(vka_graph *g, vka_tensor a, vka_tensor b)
 {
     return vka_binary(g, VKA_ADD, a, b);
@@ -122,6 +125,17 @@ enum vka_reduce_kind {
 // SUM, MAX, MIN also take I32. Sums run in several partial sums.
 vka_tensor vka_reduce(vka_graph *g, enum vka_reduce_kind kind, vka_tensor x, unsigned axes,
                       bool keep);
+// Of a node: false where it is of another op.
+bool vka_reduce_is(const struct vka_op_node *node, enum vka_reduce_kind *kind, unsigned *axes,
+                   bool *keep);
+// The mean and the largest of x, or of x * factor, in one: out[0] and out[1]. `factor` (0: none)
+// broadcasts to x.
+struct vka_mean_max {
+    unsigned axes;
+    bool keep;
+};
+void vka_mean_max(vka_graph *g, vka_tensor x, vka_tensor factor, unsigned axes, bool keep,
+                  vka_tensor out[VKA_MAX_OUT]);
 // The index (I32) of the largest value along an axis, the first of equals; NaN counts as largest.
 vka_tensor vka_argmax(vka_graph *g, vka_tensor x, int axis, bool keep);
 

@@ -27,6 +27,18 @@ vka_tensor vka_reduce(vka_graph *g, enum vka_reduce_kind kind, vka_tensor x, uns
     return vka_add_node(g, &vka_op_reduce, &params, 1, &x, NULL);
 }
 
+bool vka_reduce_is(const struct vka_op_node *node, enum vka_reduce_kind *kind, unsigned *axes,
+                   bool *keep)
+{
+    const struct params *p = node->params;
+    if (node->op != &vka_op_reduce)
+        return false;
+    *kind = (enum vka_reduce_kind)p->kind;
+    *axes = p->axes;
+    *keep = p->keep;
+    return true;
+}
+
 static bool takes(int kind, vka_dtype dtype)
 {
     switch (kind) {

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+//
+// mul3: the product x * a * b, broadcast, without x * a being stored. What a plan for the CPU makes
+// of two gates in a row (graph/merge.c).
+#include "cpu/simd.h"
+#include "ops/infer.h"
+#include "ops/ops.h"
+#include "ops/strided.h"
+
+enum { X, A, B, INPUTS };
+
+vka_tensor vka_mul3(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b)
+{
+    return vka_add_node(g, &vka_op_mul3, NULL, INPUTS, (const vka_tensor[]){x, a, b}, NULL);
+}
+
+static bool infer(struct vka_infer *n)
+{
+    vka_shape first;
+    for (int i = 0; i < INPUTS; i++) {
+        if (!vka_infer_present(n, "mul3", i) || !vka_infer_type(n, "mul3", i, VKA_F32))
+            return false;
+    }
+    n->n_out = 1;
+    return vka_infer_broadcast(n, "mul3", &n->in[X]->shape, &n->in[A]->shape, &first) &&
+           vka_infer_broadcast(n, "mul3", &first, &n->in[B]->shape, &n->out_shape[0]);
+}
+
+VKA_CLONES static void span(float *y, const float *x, const float *a, const float *b, int64_t count)
+{
+    VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = x[i] * a[i] * b[i];
+}
+
+VKA_CLONES static void span_of_one(float *y, const float *x, float a, const float *b, int64_t count)
+{
+    VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = x[i] * a * b[i];
+}
+
+static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, int64_t index,
+                     int64_t count)
+{
+    const struct vka_args *args = arg;
+    const float *in[INPUTS];
+    int64_t step[INPUTS];
+    float *y = (float *)args->out[0].data + at[INPUTS];
+    (void)index;
+    for (int k = 0; k < INPUTS; k++) {
+        in[k] = (const float *)args->in[k].data + at[k];
+        step[k] = s->stride[k][s->rank - 1];
+    }
+    for (int64_t i = 0; i < count; i += VKA_STRIDED_SPAN) {
+        int64_t n = count - i < VKA_STRIDED_SPAN ? count - i : VKA_STRIDED_SPAN;
+        uint32_t room[INPUTS][VKA_STRIDED_SPAN];
+        const float *x = vka_gather_span(room[X], in[X] + i * step[X], step[X], n);
+        const float *b = vka_gather_span(room[B], in[B] + i * step[B], step[B], n);
+        if (step[A] == 0)
+            span_of_one(y + i, x, *in[A], b, n);
+        else
+            span(y + i, x, vka_gather_span(room[A], in[A] + i * step[A], step[A], n), b, n);
+    }
+}
+
+static void cpu(const struct vka_cpu_run *run)
+{
+    const struct vka_args *args = run->args;
+    const struct vka_array *arrays[] = {&args->in[X], &args->in[A], &args->in[B], &args->out[0]};
+    struct vka_strided s = vka_strided_of(&args->out[0], INPUTS + 1, arrays);
+    vka_strided_run(run->threads, &s, 2, run_span, (void *)args);
+}
+
+static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
+{
+    out[0] = vka_mul(g, vka_mul(g, node->in[X], node->in[A]), node->in[B]);
+}
+
+const struct vka_op vka_op_mul3 = {
+    .name = "mul3",
+    .summary = "a product of three operands, broadcast",
+    .flags = VKA_OP_STRIDED | VKA_OP_IN_PLACE | VKA_OP_FUSED,
+    .infer = infer,
+    .cpu = cpu,
+    .expand = expand,
+};

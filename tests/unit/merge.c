@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+//
+// Merging: which passes over a map a plan for the CPU takes together, and which it must not.
+#include "rig.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CHANNELS = 1 << 1, PLACES = 1 << 2 | 1 << 3 };
+
+static struct rig rig;
+static vka_tensor x, channel, place; // a map, a gate for its channels, one for its places
+
+static void start(void)
+{
+    rig_start(&rig);
+    x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(2, 8, 3, 5));
+    channel = rig_input(&rig, "channel", VKA_F32, VKA_SHAPE(2, 8, 1, 1));
+    place = rig_input(&rig, "place", VKA_F32, VKA_SHAPE(2, 1, 3, 5));
+}
+
+static void operations(bool device, bool expand, char *text, size_t size)
+{
+    struct vka_limits limits = rig_least_limits();
+    struct vka_program *p;
+    rig_assert_ok(vka_program_create(rig.graph, device ? &limits : NULL, false, expand, &p));
+    text[0] = '\0';
+    for (size_t i = 0; i < p->g->node_count; i++) {
+        size_t length = strlen(text);
+        snprintf(text + length, size - length, "%s%s", i ? " " : "", p->g->nodes[i].op->name);
+    }
+    vka_program_destroy(p);
+}
+
+// Merged on the CPU; as they were written on a device, and where fused steps are taken apart.
+static void expect(const char *merged, const char *written)
+{
+    char text[256];
+    operations(false, false, text, sizeof text);
+    assert_string_equal(text, merged);
+    operations(true, false, text, sizeof text);
+    assert_string_equal(text, written);
+    operations(false, true, text, sizeof text);
+    assert_string_equal(text, written);
+    rig_end(&rig);
+}
+
+static void reduced(const char *name, enum vka_reduce_kind kind, vka_tensor t, unsigned axes)
+{
+    vka_output(rig.graph, name, vka_reduce(rig.graph, kind, t, axes, false));
+}
+
+static void test_pair(void **state)
+{
+    (void)state;
+    start();
+    reduced("largest", VKA_REDUCE_MAX, x, PLACES);
+    reduced("mean", VKA_REDUCE_MEAN, x, PLACES);
+    expect("mean_max", "reduce reduce");
+}
+
+static void test_no_pair(void **state)
+{
+    (void)state;
+    start();
+    reduced("largest", VKA_REDUCE_MAX, x, PLACES);
+    reduced("mean", VKA_REDUCE_MEAN, x, CHANNELS);
+    reduced("sum", VKA_REDUCE_SUM, x, CHANNELS);
+    reduced("mean again", VKA_REDUCE_MEAN, x, CHANNELS);
+    expect("reduce reduce reduce reduce", "reduce reduce reduce reduce");
+}
+
+static void test_two_pairs(void **state)
+{
+    (void)state;
+    start();
+    for (int i = 0; i < 2; i++) {
+        reduced(i ? "m1" : "m0", VKA_REDUCE_MEAN, x, CHANNELS);
+        reduced(i ? "l1" : "l0", VKA_REDUCE_MAX, x, CHANNELS);
+    }
+    expect("mean_max mean_max", "reduce reduce reduce reduce");
+}
+
+static void test_gates(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor y = vka_mul(rig.graph, channel, x);
+    reduced("mean", VKA_REDUCE_MEAN, y, CHANNELS);
+    reduced("largest", VKA_REDUCE_MAX, y, CHANNELS);
+    vka_output(rig.graph, "y", vka_mul(rig.graph, y, place));
+    expect("mean_max mul3", "binary reduce reduce binary");
+}
+
+static void test_gate_of_one(void **state)
+{
+    (void)state;
+    start();
+    reduced("largest", VKA_REDUCE_MAX, vka_mul(rig.graph, x, place), CHANNELS);
+    expect("mean_max", "binary reduce");
+}
+
+static void test_wanted_product(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor y = vka_mul(rig.graph, x, channel);
+    vka_output(rig.graph, "gated", y);
+    vka_output(rig.graph, "y", vka_mul(rig.graph, y, place));
+    expect("binary binary", "binary binary");
+}
+
+static void test_other_readers(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor y = vka_mul(rig.graph, x, channel);
+    reduced("mean", VKA_REDUCE_MEAN, y, CHANNELS);
+    vka_output(rig.graph, "y", vka_act(rig.graph, y, VKA_ACT_RELU));
+    expect("binary reduce unary", "binary reduce unary");
+}
+
+static void test_views(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor y = vka_mul(rig.graph, x, channel);
+    reduced("mean", VKA_REDUCE_MEAN, vka_transpose(rig.graph, y, 1, 2), CHANNELS);
+    expect("binary reduce", "binary reduce");
+}
+
+static void test_square(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor y = vka_mul(rig.graph, x, channel);
+    vka_output(rig.graph, "y", vka_mul(rig.graph, y, y));
+    expect("binary binary", "binary binary");
+}
+
+static void test_large_gate(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor gate = rig_input(&rig, "gate", VKA_F32, VKA_SHAPE(2, 8, 3, 5));
+    reduced("mean", VKA_REDUCE_MEAN, vka_mul(rig.graph, x, gate), CHANNELS);
+    expect("binary reduce", "binary reduce");
+}
+
+static void test_integers(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor n = rig_input(&rig, "n", VKA_I32, VKA_SHAPE(2, 8, 3, 5));
+    vka_tensor m = rig_input(&rig, "m", VKA_I32, VKA_SHAPE(8, 1, 1));
+    reduced("largest", VKA_REDUCE_MAX, vka_mul(rig.graph, n, m), PLACES);
+    expect("binary reduce", "binary reduce");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pair),          cmocka_unit_test(test_no_pair),
+        cmocka_unit_test(test_two_pairs),     cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_gate_of_one),   cmocka_unit_test(test_wanted_product),
+        cmocka_unit_test(test_other_readers), cmocka_unit_test(test_views),
+        cmocka_unit_test(test_square),        cmocka_unit_test(test_large_gate),
+        cmocka_unit_test(test_integers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
