@@ -86,10 +86,11 @@ static void want_features(const struct vka_physical *p, struct vka_features *f)
     f->storage16.storageBuffer16BitAccess = p->limits.f16_storage;
     f->float16.shaderFloat16 = p->limits.f16_arithmetic;
 #ifdef VK_KHR_cooperative_matrix
-    f->matrix.cooperativeMatrix = p->limits.cooperative_matrix;
-    f->memory_model.vulkanMemoryModel = p->limits.cooperative_matrix;
-    f->subgroups.subgroupSizeControl = p->sized_subgroups;
-    f->subgroups.computeFullSubgroups = p->sized_subgroups;
+    bool matrices = p->limits.matrix.m > 0; // a shader of ours uses them
+    f->matrix.cooperativeMatrix = matrices;
+    f->memory_model.vulkanMemoryModel = matrices;
+    f->subgroups.subgroupSizeControl = matrices && p->sized_subgroups;
+    f->subgroups.computeFullSubgroups = matrices && p->sized_subgroups;
 #endif
 }
 
