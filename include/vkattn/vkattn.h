@@ -333,8 +333,8 @@ VKA_API vka_node vka_block_prefixed(vka_graph *graph, const char *id, const char
                                     const vka_named *inputs);
 
 // As vka_block_prefixed, the weights under their official names: "<prefix>.<official>". Layouts
-// that differ are converted. A block whose weights have none is an error; a single weight that has
-// none keeps its own name.
+// that differ are converted, each tensor from one layout for all graphs of the set. A block whose
+// weights have none is an error; a single weight that has none keeps its own name.
 VKA_API vka_node vka_block_official(vka_graph *graph, const char *id, const char *name,
                                     const char *prefix, const vka_attr *attrs,
                                     const vka_named *inputs);

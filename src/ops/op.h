@@ -67,7 +67,7 @@ struct vka_matrix_shape {
     uint32_t m, n, k, subgroup;
 };
 
-// What a device offers, read at one place (src/vk/device.c) and clamped by VKATTN_LIMITS=min.
+// What a device offers, read at one place (src/vk/physical.c) and clamped by VKATTN_LIMITS=min.
 struct vka_limits {
     uint32_t max_invocations;    // of a workgroup; the floor is 128
     uint32_t max_group_size[3];  // 128, 128, 64
@@ -104,7 +104,7 @@ struct vka_dispatch {
     unsigned char push[VKA_PUSH_BYTES];
     uint32_t push_size;
     uint32_t subgroup;  // size that the shader's subgroups must have, all of them full; 0: any
-    uint64_t groups[3]; // workgroups wanted, see vka_groups_fold
+    uint64_t groups[3]; // workgroups wanted, see vka_emit
     double turns;       // see vka_turns; 0: nobody told
     const char *along;  // NULL: without loops
     int n_bindings;
@@ -166,8 +166,8 @@ void vka_push(struct vka_dispatch *d, const void *push, uint32_t size);
 void vka_turns(struct vka_dispatch *d, double turns, const char *along);
 void vka_no_loops(struct vka_dispatch *d);
 // `x`, `y`, `z` workgroups. Counts over the device's limit fold from x into y (y must be 1 then)
-// and from y into z (z must be 1 then): shaders get the linear index from VKA_GROUP_X etc. in
-// common/index.glsl and return where it is past the end (pass the end as a push constant).
+// and from y into z (z must be 1 then): shaders take group_index() of
+// common/types.glsl and return where it is past the end (pass the end as a push constant).
 void vka_emit(struct vka_launch *l, struct vka_dispatch *d, uint64_t x, uint64_t y, uint64_t z);
 // A launch that can't go on (a size past 32 bits, say): the plan fails with this text.
 void vka_launch_fail(struct vka_launch *l, const char *format, ...) VKA_PRINTF(2, 3);
