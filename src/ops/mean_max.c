@@ -170,7 +170,7 @@ add_lines(struct tile *t, const float *x, int64_t step, const float *scale, int 
         for (int k = 0; k < lines; k++) {
             float v = x[k * step + i] * scale[k];
             part += v;
-            top = (v > top) | (v != v) ? v : top;
+            top = ((v > top) | (v != v)) ? v : top;
         }
         sum[i] += part;
         most[i] = top;

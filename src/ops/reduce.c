@@ -314,9 +314,9 @@ add_lines(int kind, float *restrict part, const float *x, int64_t step, int line
 {
     switch (kind) {
     case VKA_REDUCE_MAX:
-        TILE_LOOP(sum = (v > sum) | (v != v) ? v : sum);
+        TILE_LOOP(sum = ((v > sum) | (v != v)) ? v : sum);
     case VKA_REDUCE_MIN:
-        TILE_LOOP(sum = (v < sum) | (v != v) ? v : sum);
+        TILE_LOOP(sum = ((v < sum) | (v != v)) ? v : sum);
     case VKA_REDUCE_PROD:
         TILE_LOOP(sum *= v);
     case VKA_REDUCE_SUM_SQUARES:
