@@ -15,17 +15,28 @@ static void to_stderr(void *user, vka_log_level level, const char *message)
         fprintf(stderr, "vkattn: %s: %s\n", words[level], message);
 }
 
+// Copied, as vka_getenv's text may change with its next call. NULL: none.
+static const char *cache_folder(void)
+{
+    static char folder[4096];
+    const char *text = vka_getenv("VKATTN_PIPELINE_CACHE");
+    if (!text)
+        return NULL;
+    if (snprintf(folder, sizeof folder, "%s", text) < (int)sizeof folder)
+        return folder;
+    fprintf(stderr, "vkattn: VKATTN_PIPELINE_CACHE is too long: pipelines aren't kept\n");
+    return NULL;
+}
+
 vka_context *cli_context(bool verbose, const char *select)
 {
-    static char folder[4096]; // vka_getenv's text may change with its next call
-    const char *text = vka_getenv("VKATTN_PIPELINE_CACHE");
-    snprintf(folder, sizeof folder, "%s", text ? text : "");
-    const char *validation = vka_getenv("VKATTN_VALIDATION");
+    const char *text = vka_getenv("VKATTN_VALIDATION");
+    bool validation = text && strcmp(text, "1") == 0;
     vka_context_params params = {
         .log = to_stderr,
         .log_level = verbose ? VKA_LOG_INFO : VKA_LOG_WARN,
-        .cache.folder = text ? folder : NULL,
-        .validation = validation && strcmp(validation, "1") == 0,
+        .cache.folder = cache_folder(),
+        .validation = validation,
         .no_vulkan = select && strcmp(select, "cpu") == 0, // loading drivers takes its time
     };
     vka_context *context;

@@ -20,6 +20,8 @@ check "unknown command" 2 "no command 'fly'" "$vkattn" fly
 check "devices" 0 "cpu" "$vkattn" devices
 check "devices as JSON" 0 '"type": "cpu"' "$vkattn" devices --json
 check "devices, one word too many" 2 "one too many" "$vkattn" devices now
+check "devices, a cache folder of too long a name" 0 "VKATTN_PIPELINE_CACHE is too long" \
+    env VKATTN_PIPELINE_CACHE="$(printf '%05000d' 0)" "$vkattn" devices
 check "blocks" 0 "cbam" "$vkattn" blocks
 check "one block" 0 "spatial.bn.running_var" "$vkattn" blocks cbam
 check "one block as JSON" 0 '"id": "cbam"' "$vkattn" blocks cbam --json
