@@ -50,15 +50,31 @@ struct readers {
     int count;
 };
 
-// The nodes that read `t`; false where there are too many, or it is read otherwise than as it is.
-static bool find_readers(vka_graph *g, size_t from, vka_tensor t, struct readers *r)
+// By value, the last node that reads it or a view of it. Merging moves reads only of what was made
+// before the product, and whose own readers were looked for already.
+static size_t *last_readers(vka_graph *g)
+{
+    size_t *last = vka_pool_alloc(g, g->value_count * sizeof *last);
+    for (size_t i = 0; last && i < g->value_count; i++)
+        last[i] = 0;
+    for (size_t i = 0; last && i < g->node_count; i++) {
+        const struct vka_op_node *node = &g->nodes[i];
+        for (int k = 0; k < node->n_in; k++)
+            last[g->values[node->in[k]].base] = i;
+    }
+    return last;
+}
+
+// The nodes from `from` to `last` that read `t`; false where there are too many, or it is read
+// otherwise than as it is.
+static bool find_readers(vka_graph *g, size_t from, size_t last, vka_tensor t, struct readers *r)
 {
     r->count = 0;
     for (size_t i = 0; i < g->output_count; i++) {
         if (g->values[g->outputs[i].tensor].base == t)
             return false;
     }
-    for (size_t i = from; i < g->node_count; i++) {
+    for (size_t i = from; i <= last; i++) {
         struct vka_op_node *node = &g->nodes[i];
         bool reads = false;
         for (int k = 0; k < node->n_in; k++) {
@@ -119,12 +135,12 @@ static void move_into(vka_graph *g, struct vka_op_node *node, vka_tensor t, vka_
     node->in[2] = other;
 }
 
-static void merge_product(vka_graph *g, size_t i)
+static void merge_product(vka_graph *g, size_t i, const size_t *last)
 {
     struct vka_op_node *node = &g->nodes[i];
     struct readers r;
     int map = map_of(g, node);
-    if (map < 0 || !find_readers(g, i + 1, node->out[0], &r))
+    if (map < 0 || !find_readers(g, i + 1, last[node->out[0]], node->out[0], &r))
         return;
     for (int k = 0; k < r.count; k++) {
         if (!multiplies_itself(g, r.node[k], node->out[0]))
@@ -177,8 +193,9 @@ static void merge_pairs(vka_graph *g, size_t i)
 
 void vka_merge(vka_graph *g)
 {
+    const size_t *last = last_readers(g);
     for (size_t i = 0; i < g->node_count && !vka_failed(g); i++)
-        merge_product(g, i);
+        merge_product(g, i, last);
     for (size_t i = 0; i < g->node_count && !vka_failed(g); i++)
         merge_pairs(g, i);
     vka_drop_unneeded(g);

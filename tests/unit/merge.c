@@ -129,6 +129,17 @@ static void test_views(void **state)
     expect("binary reduce", "binary reduce");
 }
 
+static void test_later_view(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor y = vka_mul(rig.graph, x, channel);
+    reduced("mean", VKA_REDUCE_MEAN, y, CHANNELS);
+    reduced("largest", VKA_REDUCE_MAX, x, CHANNELS);
+    reduced("turned", VKA_REDUCE_MAX, vka_transpose(rig.graph, y, 1, 2), CHANNELS);
+    expect("binary reduce reduce reduce", "binary reduce reduce reduce");
+}
+
 static void test_square(void **state)
 {
     (void)state;
@@ -165,7 +176,7 @@ int main(void)
         cmocka_unit_test(test_gate_of_one),   cmocka_unit_test(test_wanted_product),
         cmocka_unit_test(test_other_readers), cmocka_unit_test(test_views),
         cmocka_unit_test(test_square),        cmocka_unit_test(test_large_gate),
-        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_integers),      cmocka_unit_test(test_later_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
