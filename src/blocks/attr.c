@@ -114,12 +114,20 @@ static const vka_attr_info *find_info(const struct vka_scope *s, const char *nam
     return NULL;
 }
 
+// 4.0 isn't written as the integer 4: it may be refused for being none.
+static void double_text(double d, char *text, size_t size)
+{
+    int length = snprintf(text, size, "%.9g", d);
+    if (strspn(text, "-0123456789") == (size_t)length)
+        snprintf(text + length, size - (size_t)length, ".0");
+}
+
 static void value_text(const vka_attr *a, char *text, size_t size)
 {
     if (a->type == VKA_ATTR_INT)
         snprintf(text, size, "%lld", (long long)a->i);
     else if (a->type == VKA_ATTR_DOUBLE)
-        snprintf(text, size, "%.9g", a->d);
+        double_text(a->d, text, size);
     else if (a->type == VKA_ATTR_STRING)
         snprintf(text, size, "\"%.80s\"", a->s);
     else if (a->type == VKA_ATTR_BOOL)

@@ -17,20 +17,23 @@ static vka_shape normalized_shape(struct vka_scope *s, vka_tensor x)
     vka_shape shape = {0}, own = vka_shape_of(g, x);
     bool given = vka_attr_given(s, "normalized_shape");
     shape.rank = given ? vka_get_count(s, "normalized_shape") : 0;
-    if (given && shape.rank <= own.rank) {
-        for (int i = 0; i < shape.rank; i++)
-            shape.dim[i] = vka_get_int_at(s, "normalized_shape", i);
+    char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
+    if (shape.rank > own.rank) {
+        vka_scope_fail(s, "'normalized_shape' has %d sizes, but x has shape %s", shape.rank,
+                       vka_shape_text(&own, b));
+        return own;
     }
+    for (int i = 0; i < shape.rank; i++)
+        shape.dim[i] = vka_get_int_at(s, "normalized_shape", i);
     for (int rank = own.rank; rank >= 1 && shape.rank == 0; rank--) { // the weight's own rank
         if (vka_weight_rank(s, "weight") == rank || vka_weight_rank(s, "bias") == rank)
             shape = vka_shape_make(rank, own.dim + own.rank - rank);
     }
     vka_shape last = vka_shape_make(shape.rank, own.dim + own.rank - shape.rank);
-    char a[VKA_SHAPE_TEXT], b[VKA_SHAPE_TEXT];
     if (shape.rank == 0)
         vka_scope_fail(
             s, "the normalised axes need a weight, a bias or the attribute 'normalized_shape'");
-    else if (shape.rank > own.rank || !vka_shape_equal(&shape, &last))
+    else if (!vka_shape_equal(&shape, &last))
         vka_scope_fail(s, "'normalized_shape' is %s, but x has shape %s", vka_shape_text(&shape, a),
                        vka_shape_text(&own, b));
     return shape;

@@ -19,7 +19,7 @@ static bool read_window(struct vka_scope *s, vka_tensor x, struct vka_pool *p)
     memcpy(p->after, p->before, sizeof p->after);
     p->ceil_mode = vka_get_bool(s, "ceil_mode");
     for (int i = 0; i < axes; i++) {
-        if (2 * p->before[i] > p->kernel[i])
+        if (p->before[i] > p->kernel[i] / 2)
             vka_scope_fail(s, "padding %lld is more than half the window %lld",
                            (long long)p->before[i], (long long)p->kernel[i]);
     }

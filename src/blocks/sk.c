@@ -82,6 +82,8 @@ static void build(struct vka_scope *s)
         return;
     int64_t channels = vka_get_int(s, "out_channels");
     int count = count_branches(s);
+    if (count == 0)
+        return;
     convolve(s, x, count, channels ? channels : vka_dim(g, x, 1), u);
     if (vka_failed(g))
         return;

@@ -69,16 +69,23 @@ static bool check(vka_graph *g, vka_tensor x, const struct vka_resize *p, int64_
 {
     vka_shape shape = vka_shape_of(g, x);
     char text[VKA_SHAPE_TEXT];
-    bool ok = !vka_failed(g) && shape.rank >= 3 && shape.rank <= 5;
-    *rows = ok ? 5 - shape.rank : 0;
-    for (int i = 0; ok && i < shape.rank - 2; i++) {
-        ok = p->size[i] >= 1 && p->size[i] < MOST && shape.dim[i + 2] < MOST;
+    if (vka_failed(g))
+        return false;
+    if (shape.rank < 3 || shape.rank > 5)
+        return vka_fail(g, "resize: x has shape %s; [N, C, 1 to 3 spatial axes] go",
+                        vka_shape_text(&shape, text)),
+               false;
+    *rows = 5 - shape.rank;
+    for (int i = 0; i < shape.rank - 2; i++) {
+        if (p->size[i] < 1 || p->size[i] >= MOST || shape.dim[i + 2] >= MOST)
+            return vka_fail(g,
+                            "resize: x has shape %s, its spatial axis %d becomes %lld; both go "
+                            "from 1 to below 2^26",
+                            vka_shape_text(&shape, text), i, (long long)p->size[i]),
+                   false;
         *rows += p->size[i];
     }
-    if (!ok)
-        vka_fail(g, "resize: x has shape %s; [N, C, 1 to 3 spatial axes] go, of sizes 1 to 2^26",
-                 vka_shape_text(&shape, text));
-    return ok;
+    return true;
 }
 
 vka_tensor vka_resize(vka_graph *g, vka_tensor x, const struct vka_resize *p)

@@ -69,7 +69,7 @@ static void types_and_words(void **state)
     (void)state;
     says("bam", vka_attr_string("combine", "add"), "weight 'b.channel.fc.0.weight'");
     says("bam", vka_attr_string("combine", "ad"), "'combine' is \"ad\", but must be mul|add");
-    says("bam", vka_attr_double("reduction", 2.0), "'reduction' is 2, but must be int");
+    says("bam", vka_attr_double("reduction", 2.0), "'reduction' is 2.0, but must be int");
     says("bam", vka_attr_bool("combine", true), "'combine' is true, but must be string");
     says("bam", vka_attr_int("Reduction", 2), "there is no attribute 'Reduction'");
     says("learn_to_pay_attention", vka_attr_string("compat", "dp"), "input 'x'");
@@ -84,6 +84,35 @@ static void lists(void **state)
          "1..1000000000");
     says("sk", vka_attr_list("kernels", three, 1), "'dilations' has 2 values, 'kernels' has 1");
     says("sk", vka_attr_int("kernels", 3), "'kernels' is 3, but must be list of int");
+    three[1].i = 5;
+    const vka_attr split[] = {vka_attr_list("kernels", three, 1),
+                              vka_attr_bool("split_input", true),
+                              {0}}; // shares of no branches
+    assert_non_null(strstr(error_of("sk", split), "'dilations' has 2 values, 'kernels' has 1"));
+}
+
+// Sizes whose sums or products go beyond 64 bits, more sizes than a tensor has axes.
+static void too_large(void **state)
+{
+    (void)state;
+    const int64_t most = INT64_MAX;
+    vka_attr nine[9], sizes[] = {vka_attr_int(NULL, most), vka_attr_int(NULL, most)};
+    for (int i = 0; i < 9; i++)
+        nine[i] = vka_attr_int(NULL, 1);
+    says("layer_norm", vka_attr_list("normalized_shape", nine, 9),
+         "'normalized_shape' has 9 sizes, but x has shape [1, 64, 5, 5]");
+    says("layer_norm", vka_attr_list("normalized_shape", nine, 5), "'normalized_shape' has 5");
+    says("layer_norm", vka_attr_list("normalized_shape", nine, 4),
+         "'normalized_shape' is [1, 1, 1, 1], but x has shape [1, 64, 5, 5]");
+    says("resize", vka_attr_int("size", most), "spatial axis 0 becomes 9223372036854775807");
+    says("resize", vka_attr_list("size", sizes, 2), "spatial axis 0 becomes 9223372036854775807");
+    const int64_t paddings[] = {2, (int64_t)1 << 62, most};
+    for (int i = 0; i < 3; i++) {
+        const vka_attr attrs[] = {
+            vka_attr_int("kernel_size", 3), vka_attr_int("padding", paddings[i]), {0}};
+        assert_non_null(strstr(error_of("max_pool", attrs), "is more than half the window 3"));
+        assert_non_null(strstr(error_of("avg_pool", attrs), "is more than half the window 3"));
+    }
 }
 
 // The error of a feedback network of `layers`.
@@ -158,6 +187,7 @@ int main(void)
         cmocka_unit_test(ends_of_ranges), cmocka_unit_test(types_and_words),
         cmocka_unit_test(lists),          cmocka_unit_test(given_twice),
         cmocka_unit_test(missing),        cmocka_unit_test(objects),
+        cmocka_unit_test(too_large),
     };
     return cmocka_run_group_tests_name("attributes", tests, open_context, close_context);
 }

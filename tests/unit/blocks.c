@@ -455,7 +455,7 @@ static void test_attributes(void **state)
     expect_attr(vka_attr_list("pool_types", items, 2), "must be list of string");
     items[1] = vka_attr_string(NULL, "sum");
     expect_attr(vka_attr_list("pool_types", items, 2), "must be avg|max|lp|lse");
-    expect_attr(vka_attr_double("kernel_size", 3.0), "'kernel_size' is 3, but must be int");
+    expect_attr(vka_attr_double("kernel_size", 3.0), "'kernel_size' is 3.0, but must be int");
     expect_attr(vka_attr_int("kernel_size", INT64_MAX), "weight 'a.channel.fc1.weight'");
 }
 
