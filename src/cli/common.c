@@ -20,7 +20,7 @@ static const char *cache_folder(void)
 {
     static char folder[4096];
     const char *text = vka_getenv("VKATTN_PIPELINE_CACHE");
-    if (!text)
+    if (!text || !*text)
         return NULL;
     if (snprintf(folder, sizeof folder, "%s", text) < (int)sizeof folder)
         return folder;

@@ -33,7 +33,7 @@ static size_t load(void *user, const char *key, void *data, size_t capacity)
     if (path && vka_sys_kind(path, false) == VKA_KIND_FILE &&
         vka_file_read(folder->context, path, &file) == VKA_OK) {
         size = (size_t)file.size;
-        if (size <= capacity)
+        if (size > 0 && size <= capacity)
             memcpy(data, file.data, size);
         vka_file_close(folder->context, &file);
     }

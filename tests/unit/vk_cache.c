@@ -118,6 +118,23 @@ static void test_folder(void **state)
     unit_remove_folder(path);
 }
 
+static void test_empty_file(void **state)
+{
+    (void)state;
+    char path[512], file[640];
+    snprintf(path, sizeof path, "%s", unit_path("pipelines"));
+    vka_cache by_folder = folder_of(path);
+    if (kept.size == 0)
+        run_once(&by_callbacks); // tells the key
+    run_once(&by_folder);
+    snprintf(file, sizeof file, "%s/%s", path, kept.key);
+    assert_int_equal(vka_sys_kind(file, false), VKA_KIND_FILE);
+    unit_write_file(file, "", 0);
+    assert_int_equal(run_once(&by_folder), 0);
+    assert_true(run_once(&by_folder) > 0); // it was written anew
+    unit_remove_folder(path);
+}
+
 static void test_no_folder(void **state)
 {
     (void)state;
@@ -150,7 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_comes_back),   cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_folder),       cmocka_unit_test(test_no_folder),
-        cmocka_unit_test(test_half_a_cache),
+        cmocka_unit_test(test_half_a_cache), cmocka_unit_test(test_empty_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
