@@ -221,5 +221,9 @@ int main(int argc, char **argv)
     for (int i = optind; i < argc && code == 0; i++)
         code = show(&s, argv[i], i == optind ? overlay : NULL, json);
     close_all(&s);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "spotlight: writing to stdout failed\n");
+        return 1;
+    }
     return code;
 }

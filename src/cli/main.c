@@ -23,6 +23,14 @@ static void print_help(FILE *out)
             "wrong.\n");
 }
 
+static int told(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "vkattn: writing to stdout failed\n");
+    return EXIT_WRONG;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -32,21 +40,15 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return EXIT_DONE;
+        return told(EXIT_DONE);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("vkattn %s\n", vka_version());
-        return EXIT_DONE;
+        return told(EXIT_DONE);
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(argv[1], commands[i]->name) == 0) {
-            int code = commands[i]->run(argc - 1, argv + 1);
-            if (fflush(stdout) != 0 || ferror(stdout)) {
-                fprintf(stderr, "vkattn: writing to stdout failed\n");
-                return EXIT_WRONG;
-            }
-            return code;
-        }
+        if (strcmp(argv[1], commands[i]->name) == 0)
+            return told(commands[i]->run(argc - 1, argv + 1));
     }
     fprintf(stderr, "vkattn: there is no command '%s'; see vkattn --help\n", argv[1]);
     return EXIT_USAGE;

@@ -16,6 +16,14 @@ case_file=$top/tests/cases/se/official_hardsigmoid.safetensors
 check "no command" 2 "vkattn devices" "$vkattn"
 check "help" 0 "vkattn verify" "$vkattn" --help
 check "version" 0 "vkattn 0." "$vkattn" --version
+if [ $windows = no ]; then # there is no full device
+    for word in --help --version devices; do
+        check "$word, on a full disk" 1 "writing to stdout failed" sh -c '"$0" "$1" >/dev/full' \
+            "$vkattn" $word
+    done
+    check "the sample, on a full disk" 1 "writing to stdout failed" sh -c \
+        '"$0" --device cpu "$1" >/dev/full' "$1/samples/spotlight" "$picture"
+fi
 check "unknown command" 2 "no command 'fly'" "$vkattn" fly
 check "devices" 0 "cpu" "$vkattn" devices
 check "devices as JSON" 0 '"type": "cpu"' "$vkattn" devices --json
@@ -30,6 +38,9 @@ check "unknown block" 2 "no block 'cbamm'" "$vkattn" blocks cbamm
 check "verify" 0 "0 failed" "$vkattn" verify --device cpu "$case_file"
 check "verify, a bound that nothing meets" 1 "failed" "$vkattn" verify --device cpu --rtol 0 \
     "$top"/tests/cases/se/*.safetensors
+true_that "an empty variable names no folder of pipelines" sh -c \
+    '! VKATTN_PIPELINE_CACHE="" "$0" verify --device cpu "$1" 2>&1 | grep "kept in"' "$vkattn" \
+    "$case_file"
 check "verify goes on after a bad file" 1 "ERROR" "$vkattn" verify --device cpu "$picture" \
     "$case_file"
 check "verify counts a missing file as failed" 1 "1 failed" "$vkattn" verify --device cpu \
