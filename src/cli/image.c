@@ -215,7 +215,7 @@ static bool save_png(const char *path, const struct image *image, const unsigned
 static bool load_jpeg(const unsigned char *data, size_t size, const char *path, struct image *image,
                       char error[IMAGE_ERROR])
 {
-    int width, height, sampling, space;
+    int width = 0, height = 0, sampling, space; // tables alone leave them as they are
     tjhandle jpeg = tjInitDecompress();
     unsigned char *bytes = NULL;
     bool ok = false;
@@ -225,7 +225,7 @@ static bool load_jpeg(const unsigned char *data, size_t size, const char *path, 
                                    &space)) {
         fail(error, path, tjGetErrorStr2(jpeg));
     } else if (!size_ok((uint64_t)width, (uint64_t)height)) {
-        fail(error, path, "the picture is too large");
+        fail(error, path, width < 1 ? "no picture in the JPEG file" : "the picture is too large");
     } else if (!(bytes = malloc((size_t)width * (size_t)height * 3))) {
         fail(error, path, "out of memory");
     } else if (tjDecompress2(jpeg, data, (unsigned long)size, bytes, width, 0, height, TJPF_RGB,

@@ -77,6 +77,9 @@ check "run, there is no such picture" 2 "No such file" "$vkattn" run "$net" \
 cp "$out/y.npy" "$out/fake.png"
 check "run, a file in disguise" 2 "neither a PNG nor a JPEG" "$vkattn" run "$net" \
     --weights "$weights" --input image="$out/fake.png" --output y="$out/z.npy" --device cpu
+printf '\377\330\377\340junk' >"$out/empty.jpg"
+check "run, a JPEG file of a beginning alone" 2 "no picture in the JPEG file" "$vkattn" run "$net" \
+    --weights "$weights" --input image="$out/empty.jpg" --output y="$out/z.npy" --device cpu
 true_that "nothing was written then" test ! -e "$out/z.npy"
 check "run, unknown input" 2 "no input 'picture'" "$vkattn" run "$net" --weights "$weights" \
     --input picture="$picture" --output y="$out/z.npy" --device cpu
