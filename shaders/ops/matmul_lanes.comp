@@ -2,8 +2,8 @@
 //
 // matmul where the device is a program on a CPU: no shared memory, lanes along the columns, one
 // address of a for all lanes, as many multiply-adds for each load as the registers hold.
-// VEC4: a lane has 4 columns that lie together in b and in the output; else TN columns, a
-// workgroup apart.
+// VEC4: a lane's columns lie together in b and in the output by fours; else TN columns, a workgroup
+// apart.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -22,10 +22,10 @@ const uint BLOCK = 1024; // terms that are summed by themselves, so that long su
 
 #ifdef VEC4
 #define SUM vec4
-const uint PER_LANE = 4;
+const uint COLS = TN / 4;
 #else
 #define SUM float
-const uint PER_LANE = TN;
+const uint COLS = TN;
 #endif
 
 void main()
@@ -34,7 +34,7 @@ void main()
     if (group >= p.groups)
         return;
     const uint lanes = gl_WorkGroupSize.x;
-    tile_place t = tile_of(group, TM, lanes * PER_LANE);
+    tile_place t = tile_of(group, TM, lanes * TN);
     uint a_row = p.a_stride[3], a_col = p.a_stride[4];
     uint b_row = p.b_stride[3], b_col = p.b_stride[4];
 
@@ -42,19 +42,18 @@ void main()
     uint row_start[TM];
     [[unroll]] for (uint i = 0; i < TM; i++)
         row_start[i] = t.a_start + min(t.m0 + i, p.m - 1) * a_row;
+    uint b_at[COLS], col[COLS];
+    [[unroll]] for (uint j = 0; j < COLS; j++) {
 #ifdef VEC4
-    uint col = t.n0 + gl_LocalInvocationID.x * 4;
-    uint b_at = t.b_start + min(col, p.n - 4);
-    const uint COLS = 1;
-#define B_OF(k, j) LOAD4(b4, (b_at + (k) * b_row) / 4)
+        col[j] = t.n0 + (gl_LocalInvocationID.x + j * lanes) * 4;
+        b_at[j] = t.b_start + min(col[j], p.n - 4);
+#define B_OF(k, j) LOAD4(b4, (b_at[j] + (k) * b_row) / 4)
 #else
-    uint col = t.n0 + gl_LocalInvocationID.x;
-    uint b_at[TN];
-    [[unroll]] for (uint j = 0; j < TN; j++)
-        b_at[j] = t.b_start + min(col + j * lanes, p.n - 1) * b_col;
-    const uint COLS = TN;
+        col[j] = t.n0 + gl_LocalInvocationID.x + j * lanes;
+        b_at[j] = t.b_start + min(col[j], p.n - 1) * b_col;
 #define B_OF(k, j) LOAD(b, b_at[j] + (k) * b_row)
 #endif
+    }
 
     SUM sum[TM][COLS], total[TM][COLS];
     [[unroll]] for (uint i = 0; i < TM; i++)
@@ -110,18 +109,18 @@ void main()
         uint row = t.m0 + i;
         if (row >= p.m)
             break;
+        [[unroll]] for (uint j = 0; j < COLS; j++) {
+            SUM all = total[i][j] + sum[i][j];
 #ifdef VEC4
-        if (col < p.n) {
-            vec4 v;
-            [[unroll]] for (uint c = 0; c < 4; c++)
-                v[c] = finished(row, col + c, t.batch, total[i][0][c] + sum[i][0][c]);
-            STORE4(dst4, out_index(t, row, col) / 4, v);
-        }
+            if (col[j] < p.n) {
+                [[unroll]] for (uint c = 0; c < 4; c++)
+                    all[c] = finished(row, col[j] + c, t.batch, all[c]);
+                STORE4(dst4, out_index(t, row, col[j]) / 4, all);
+            }
 #else
-        [[unroll]] for (uint j = 0; j < TN; j++)
-            if (col + j * lanes < p.n)
-                STORE(dst, out_index(t, row, col + j * lanes),
-                      finished(row, col + j * lanes, t.batch, total[i][j] + sum[i][j]));
+            if (col[j] < p.n)
+                STORE(dst, out_index(t, row, col[j]), finished(row, col[j], t.batch, all));
 #endif
+        }
     }
 }

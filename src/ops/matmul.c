@@ -268,7 +268,9 @@ static void launch_few(struct vka_launch *l, const struct vka_args *args)
 
 // --- devices that are programs ---
 
-enum { ROWS_MOST = 16, COLUMNS = 4 };
+// Sums of a lane at most: rows; columns, or fours of columns. Every load takes its time, so that
+// many sums share one.
+enum { ROWS_MOST = 16, COLUMNS = 4, FOURS = 2 };
 
 // Whether steps along everything but the contiguous axis keep to multiples of four elements.
 static bool by_four(const struct vka_array *a, const struct vka_product *p,
@@ -319,7 +321,8 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     struct cut cut = {.module = fours ? "matmul_fours" : "matmul_lanes",
                       .residual_module = fours ? "matmul_fours_residual" : "matmul_lanes_residual",
                       .invocations = LANES,
-                      .sums_n = fours ? 4 : vka_lane_sums(p.n, COLUMNS, LANES),
+                      .sums_n = fours ? 4 * vka_lane_sums(p.n / 4, FOURS, LANES)
+                                      : vka_lane_sums(p.n, COLUMNS, LANES),
                       .sums_m = vka_lane_sums(p.m, ROWS_MOST, 1),
                       .more = {a_mode_of(args, &p)},
                       .turns = vka_lane_turns(p.k)};

@@ -96,6 +96,7 @@ static const struct op_case cases[] = {
      .i = {0, TA},
      O(210, 3)},
     {.name = "a dozen columns", .in = {F(50, 40), F(40, 12)}, DEFINED, O(50, 12)},
+    {.name = "fours of columns, not all", .in = {F(19, 40), F(40, 44)}, DEFINED, O(19, 44)},
     {.name = "depth 1", .in = {F(40, 1), F(1, 50)}, DEFINED, O(40, 50)},
     {.name = "batch", .in = {F(5, 9, 17), F(5, 17, 21)}, DEFINED, O(5, 9, 21)},
     {.name = "batch, one b", .in = {F(5, 9, 17), F(17, 21)}, DEFINED, O(5, 9, 21)},
