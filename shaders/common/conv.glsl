@@ -92,10 +92,8 @@ float x_at(origin first, term t)
     uvec3 at = first.at + t.away;
     bool inside = (INSIDE_0 || at.x < p.size_in[0]) && (INSIDE_1 || at.y < p.size_in[1]) &&
                   (INSIDE_2 || at.z < p.size_in[2]);
-    float v = 0.0;
-    if (inside)
-        v = LOAD(x, first.element + t.elements);
-    return v;
+    float v = LOAD(x, inside ? first.element + t.elements : 0);
+    return inside ? v : 0.0;
 }
 
 // `channel` of the output, over all groups; `item` of the batch.

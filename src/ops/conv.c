@@ -369,7 +369,7 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
                       .residual_module = "conv_lanes_residual",
                       .invocations = LANES,
                       .sums_m = vka_lane_sums(job.out_channels, 16, 1)};
-    uint32_t most = cut.sums_m > 2 ? 4 : 16 / cut.sums_m;
+    uint32_t most = cut.sums_m > 2 ? 6 : 16 / cut.sums_m;
     cut.sums_n = vka_lane_sums(vka_product3(job.w.out), most, LANES);
     cut.tile_m = cut.sums_m;
     cut.tile_n = cut.sums_n * LANES;

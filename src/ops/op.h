@@ -125,8 +125,8 @@ void vka_begin(struct vka_launch *l, struct vka_dispatch *d, const char *shader,
                uint32_t size_y, uint32_t size_z);
 void vka_constant_u32(struct vka_dispatch *d, uint32_t value);
 void vka_constant_f32(struct vka_dispatch *d, float value);
-// Sums that each of `lanes` makes of a side of `size`: as few, a power of 2, as cover it, or
-// `most`.
+// Sums that each of `lanes` makes of a side of `size`: `most`, or half of it and so on, as few as
+// cover it.
 static inline uint32_t vka_lane_sums(int64_t size, uint32_t most, uint32_t lanes)
 {
     uint32_t sums = most;
