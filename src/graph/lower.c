@@ -147,6 +147,19 @@ static bool all_known(const vka_graph *g, const struct vka_op_node *node)
     return true;
 }
 
+// Whether what is known is kept for the plan's life. What is much larger than what it comes from (a
+// table of all pairs, say) is left to each run, whose temporaries share their memory.
+static bool small_enough(const vka_graph *g, const struct vka_op_node *node)
+{
+    const int64_t small = 1 << 24; // elements
+    int64_t out = 0, in = 0;
+    for (int i = 0; i < node->n_out; i++)
+        out += node->out[i] ? vka_elements(g, node->out[i]) : 0;
+    for (int i = 0; i < node->n_in; i++)
+        in += node->in[i] ? vka_elements(g, node->in[i]) : 0;
+    return out <= small || out / 4 <= in;
+}
+
 // Values whose base was replaced look at the new one from now on.
 static void follow_renames(vka_graph *g, const struct vka_op_node *node)
 {
@@ -294,7 +307,7 @@ static bool lower_node(struct lowering *l, const struct vka_op_node *node)
     follow_renames(l->g, node);
     if (!have_data(l->g, node))
         return false;
-    if (all_known(l->g, node) && !l->run_known)
+    if (all_known(l->g, node) && !l->run_known && small_enough(l->g, node))
         return lower_known(l, node);
     return l->p->device ? lower_for_device(l, node) : lower_for_cpu(l, node);
 }
