@@ -97,7 +97,7 @@ static void to_nothing(vka_graph *g, const vka_tensor *in)
 static const struct op_error errors[] = {
     {"rank 2", {OP_F32(OP_NORMAL, 3, 4)}, to_2d, "shape [3, 4]"},
     {"integers", {OP_I32(1, 1, 5, 5)}, to_2d, "I32, not F32"},
-    {"a size of 0", {OP_F32(OP_NORMAL, 1, 1, 5, 5)}, to_nothing, "sizes 1 to"},
+    {"a size of 0", {OP_F32(OP_NORMAL, 1, 1, 5, 5)}, to_nothing, "becomes 0; both go from 1"},
 };
 
 int main(void)
