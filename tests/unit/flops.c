@@ -43,9 +43,12 @@ static void expect(const char *name, vka_tensor t, double flops)
 
 // 2 images of 3 maps, 4 channels of k and 5 of v each; 9 taps of 7 x 6 windows.
 enum { MAPS = 3, DEPTH = 4, WIDTH = 5, TAPS = 9, WINDOWS = 2 * MAPS * 7 * 6 };
-static const struct vka_windows windows = {
-    .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}, .before = {1, 1}, .out = {7, 6}};
-static const struct vka_window_logits logits = {.windows = windows, .maps = MAPS, .scale = 1};
+#define WINDOWS_OF_3                                                                               \
+    {                                                                                              \
+        .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}, .before = {1, 1}, .out = { 7, 6 }  \
+    }
+static const struct vka_windows windows = WINDOWS_OF_3;
+static const struct vka_window_logits logits = {.windows = WINDOWS_OF_3, .maps = MAPS, .scale = 1};
 
 static vka_tensor map(const char *name, int64_t channels)
 {
