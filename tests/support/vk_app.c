@@ -239,6 +239,20 @@ void app_barrier(struct app *app)
     app->vk.vkCmdPipelineBarrier(app->command, stage, stage, 0, 1, &all, 0, NULL, 0, NULL);
 }
 
+vka_vulkan_device app_device(struct app *app)
+{
+    return (vka_vulkan_device){.instance = app->instance,
+                               .api_version = VK_API_VERSION_1_1,
+                               .physical_device = app->physical,
+                               .device = app->device,
+                               .created = &app->created,
+                               .queue = app->queue,
+                               .queue_family = app->family,
+                               .user = app,
+                               .lock_queue = app_lock,
+                               .unlock_queue = app_unlock};
+}
+
 void app_lock(void *user)
 {
     struct app *app = user;

@@ -6,6 +6,7 @@
 #define TESTS_VK_APP_H
 
 #include "vk/loader.h"
+#include "vkattn/vulkan.h"
 
 #include <stdbool.h>
 
@@ -45,6 +46,9 @@ VkCommandBuffer app_begin(struct app *app);
 void app_submit(struct app *app, VkSemaphore wait_for, VkSemaphore signal, bool wait);
 // A barrier over all memory, from everything to everything.
 void app_barrier(struct app *app);
+
+// What vka_device_open_vulkan takes, with app_lock and app_unlock round the queue.
+vka_vulkan_device app_device(struct app *app);
 
 void app_lock(void *app);
 void app_unlock(void *app);

@@ -31,16 +31,7 @@ struct ours {
 
 static vka_result open_device(struct ours *o)
 {
-    vka_vulkan_device own = {.instance = app.instance,
-                             .api_version = VK_API_VERSION_1_1,
-                             .physical_device = app.physical,
-                             .device = app.device,
-                             .created = &app.created,
-                             .queue = app.queue,
-                             .queue_family = app.family,
-                             .user = &app,
-                             .lock_queue = app_lock,
-                             .unlock_queue = app_unlock};
+    vka_vulkan_device own = app_device(&app);
     vka_result result = vka_device_open_vulkan(o->context, &own, &o->device);
     // Each step is a submission.
     if (result == VKA_OK)

@@ -33,16 +33,7 @@ static void start(struct work *w)
 // On the application's device in place of the library's own.
 static void start_own(struct work *w)
 {
-    const vka_vulkan_device own = {.instance = app.instance,
-                                   .api_version = VK_API_VERSION_1_1,
-                                   .physical_device = app.physical,
-                                   .device = app.device,
-                                   .created = &app.created,
-                                   .queue = app.queue,
-                                   .queue_family = app.family,
-                                   .user = &app,
-                                   .lock_queue = app_lock,
-                                   .unlock_queue = app_unlock};
+    const vka_vulkan_device own = app_device(&app);
     start(w);
     vka_device_close(w->device);
     assert_int_equal(vka_device_open_vulkan(w->context, &own, &w->device), VKA_OK);

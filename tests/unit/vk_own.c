@@ -21,25 +21,11 @@ struct ours {
     vka_plan *plan;
 };
 
-static vka_vulkan_device own_device(void)
-{
-    return (vka_vulkan_device){.instance = app.instance,
-                               .api_version = VK_API_VERSION_1_1,
-                               .physical_device = app.physical,
-                               .device = app.device,
-                               .created = &app.created,
-                               .queue = app.queue,
-                               .queue_family = app.family,
-                               .user = &app,
-                               .lock_queue = app_lock,
-                               .unlock_queue = app_unlock};
-}
-
 // y = causal attention of x with itself: the first row is the first row of x.
 static void make_plan(struct ours *o)
 {
     vka_context_params params = {.threads = 2};
-    vka_vulkan_device own = own_device();
+    vka_vulkan_device own = app_device(&app);
     vka_shape shape = {4, {1, 1, COUNT, WIDTH}};
     assert_int_equal(vka_context_create(&params, &o->context), VKA_OK);
     assert_int_equal(vka_device_open_vulkan(o->context, &own, &o->device), VKA_OK);
@@ -239,16 +225,16 @@ static void expect_device(const vka_vulkan_device *own, vka_result wanted, const
 static void test_wrong_devices(void **state)
 {
     (void)state;
-    vka_vulkan_device own = own_device();
+    vka_vulkan_device own = app_device(&app);
     own.instance = VK_NULL_HANDLE;
     expect_device(&own, VKA_ERROR_INVALID, "needs an instance");
-    own = own_device();
+    own = app_device(&app);
     own.unlock_queue = NULL;
     expect_device(&own, VKA_ERROR_INVALID, "both or not at all");
-    own = own_device();
+    own = app_device(&app);
     own.api_version = VK_API_VERSION_1_0;
     expect_device(&own, VKA_ERROR_UNSUPPORTED, "less than Vulkan 1.1");
-    own = own_device();
+    own = app_device(&app);
     own.queue_family = 77;
     expect_device(&own, VKA_ERROR_UNSUPPORTED, "queue family 77 doesn't compute");
 }

@@ -70,17 +70,10 @@ static void make_lock(struct queue_lock *lock)
 
 static void open_own(struct place *p)
 {
-    struct app *app = p->app;
-    const vka_vulkan_device own = {.instance = app->instance,
-                                   .api_version = VK_API_VERSION_1_1,
-                                   .physical_device = app->physical,
-                                   .device = app->device,
-                                   .created = &app->created,
-                                   .queue = app->queue,
-                                   .queue_family = app->family,
-                                   .user = p->lock,
-                                   .lock_queue = take,
-                                   .unlock_queue = give};
+    vka_vulkan_device own = app_device(p->app);
+    own.user = p->lock;
+    own.lock_queue = take;
+    own.unlock_queue = give;
     vka_device_close(p->work.device);
     assert_int_equal(vka_device_open_vulkan(p->work.context, &own, &p->work.device), VKA_OK);
 }
