@@ -142,7 +142,10 @@ uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka
     return (uint32_t)((uint64_t)a->offset - b->begin / size);
 }
 
-// Too many in one direction go on in the next one, in rows that are about equally full.
+// Too many in one direction go on in the next one, in rows that are about equally full; in many
+// rows, since long work is cut between them.
+enum { FOLDED_ROWS = 64 };
+
 static void fold_groups(struct vka_launch *l, struct vka_dispatch *d)
 {
     const uint32_t *max = l->p->limits.max_group_count;
@@ -150,6 +153,7 @@ static void fold_groups(struct vka_launch *l, struct vka_dispatch *d)
         if (d->groups[i] <= max[i] || d->groups[i + 1] != 1)
             continue;
         uint64_t rows = (d->groups[i] + max[i] - 1) / max[i];
+        rows = rows < FOLDED_ROWS && max[i + 1] >= FOLDED_ROWS ? FOLDED_ROWS : rows;
         d->groups[i] = (d->groups[i] + rows - 1) / rows;
         d->groups[i + 1] = rows;
     }

@@ -107,6 +107,8 @@ static void destroy(void *arg)
     vka_free(d->context, plan->outside);
     vka_free(d->context, plan->pipelines);
     vka_free(d->context, plan->sets);
+    vka_free(d->context, plan->slices);
+    vka_free(d->context, plan->sliced);
     vka_free(d->context, plan->cuts);
     vka_free(d->context, plan->commands);
     vka_free(d->context, plan->query_nodes);

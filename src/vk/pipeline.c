@@ -134,6 +134,8 @@ static void make_pipeline(const struct vka_vk_device *d, struct vka_vk_pipeline 
         info.stage.pNext = &size;
         info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
     }
+    if (p->sliced)
+        info.flags |= VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;
     p->call = "vkCreateComputePipelines";
     p->made = d->vk.vkCreateComputePipelines(d->handle, d->cache, 1, &info, NULL, &p->handle);
     if (p->made != VK_SUCCESS)
@@ -145,7 +147,7 @@ static bool fits(const struct vka_vk_pipeline *p, const struct vka_vk_pipeline *
 {
     return p->module == key->module && p->n_constants == key->n_constants &&
            p->n_bindings == key->n_bindings && p->push_size == key->push_size &&
-           p->subgroup == key->subgroup &&
+           p->subgroup == key->subgroup && p->sliced == key->sliced &&
            memcmp(p->constants, key->constants, (size_t)key->n_constants * 4) == 0;
 }
 
@@ -241,7 +243,8 @@ static vka_result settle(struct wanted *w, vka_result result)
 }
 
 vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispatch *dispatches,
-                                 size_t count, bool real16, const struct vka_vk_pipeline **out)
+                                 const bool *sliced, size_t count, bool real16,
+                                 const struct vka_vk_pipeline **out)
 {
     struct wanted w = {.d = d};
     vka_result result = VKA_OK;
@@ -249,6 +252,7 @@ vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispa
     for (size_t i = 0; i < count && result == VKA_OK; i++) {
         struct vka_vk_pipeline key;
         result = key_of(d, &dispatches[i], real16, &key);
+        key.sliced = sliced[i];
         if (result == VKA_OK)
             result = want(&w, &key, &out[i]);
     }

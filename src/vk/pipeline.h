@@ -13,6 +13,7 @@ struct vka_vk_pipeline {
     int n_constants, n_bindings;
     uint32_t push_size;
     uint32_t subgroup; // required; 0: any
+    bool sliced;       // for vkCmdDispatchBase
     VkPipeline handle;
     VkResult made; // of the call that failed, or the last
     const char *call;
@@ -21,10 +22,11 @@ struct vka_vk_pipeline {
 };
 
 // Makes those that the dispatches need and that aren't there yet, on all threads of the context;
-// out[i] is the pipeline of dispatches[i]. `real16`: of the module's f16 twin, where there is one.
-// They live as long as the device. Any thread.
+// out[i] is the pipeline of dispatches[i], sliced[i] whether it goes in slices. `real16`: of the
+// module's f16 twin, where there is one. They live as long as the device. Any thread.
 vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispatch *dispatches,
-                                 size_t count, bool real16, const struct vka_vk_pipeline **out);
+                                 const bool *sliced, size_t count, bool real16,
+                                 const struct vka_vk_pipeline **out);
 void vka_vk_pipelines_destroy(struct vka_vk_device *d);
 
 #endif

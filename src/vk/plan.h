@@ -22,6 +22,18 @@ struct vka_vk_outside {
     uint64_t offset, bytes;
 };
 
+// Workgroups `first` to `first + count` of a dispatch, along the last direction that has several:
+// there the others' counts, of which group_index() of the shaders makes an index, stay whole.
+struct vka_vk_slice {
+    size_t dispatch;
+    uint32_t first, count;
+};
+
+static inline int vka_vk_slice_axis(const struct vka_dispatch *d)
+{
+    return d->groups[2] > 1 ? 2 : d->groups[1] > 1 ? 1 : 0;
+}
+
 struct vka_vk_plan {
     struct vka_vk_device *d;
     const struct vka_program *program;
@@ -36,7 +48,10 @@ struct vka_vk_plan {
     const struct vka_vk_pipeline **pipelines; // by dispatch
     VkDescriptorSet *sets;                    // by dispatch
     VkCommandPool pool;
-    size_t *cuts; // the first dispatch of each submission
+    struct vka_vk_slice *slices; // in order
+    size_t slice_count;
+    bool *sliced; // by dispatch: it has several
+    size_t *cuts; // the first slice of each submission
     size_t cut_count;
     VkCommandBuffer *commands; // one a submission
     VkFence fence;
@@ -68,7 +83,7 @@ bool vka_vk_uses_own(const struct vka_vk_plan *plan, bool inputs); // own.c
 vka_result vka_vk_descriptors_create(struct vka_vk_plan *plan); // descriptors.c
 vka_result vka_vk_descriptors_write(struct vka_vk_plan *plan);  // anew, none in use
 
-vka_result vka_vk_split(struct vka_vk_plan *plan);  // split.c: fills `cuts`
+vka_result vka_vk_split(struct vka_vk_plan *plan);  // split.c: fills `slices` and `cuts`
 vka_result vka_vk_record(struct vka_vk_plan *plan); // record.c: all that a run needs
 vka_result vka_vk_record_again(struct vka_vk_plan *plan);
 vka_result vka_vk_record_into(struct vka_vk_plan *plan, VkCommandBuffer command);

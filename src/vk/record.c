@@ -62,16 +62,30 @@ static vka_result check_groups(struct vka_vk_device *d, const struct vka_dispatc
                      most[2]);
 }
 
-static vka_result record_dispatch(const struct vka_vk_plan *plan, VkCommandBuffer command, size_t i,
-                                  VkPipeline *bound)
+static void dispatch_slice(const struct vka_vk_device *d, VkCommandBuffer command,
+                           const struct vka_dispatch *dispatch, const struct vka_vk_slice *slice)
+{
+    uint32_t first[3] = {0, 0, 0}, count[3];
+    for (int i = 0; i < 3; i++)
+        count[i] = (uint32_t)dispatch->groups[i];
+    int axis = vka_vk_slice_axis(dispatch);
+    first[axis] = slice->first;
+    count[axis] = slice->count;
+    d->vk.vkCmdDispatchBase(command, first[0], first[1], first[2], count[0], count[1], count[2]);
+}
+
+// Slices of a dispatch but the first need no barrier: they depend on nothing of each other.
+static vka_result record_slice(const struct vka_vk_plan *plan, VkCommandBuffer command,
+                               const struct vka_vk_slice *slice, VkPipeline *bound)
 {
     struct vka_vk_device *d = plan->d;
+    size_t i = slice->dispatch;
     const struct vka_dispatch *dispatch = &plan->program->dispatches[i];
     const struct vka_vk_pipeline *pipeline = plan->pipelines[i];
     vka_result result = check_groups(d, dispatch);
     if (result != VKA_OK)
         return result;
-    if (dispatch->barrier_before)
+    if (dispatch->barrier_before && slice->first == 0)
         barrier(plan, command, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
@@ -83,8 +97,11 @@ static vka_result record_dispatch(const struct vka_vk_plan *plan, VkCommandBuffe
     if (dispatch->push_size > 0)
         d->vk.vkCmdPushConstants(command, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                  dispatch->push_size, dispatch->push);
-    d->vk.vkCmdDispatch(command, (uint32_t)dispatch->groups[0], (uint32_t)dispatch->groups[1],
-                        (uint32_t)dispatch->groups[2]);
+    if (plan->sliced[i])
+        dispatch_slice(d, command, dispatch, slice);
+    else
+        d->vk.vkCmdDispatch(command, (uint32_t)dispatch->groups[0], (uint32_t)dispatch->groups[1],
+                            (uint32_t)dispatch->groups[2]);
     return VKA_OK;
 }
 
@@ -129,9 +146,7 @@ static vka_result create_commands(struct vka_vk_plan *plan)
     struct vka_vk_device *d = plan->d;
     VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                     .queueFamilyIndex = d->physical->queue_family};
-    vka_result result = vka_vk_split(plan);
-    if (result == VKA_OK)
-        result = VKA_VK(d, vkCreateCommandPool, d->handle, &pool, NULL, &plan->pool);
+    vka_result result = VKA_VK(d, vkCreateCommandPool, d->handle, &pool, NULL, &plan->pool);
     if (result != VKA_OK)
         return result;
     plan->commands = vka_calloc(d->context, plan->cut_count, sizeof *plan->commands);
@@ -150,18 +165,19 @@ static vka_result record_part(struct vka_vk_plan *plan, size_t part)
     const struct vka_program *p = plan->program;
     VkCommandBuffer command = plan->commands[part];
     bool last = part + 1 == plan->cut_count;
-    size_t end = last ? p->dispatch_count : plan->cuts[part + 1];
+    size_t end = last ? plan->slice_count : plan->cuts[part + 1];
     VkPipeline bound = NULL;
     if (part == 0) {
         record_begin(plan, command);
         timestamp(plan, command, -1);
     }
     for (size_t i = plan->cuts[part]; i < end; i++) {
-        vka_result result = record_dispatch(plan, command, i, &bound);
+        vka_result result = record_slice(plan, command, &plan->slices[i], &bound);
         if (result != VKA_OK)
             return result;
-        if (i + 1 == p->dispatch_count || p->dispatches[i + 1].node != p->dispatches[i].node)
-            timestamp(plan, command, p->dispatches[i].node);
+        int node = p->dispatches[plan->slices[i].dispatch].node;
+        if (i + 1 == plan->slice_count || p->dispatches[plan->slices[i + 1].dispatch].node != node)
+            timestamp(plan, command, node);
     }
     if (last)
         record_end(plan, command);
@@ -195,8 +211,8 @@ vka_result vka_vk_record_into(struct vka_vk_plan *plan, VkCommandBuffer command)
             VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
             VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-    for (size_t i = 0; i < plan->program->dispatch_count && result == VKA_OK; i++)
-        result = record_dispatch(plan, command, i, &bound);
+    for (size_t i = 0; i < plan->slice_count && result == VKA_OK; i++)
+        result = record_slice(plan, command, &plan->slices[i], &bound);
     return result;
 }
 
@@ -206,8 +222,10 @@ vka_result vka_vk_record(struct vka_vk_plan *plan)
     plan->pipelines = vka_calloc(plan->d->context, p->dispatch_count, sizeof *plan->pipelines);
     if (!plan->pipelines)
         return vka_out_of_memory(plan->d->context);
-    vka_result result = vka_vk_pipelines_make(plan->d, p->dispatches, p->dispatch_count, p->real16,
-                                              plan->pipelines);
+    vka_result result = vka_vk_split(plan);
+    if (result == VKA_OK)
+        result = vka_vk_pipelines_make(plan->d, p->dispatches, plan->sliced, p->dispatch_count,
+                                       p->real16, plan->pipelines);
     if (result == VKA_OK)
         result = vka_vk_descriptors_create(plan);
     if (result == VKA_OK)

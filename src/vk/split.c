@@ -1,12 +1,63 @@
 // SPDX-License-Identifier: MIT
 //
 // Long work is cut into several submissions: Windows resets a GPU whose work takes more than two
-// seconds, and so do other systems by now. A single dispatch isn't cut.
+// seconds, and so do other systems by now. A long dispatch is cut between its workgroups.
 #include "vk/plan.h"
+
+#include <math.h>
 
 // Operations a submission. A second of a slow phone; on a fast GPU a millisecond, of which another
 // submission is little.
 static const double budget = 2e10;
+
+struct splitter {
+    struct vka_vk_plan *plan;
+    size_t slice_capacity, cut_capacity;
+    double most, sum; // operations: of a submission, of the current one so far
+};
+
+static bool cut(struct splitter *s)
+{
+    struct vka_vk_plan *plan = s->plan;
+    if (!vka_grow(plan->d->context, (void **)&plan->cuts, &s->cut_capacity, plan->cut_count,
+                  sizeof *plan->cuts))
+        return false;
+    plan->cuts[plan->cut_count++] = plan->slice_count;
+    s->sum = 0;
+    return true;
+}
+
+// Puts a slice of `work` operations behind the others.
+static bool add(struct splitter *s, struct vka_vk_slice slice, double work)
+{
+    struct vka_vk_plan *plan = s->plan;
+    if (s->sum > 0 && s->sum + work > s->most && !cut(s))
+        return false;
+    if (!vka_grow(plan->d->context, (void **)&plan->slices, &s->slice_capacity, plan->slice_count,
+                  sizeof *plan->slices))
+        return false;
+    plan->slices[plan->slice_count++] = slice;
+    s->sum += work;
+    return true;
+}
+
+// Equal slices of no more than a submission's work, where there are as many workgroups.
+static bool add_dispatch(struct splitter *s, size_t i, double work)
+{
+    const struct vka_dispatch *d = &s->plan->program->dispatches[i];
+    uint64_t groups = d->groups[vka_vk_slice_axis(d)]; // fits 32 bits: launch.c looked
+    uint64_t slices = 1;
+    if (work > s->most)
+        slices = work / s->most < (double)groups ? (uint64_t)ceil(work / s->most) : groups;
+    s->plan->sliced[i] = slices > 1;
+    for (uint64_t j = 0; j < slices; j++) {
+        uint64_t first = groups * j / slices, end = groups * (j + 1) / slices;
+        struct vka_vk_slice slice = {i, (uint32_t)first, (uint32_t)(end - first)};
+        if (!add(s, slice, work / (double)slices))
+            return false;
+    }
+    return true;
+}
 
 // Dispatches of a node follow each other; each is taken for an equal share of it.
 static size_t node_end(const struct vka_program *p, size_t first)
@@ -17,32 +68,25 @@ static size_t node_end(const struct vka_program *p, size_t first)
     return end;
 }
 
-static bool cut(struct vka_vk_plan *plan, size_t *capacity, size_t at)
+static bool add_all(struct splitter *s)
 {
-    if (!vka_grow(plan->d->context, (void **)&plan->cuts, capacity, plan->cut_count,
-                  sizeof *plan->cuts))
-        return false;
-    plan->cuts[plan->cut_count++] = at;
+    const struct vka_program *p = s->plan->program;
+    for (size_t i = 0; i < p->dispatch_count;) {
+        size_t end = node_end(p, i);
+        double share = vka_node_flops(p, &p->g->nodes[p->dispatches[i].node]) / (double)(end - i);
+        for (; i < end; i++) {
+            if (!add_dispatch(s, i, share))
+                return false;
+        }
+    }
     return true;
 }
 
 vka_result vka_vk_split(struct vka_vk_plan *plan)
 {
-    const struct vka_program *p = plan->program;
-    double most = plan->d->submission_budget > 0 ? plan->d->submission_budget : budget, sum = 0;
-    size_t capacity = 0;
-    bool ok = cut(plan, &capacity, 0);
-    for (size_t first = 0; first < p->dispatch_count && ok;) {
-        size_t end = node_end(p, first);
-        double share =
-            vka_node_flops(p, &p->g->nodes[p->dispatches[first].node]) / (double)(end - first);
-        for (; first < end && ok; first++) {
-            if (sum > 0 && sum + share > most) {
-                ok = cut(plan, &capacity, first);
-                sum = 0;
-            }
-            sum += share;
-        }
-    }
-    return ok ? VKA_OK : vka_out_of_memory(plan->d->context);
+    struct vka_vk_device *d = plan->d;
+    struct splitter s = {.plan = plan,
+                         .most = d->submission_budget > 0 ? d->submission_budget : budget};
+    plan->sliced = vka_calloc(d->context, plan->program->dispatch_count, sizeof *plan->sliced);
+    return plan->sliced && cut(&s) && add_all(&s) ? VKA_OK : vka_out_of_memory(d->context);
 }

@@ -137,6 +137,9 @@
       (VkCommandBuffer a, VkBuffer b, VkBuffer c, uint32_t d, const VkBufferCopy *e),              \
       (a, b, c, d, e))                                                                             \
     X(vkCmdDispatch, (VkCommandBuffer a, uint32_t b, uint32_t c, uint32_t d), (a, b, c, d))        \
+    X(vkCmdDispatchBase,                                                                           \
+      (VkCommandBuffer a, uint32_t b, uint32_t c, uint32_t d, uint32_t e, uint32_t f, uint32_t g), \
+      (a, b, c, d, e, f, g))                                                                       \
     X(vkGetPhysicalDeviceProperties, (VkPhysicalDevice a, VkPhysicalDeviceProperties * b), (a, b)) \
     X(vkGetPhysicalDeviceProperties2, (VkPhysicalDevice a, VkPhysicalDeviceProperties2 * b),       \
       (a, b))                                                                                      \

@@ -53,7 +53,7 @@ static void test_right_and_valid(void **state)
     assert_true(work_end(&work));
 }
 
-// Each dispatch a submission of its own.
+// Each workgroup a submission of its own.
 static void test_split(void **state)
 {
     (void)state;
@@ -66,7 +66,7 @@ static void test_split(void **state)
         expect_run(plan);
     uint32_t dispatches = vka_plan_report(plan)->dispatches;
     assert_true(dispatches > 1);
-    assert_int_equal(vk_calls.count[CALL_vkQueueSubmit] - before, 3 * dispatches);
+    assert_true(vk_calls.count[CALL_vkQueueSubmit] - before > 3 * dispatches);
     vka_plan_destroy(plan);
     if (vka_context_validation_count(work.context) > 0)
         fail_msg("%s", work.log);
