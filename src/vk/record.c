@@ -74,7 +74,7 @@ static void dispatch_slice(const struct vka_vk_device *d, VkCommandBuffer comman
     d->vk.vkCmdDispatchBase(command, first[0], first[1], first[2], count[0], count[1], count[2]);
 }
 
-// Slices of a dispatch but the first need no barrier: they depend on nothing of each other.
+// Slices of a dispatch write to other places of the same buffers; the layers see buffers.
 static vka_result record_slice(const struct vka_vk_plan *plan, VkCommandBuffer command,
                                const struct vka_vk_slice *slice, VkPipeline *bound)
 {
@@ -85,7 +85,7 @@ static vka_result record_slice(const struct vka_vk_plan *plan, VkCommandBuffer c
     vka_result result = check_groups(d, dispatch);
     if (result != VKA_OK)
         return result;
-    if (dispatch->barrier_before && slice->first == 0)
+    if (dispatch->barrier_before || slice->first > 0)
         barrier(plan, command, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                 VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);

@@ -5,10 +5,18 @@
 
 #include <string.h>
 
+static void show_validation(void *user, vka_log_level level, const char *message)
+{
+    (void)user, (void)level;
+    if (strncmp(message, "validation", 10) == 0)
+        print_error("%s\n", message);
+}
+
 void rig_start_on(struct rig *rig, const char *select)
 {
     memset(rig, 0, sizeof *rig);
     vka_context_params params = {.allocator = unit_allocator(&rig->memory),
+                                 .log = show_validation,
                                  .threads = 1,
                                  .no_vulkan = strcmp(select, "cpu") == 0,
                                  .validation = true};

@@ -71,7 +71,6 @@ static void run_blocks(bool narrow)
         run_both(&rig, vka_block_get(i)->id, &slices, &submissions);
     print_message("(%u slices in %u submissions)\n", slices, submissions);
     assert_true(slices > 50 && submissions > 50);
-    assert_int_equal(vka_context_validation_count(rig.context) > 0, 0);
     rig_end(&rig);
     assert_int_equal(vk_calls.alive, 0);
     vk_calls_end();
