@@ -11,6 +11,7 @@
 struct step {
     struct vka_args args;
     void (*run)(const struct vka_cpu_run *run);
+    void *kept;
 };
 
 struct cpu_plan {
@@ -30,6 +31,8 @@ static void cpu_destroy(void *plan)
     struct cpu_plan *c = plan;
     if (!c)
         return;
+    for (size_t i = 0; c->steps && i < c->program->g->node_count; i++)
+        vka_free_data(c->context, c->steps[i].kept);
     vka_free(c->context, c->steps);
     vka_free(c->context, c->memory);
     vka_free(c->context, c->node_ms);
@@ -75,6 +78,34 @@ static size_t make_steps(struct cpu_plan *c)
     return scratch;
 }
 
+// The data of operands that are known; nothing is bound yet.
+static void point_known(struct cpu_plan *c, struct vka_args *args)
+{
+    for (int k = 0; k < args->n_in; k++) {
+        if (args->known >> k & 1)
+            args->in[k].data = c->memory[args->in[k].id] + args->in[k].offset * 4;
+    }
+}
+
+static vka_result make_kept(struct cpu_plan *c)
+{
+    const vka_graph *g = c->program->g;
+    for (size_t i = 0; i < g->node_count; i++) {
+        const struct vka_op *op = g->nodes[i].op;
+        struct step *step = &c->steps[i];
+        size_t size = op->cpu_kept ? op->cpu_kept(&step->args) : 0;
+        if (size == 0)
+            continue;
+        step->kept = vka_alloc_data(c->context, size);
+        if (!step->kept)
+            return VKA_ERROR_OUT_OF_MEMORY;
+        c->program->kept_bytes += size;
+        point_known(c, &step->args);
+        op->cpu_keep(&step->args, c->context->threads, step->kept);
+    }
+    return VKA_OK;
+}
+
 static vka_result cpu_create(vka_device *device, struct vka_program *program, bool profile,
                              void **plan)
 {
@@ -88,7 +119,7 @@ static vka_result cpu_create(vka_device *device, struct vka_program *program, bo
     c->profile = profile;
     c->moved = true;
     uint64_t arena = program->slab_count ? program->slabs[0] : 0;
-    c->steps = vka_alloc(context, nodes, sizeof *c->steps);
+    c->steps = vka_calloc(context, nodes, sizeof *c->steps);
     c->node_ms = vka_calloc(context, nodes + 1, sizeof *c->node_ms);
     c->memory = vka_calloc(context, program->g->value_count, sizeof *c->memory);
     c->arena = vka_alloc_data(context, arena);
@@ -98,6 +129,8 @@ static vka_result cpu_create(vka_device *device, struct vka_program *program, bo
         c->scratch = vka_alloc_data(context, scratch);
         if (c->scratch)
             result = place_memory(c);
+        if (result == VKA_OK)
+            result = make_kept(c);
     }
     if (result != VKA_OK) {
         cpu_destroy(c);
@@ -191,8 +224,9 @@ static vka_result cpu_submit(void *plan)
         set_pointers(c);
     double start = c->profile ? vka_sys_ms() : 0, last = start;
     for (size_t i = 0; i < g->node_count; i++) {
-        struct vka_cpu_run run = {&c->steps[i].args, c->context->threads, c->scratch};
-        c->steps[i].run(&run);
+        const struct step *step = &c->steps[i];
+        struct vka_cpu_run run = {&step->args, c->context->threads, c->scratch, step->kept};
+        step->run(&run);
         if (c->profile) {
             double now = vka_sys_ms();
             c->node_ms[i] = now - last;

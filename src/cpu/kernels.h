@@ -45,6 +45,24 @@ struct vka_lanewise {
 
 struct vka_corners;
 
+// Tiles for convolutions by Winograd's way (cpu/winograd.h). A place and a tile's value at a point
+// are LANES channels each; tiles follow each other.
+enum { VKA_WINO_IN = 6, VKA_WINO_OUT = 4 }; // places of a tile along an axis
+struct vka_wino_tiles {
+    float *points, *places; // of the first tile
+    int64_t point;          // from point to point
+    int64_t line, step;     // from place to place, down and along
+};
+
+// c[j][i] (+)= the sum over kk < k of a[i][kk] * b[kk][j]: i tiles, j a vector of channels.
+struct vka_wino_product {
+    int64_t k;
+    const float *a, *b; // b: vectors side by side
+    float *c;
+    int64_t a_block, c_block; // from one vector of channels to the next
+    bool add;
+};
+
 // Windows that slide over a map: taps at offset[j] of lines, `plane` floats a channel.
 struct vka_taps {
     int count;
@@ -82,6 +100,14 @@ struct vka_kernels {
                  int64_t k);
 
     void (*lanewise)(const struct vka_lanewise *t);
+
+    // From places to points, and from points to places + bias.
+    void (*wino_enter)(const struct vka_wino_tiles *t, int64_t count);
+    void (*wino_leave)(const struct vka_wino_tiles *t, int64_t count, const float *bias);
+    // `rows` up to tile_rows, `vectors` 1 or 2.
+    void (*wino_product)(int rows, int vectors, const struct vka_wino_product *t);
+    // dst[i * dst_line + k] = src[k * lanes + i] for i < channels, k < count.
+    void (*wino_turn)(float *dst, int64_t dst_line, const float *src, int channels, int64_t count);
 
     // Attention. Logits s[key][query], `width` queries (a multiple of lanes), in units of log 2:
     // see attention_kernel.h. `count` is keys * width.

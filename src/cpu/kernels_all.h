@@ -6,6 +6,7 @@
 #include "cpu/lanewise_kernel.h"
 #include "cpu/sample_kernel.h"
 #include "cpu/sliding_kernel.h"
+#include "cpu/winograd_kernel.h"
 
 extern const struct vka_kernels VKA_KERNELS;
 const struct vka_kernels VKA_KERNELS = {
@@ -19,6 +20,10 @@ const struct vka_kernels VKA_KERNELS = {
     .dot = dot,
     .pack = pack,
     .lanewise = lanewise,
+    .wino_enter = wino_enter,
+    .wino_leave = wino_leave,
+    .wino_product = wino_product,
+    .wino_turn = wino_turn,
     .add_bias = add_bias,
     .apply_mask = apply_mask,
     .apply_last = apply_last,

@@ -49,6 +49,7 @@ bool vka_fold_node(struct vka_program *p, const struct vka_op_node *node)
     vka_graph *g = p->g;
     struct vka_args args;
     vka_program_args(p, node, &args);
+    args.known = 0; // there is one run only
     for (int i = 0; i < args.n_in; i++) {
         if (!known_data(g, &args.in[i]))
             return false;

@@ -385,7 +385,7 @@ const vka_report *vka_plan_report(vka_plan *plan)
                       .input_bytes = p->input_bytes,
                       .output_bytes = p->output_bytes,
                       .weight_bytes = p->weight_bytes,
-                      .constant_bytes = p->constant_bytes,
+                      .constant_bytes = p->constant_bytes + p->kept_bytes,
                       .dispatches = (uint32_t)p->dispatch_count};
     if (plan->profile && !plan->in_flight)
         plan->device->executor->times(plan->impl, plan->node_ms, &r->ms);

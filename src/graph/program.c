@@ -21,8 +21,11 @@ void vka_program_args(const struct vka_program *p, const struct vka_op_node *nod
     args->params = node->params;
     args->n_in = node->n_in;
     args->n_out = node->n_out;
+    args->known = 0;
     for (int i = 0; i < VKA_MAX_IN; i++)
         vka_value_array(p->g, i < node->n_in ? node->in[i] : 0, &args->in[i]);
+    for (int i = 0; i < node->n_in; i++)
+        args->known |= (unsigned)(node->in[i] && vka_is_known(p->g, node->in[i])) << i;
     for (int i = 0; i < VKA_MAX_OUT; i++)
         vka_value_array(p->g, i < node->n_out ? node->out[i] : 0, &args->out[i]);
 }

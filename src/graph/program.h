@@ -29,7 +29,8 @@ struct vka_program {
     uint64_t *slabs;          // sizes of the arena's slabs
     int slab_count;
     uint64_t input_bytes, output_bytes, constant_bytes, weight_bytes; // weight: what is referred to
-    struct vka_dispatch *dispatches;                                  // device only, in order
+    uint64_t kept_bytes;             // that the CPU made of weights and constants
+    struct vka_dispatch *dispatches; // device only, in order
     size_t dispatch_count, dispatch_capacity;
 };
 

@@ -3,6 +3,7 @@
 // conv: act(conv(x, weight) + bias + residual) over 1 to 3 spatial axes, in groups. Those that are
 // plain products become matmul.
 #include "cpu/conv.h"
+#include "cpu/winograd.h"
 #include "conv.h" // push constants
 #include "ops/matrix.h"
 #include "ops/ops.h"
@@ -168,6 +169,12 @@ static void job_of(const struct vka_args *args, struct vka_conv_job *job)
     vka_window_of(x, out, &p->window, &job->w);
 }
 
+// Winograd's way wants the weight transformed beforehand.
+static bool takes_winograd(const struct vka_args *args, const struct vka_conv_job *job)
+{
+    return args->known >> WEIGHT & 1 && vka_winograd_fits(job) && vka_winograd_pays(job);
+}
+
 static double flops(const struct vka_args *args)
 {
     const struct vka_array *weight = &args->in[WEIGHT];
@@ -179,7 +186,23 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_conv_job job;
     job_of(args, &job);
-    return vka_conv_scratch(&job, threads);
+    return takes_winograd(args, &job) ? vka_winograd_scratch(&job, threads)
+                                      : vka_conv_scratch(&job, threads);
+}
+
+static size_t cpu_kept(const struct vka_args *args)
+{
+    struct vka_conv_job job;
+    job_of(args, &job);
+    return takes_winograd(args, &job) ? vka_winograd_weight_size(&job) : 0;
+}
+
+static void cpu_keep(const struct vka_args *args, struct vka_threads *threads, void *kept)
+{
+    struct vka_conv_job job;
+    job_of(args, &job);
+    job.weight = args->in[WEIGHT].data;
+    vka_winograd_weight(&job, threads, kept);
 }
 
 static void cpu(const struct vka_cpu_run *run)
@@ -192,7 +215,10 @@ static void cpu(const struct vka_cpu_run *run)
     job.bias = vka_present(&args->in[BIAS]) ? args->in[BIAS].data : NULL;
     job.residual = vka_present(&args->in[RESIDUAL]) ? args->in[RESIDUAL].data : NULL;
     job.out = args->out[0].data;
-    vka_conv_run(&job, run->threads, run->scratch);
+    if (run->kept)
+        vka_winograd_run(&job, run->kept, run->threads, run->scratch);
+    else
+        vka_conv_run(&job, run->threads, run->scratch);
 }
 
 // --- Vulkan ---
@@ -466,6 +492,8 @@ const struct vka_op vka_op_conv = {
     .cpu = cpu,
     .flops = flops,
     .cpu_scratch = cpu_scratch,
+    .cpu_kept = cpu_kept,
+    .cpu_keep = cpu_keep,
     .variants = variants,
     .expand = expand,
 };

@@ -39,6 +39,9 @@ struct vka_args {
     int n_in, n_out;
     struct vka_array in[VKA_MAX_IN];
     struct vka_array out[VKA_MAX_OUT];
+    // Operands that are the same in every run, by bits. Where nothing can be kept for later runs:
+    // none.
+    unsigned known;
 };
 
 // --- infer: the op's only validator ---
@@ -58,6 +61,7 @@ struct vka_cpu_run {
     const struct vka_args *args;
     struct vka_threads *threads; // see cpu/threads.h
     void *scratch;               // 64-byte aligned, as many bytes as cpu_scratch asked for
+    const void *kept;            // what cpu_keep made; NULL: cpu_kept asked for nothing
 };
 
 // --- Vulkan ---
@@ -200,6 +204,10 @@ struct vka_op {
     double (*flops)(const struct vka_args *args);
     // Bytes of scratch for `threads` threads; NULL: none.
     size_t (*cpu_scratch)(const struct vka_args *args, int threads);
+    // Bytes that a plan keeps for the step, made once, before its first run, of operands that are
+    // known: only their data are there. NULL or 0: none.
+    size_t (*cpu_kept)(const struct vka_args *args);
+    void (*cpu_keep)(const struct vka_args *args, struct vka_threads *threads, void *kept);
     const struct vka_variant *variants; // ordered, the first that fits wins; ends with a NULL name
     // The op's definition in other ops: `node` belongs to g, whose outputs that aren't wanted are
     // 0; writes the tensors that take their places. The fallback where no variant fits. Writes

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+//
+// Convolutions by Winograd's way (cpu/winograd.h) against plain sums in double precision and
+// against the direct way, whatever the size: the op takes it for large ones alone.
+#include "cpu/winograd.h"
+#include "cpu/threads.h"
+#include "graph/plan.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct sizes {
+    int64_t n, groups, in, out; // channels of a group
+    int64_t high, wide, dilation, before, after;
+    bool bias, residual;
+    int act;
+    bool channels_last;
+};
+
+static const struct sizes cases[] = {
+    {1, 1, 1, 1, 1, 1, 1, 1, 1, false, false, VKA_ACT_NONE, false},
+    {1, 1, 3, 5, 4, 4, 1, 1, 1, true, false, VKA_ACT_NONE, false},
+    {2, 1, 17, 33, 7, 9, 1, 1, 1, true, true, VKA_ACT_RELU, false},
+    {1, 1, 16, 16, 28, 28, 1, 1, 1, false, false, VKA_ACT_RELU, false},
+    {3, 1, 20, 7, 13, 6, 1, 0, 0, true, false, VKA_ACT_NONE, false},
+    {1, 1, 5, 18, 5, 70, 1, 0, 2, false, true, VKA_ACT_NONE, false},
+    {1, 1, 9, 4, 10, 11, 1, 4, 5, true, false, VKA_ACT_SILU, false},
+    {2, 3, 18, 5, 12, 17, 1, 1, 1, true, true, VKA_ACT_NONE, false},
+    {1, 2, 4, 40, 9, 9, 2, 2, 2, true, true, VKA_ACT_RELU, false},
+    {2, 1, 8, 8, 15, 31, 3, 3, 3, false, true, VKA_ACT_RELU, false},
+    {1, 1, 4, 6, 23, 19, 4, 4, 1, true, false, VKA_ACT_NONE, false},
+    {1, 1, 4, 4, 41, 45, 20, 20, 20, true, false, VKA_ACT_NONE, false},
+    {1, 1, 19, 12, 10, 14, 1, 1, 1, true, true, VKA_ACT_RELU, true},
+    {2, 1, 260, 20, 9, 40, 1, 1, 1, true, false, VKA_ACT_NONE, false},
+    {2, 1, 66, 70, 21, 50, 1, 1, 1, true, true, VKA_ACT_RELU, false},
+};
+
+struct data {
+    struct vka_conv_job job;
+    float *x, *weight, *bias, *residual, *out, *direct;
+};
+
+static uint32_t state = 1;
+
+// Floats of their own memory, so that what is read or written outside is seen.
+static float *random_floats(int64_t count)
+{
+    float *x = malloc((size_t)count * sizeof *x);
+    assert_non_null(x);
+    for (int64_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u;
+        x[i] = (float)(state >> 8) / (1 << 23) - 1;
+    }
+    return x;
+}
+
+static void make(const struct sizes *s, struct data *d)
+{
+    struct vka_conv_job *job = &d->job;
+    int64_t in[2] = {s->high, s->wide}, channels = s->groups * s->in;
+    *job = (struct vka_conv_job){.n = s->n,
+                                 .groups = s->groups,
+                                 .in_channels = s->in,
+                                 .out_channels = s->out,
+                                 .bias_step = 1,
+                                 .act = {s->act, 0, 0}};
+    job->w = (struct vka_window){{1, 1, 1}, {1, 1, 1}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, {0}, {0}};
+    for (int i = 0; i < 2; i++) {
+        job->w.in[1 + i] = in[i];
+        job->w.out[1 + i] = in[i] + s->before + s->after - 2 * s->dilation;
+        job->w.dilation[1 + i] = s->dilation;
+        job->w.before[1 + i] = s->before;
+    }
+    job->x_batch = channels * s->high * s->wide;
+    job->x_channel = s->channels_last ? 1 : s->high * s->wide;
+    job->w.step[2] = s->channels_last ? channels : 1;
+    job->w.step[1] = s->wide * job->w.step[2];
+    int64_t outputs = s->n * s->groups * s->out * vka_product3(job->w.out);
+    job->x = d->x = random_floats(s->n * job->x_batch);
+    job->weight = d->weight = random_floats(s->groups * s->out * s->in * 9);
+    job->bias = d->bias = s->bias ? random_floats(s->groups * s->out) : NULL;
+    job->residual = d->residual = s->residual ? random_floats(outputs) : NULL;
+    d->out = random_floats(outputs);
+    d->direct = random_floats(outputs);
+}
+
+static void drop(struct data *d)
+{
+    float *all[] = {d->x, d->weight, d->bias, d->residual, d->out, d->direct};
+    for (size_t i = 0; i < VKA_COUNT(all); i++)
+        free(all[i]);
+}
+
+static double at(const struct data *d, int64_t n, int64_t channel, int64_t y, int64_t x)
+{
+    const struct vka_conv_job *job = &d->job;
+    const struct vka_window *w = &job->w;
+    int64_t first = channel / job->out_channels * job->in_channels;
+    double sum = job->bias ? job->bias[channel] : 0;
+    for (int64_t k = 0; k < job->in_channels * 9; k++) {
+        int64_t row = y + k / 3 % 3 * w->dilation[1] - w->before[1];
+        int64_t col = x + k % 3 * w->dilation[2] - w->before[2];
+        if (row >= 0 && row < w->in[1] && col >= 0 && col < w->in[2])
+            sum += (double)job->weight[channel * job->in_channels * 9 + k] *
+                   job->x[n * job->x_batch + (first + k / 9) * job->x_channel + row * w->step[1] +
+                          col * w->step[2]];
+    }
+    return sum;
+}
+
+static void compare(const struct sizes *s, const struct data *d)
+{
+    const struct vka_conv_job *job = &d->job;
+    int64_t high = job->w.out[1], wide = job->w.out[2], channels = s->groups * s->out;
+    double bound = 8e-6 * sqrt((double)s->in * 9); // the largest sum is about twice that root
+    for (int64_t i = 0; i < s->n * channels * high * wide; i++) {
+        double want = at(d, i / wide / high / channels, i / wide / high % channels, i / wide % high,
+                         i % wide);
+        want += job->residual ? job->residual[i] : 0;
+        want = s->act == VKA_ACT_RELU   ? fmax(want, 0)
+               : s->act == VKA_ACT_SILU ? want / (1 + exp(-want))
+                                        : want;
+        if (!(fabs(want - (double)d->out[i]) <= bound) ||
+            !(fabs((double)d->direct[i] - (double)d->out[i]) <= bound))
+            fail_msg("case %d, element %lld: %.9g, directly %.9g, should be %.9g", (int)(s - cases),
+                     (long long)i, (double)d->out[i], (double)d->direct[i], want);
+    }
+}
+
+static void run_both(vka_context *context, struct data *d)
+{
+    struct vka_conv_job *job = &d->job;
+    struct vka_threads *threads = context->threads;
+    int count = vka_threads_count(threads);
+    void *weight = vka_alloc_data(context, vka_winograd_weight_size(job));
+    void *scratch = vka_alloc_data(context, vka_winograd_scratch(job, count));
+    void *direct = vka_alloc_data(context, vka_conv_scratch(job, count));
+    assert_true(vka_winograd_fits(job) && weight && scratch && direct);
+    job->out = d->direct;
+    vka_conv_run(job, threads, direct);
+    vka_winograd_weight(job, threads, weight);
+    job->out = d->out;
+    vka_winograd_run(job, weight, threads, scratch);
+    vka_free_data(context, weight);
+    vka_free_data(context, scratch);
+    vka_free_data(context, direct);
+}
+
+static void run_all(int threads)
+{
+    vka_context *context;
+    vka_context_params params = {.no_vulkan = true, .threads = threads};
+    assert_int_equal(vka_context_create(&params, &context), VKA_OK);
+    for (size_t i = 0; i < VKA_COUNT(cases); i++) {
+        struct data d;
+        make(&cases[i], &d);
+        run_both(context, &d);
+        compare(&cases[i], &d);
+        drop(&d);
+    }
+    vka_context_destroy(context);
+}
+
+static void test_alone(void **state_)
+{
+    (void)state_;
+    run_all(1);
+}
+
+static void test_threads(void **state_)
+{
+    (void)state_;
+    run_all(3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_alone),
+                                       cmocka_unit_test(test_threads)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
