@@ -3,7 +3,7 @@
 # Packaging: installs the library in a folder of its own, shared and static, and builds and runs a
 # program in C11 and one in C++17 against it, found by CMake and by pkg-config; then the same with
 # the source tree as a subdirectory and fetched. Also: each public header compiles alone in C99, C11
-# and C++, and the shared library exports exactly tests/package/symbols.txt.
+# and C++, and the shared library exports exactly tests/package/symbols.txt and stays small.
 #
 #   sh tests/package.sh [--write]       --write: makes symbols.txt anew
 #
@@ -78,6 +78,13 @@ same_symbols() {
     diff -u tests/package/symbols.txt "$work/symbols"
 }
 
+# What a program that ships the library adds to its size.
+small() {
+    strip -o "$work/stripped" "$(find "$work/shared/prefix" -name 'libvkattn.so')" &&
+        bytes=$(wc -c <"$work/stripped") && echo "stripped: $bytes bytes" &&
+        [ "$bytes" -le $((3 * 1024 * 1024)) ]
+}
+
 write=no
 [ "${1:-}" != --write ] || write=yes
 check "install, shared" library "$work/shared" -DBUILD_SHARED_LIBS=ON
@@ -97,6 +104,7 @@ check "headers in C11" header cc -std=c11 -xc
 check "headers in C++11" header c++ -std=c++11 -xc++
 check "headers in C++20" header c++ -std=c++20 -xc++
 check "exported symbols" same_symbols
+check "stripped library within 3 MiB" small
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed = 0 ]

@@ -23,7 +23,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/lib.sh"
 
 build="gcc libc6-dev cmake ninja-build pkg-config glslang-tools spirv-tools libvulkan-dev
-    libvulkan-volk-dev libspng-dev libturbojpeg0-dev"
+    libvulkan-volk-dev zlib1g-dev libspng-dev libturbojpeg0-dev"
 test="vulkan-validationlayers mesa-vulkan-drivers libcmocka-dev libsdl2-dev xvfb"
 drivers="debootstrap debian-archive-keyring"
 package="g++"

@@ -100,8 +100,8 @@ set(vka_modules_c ${CMAKE_CURRENT_BINARY_DIR}/generated/modules.c)
 add_custom_command(
   OUTPUT ${vka_modules_c}
   COMMAND ${CMAKE_COMMAND} -DOUT=${vka_modules_c} "-DFILES=${vka_spirv}"
-          -P ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
-  DEPENDS ${vka_spirv} ${CMAKE_CURRENT_LIST_DIR}/embed.cmake
+          -P ${CMAKE_CURRENT_LIST_DIR}/pack.cmake
+  DEPENDS ${vka_spirv} ${CMAKE_CURRENT_LIST_DIR}/pack.cmake
   COMMENT "embedding the shaders"
   VERBATIM)
 add_custom_target(vkattn_modules DEPENDS ${vka_modules_c})

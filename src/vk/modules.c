@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Looks a shader module up by its name.
+// Looks a shader module up by its name, and unpacks it.
 #include "vk/modules.h"
 
+#include "util/context.h"
+
 #include <string.h>
+#include <zlib.h>
 
 const struct vka_module *vka_module_find(const char *name)
 {
@@ -12,4 +15,59 @@ const struct vka_module *vka_module_find(const char *name)
             return &vka_modules[i];
     }
     return NULL;
+}
+
+static voidpf zlib_alloc(voidpf context, uInt count, uInt size)
+{
+    return vka_alloc(context, count, size);
+}
+
+static void zlib_free(voidpf context, voidpf memory)
+{
+    vka_free(context, memory);
+}
+
+// Unpacks the whole stream into `out` of s->size bytes; zlib checks its checksum at the end.
+static vka_result unpack(vka_context *context, const char *name, const struct vka_module_stream *s,
+                         void *out)
+{
+    enum { GZIP = 16 };
+    z_stream z = {
+        .next_in = (z_const Bytef *)(uintptr_t)s->packed, // zlib only reads it
+        .avail_in = s->packed_size,
+        .next_out = out,
+        .avail_out = s->size,
+        .zalloc = zlib_alloc,
+        .zfree = zlib_free,
+        .opaque = context,
+    };
+    int code = inflateInit2(&z, MAX_WBITS + GZIP);
+    if (code == Z_OK) {
+        code = inflate(&z, Z_FINISH);
+        if (code == Z_STREAM_END && (z.avail_in || z.avail_out))
+            code = Z_DATA_ERROR;
+        inflateEnd(&z);
+    }
+    if (code == Z_MEM_ERROR)
+        return vka_out_of_memory(context);
+    return code == Z_STREAM_END
+               ? VKA_OK
+               : vka_error(context, VKA_ERROR_FORMAT,
+                           "the shader module '%s' in this library is damaged", name);
+}
+
+vka_result vka_module_unpack(vka_context *context, const struct vka_module *m, void **memory,
+                             const uint32_t **words)
+{
+    *memory = vka_alloc(context, m->stream->size, 1);
+    if (!*memory)
+        return vka_out_of_memory(context);
+    vka_result result = unpack(context, m->name, m->stream, *memory);
+    if (result == VKA_OK) {
+        *words = (const uint32_t *)*memory + m->at / 4;
+        return VKA_OK;
+    }
+    vka_free(context, *memory);
+    *memory = NULL;
+    return result;
 }

@@ -1,21 +1,36 @@
 // SPDX-License-Identifier: MIT
 //
-// The shader modules that the build embeds (shaders/variants.cmake).
+// The shader modules that the build embeds (shaders/variants.cmake), packed by zlib: they shrink to
+// a fourth. One is unpacked when a pipeline is made of it, and no longer kept than that.
 #ifndef VKA_VK_MODULES_H
 #define VKA_VK_MODULES_H
+
+#include "vkattn/vkattn.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
+// A gzip stream: it holds its own checksum and length.
+struct vka_module_stream {
+    const uint8_t *packed;
+    uint32_t packed_size, size; // bytes
+};
+
+// A module is a part of what its stream unpacks to.
 struct vka_module {
     const char *name;
-    const uint32_t *words;
-    size_t count; // of words
+    const struct vka_module_stream *stream;
+    uint32_t at, size; // bytes
 };
 
 extern const struct vka_module vka_modules[];
 extern const size_t vka_module_count;
 
 const struct vka_module *vka_module_find(const char *name); // NULL: this build hasn't it
+
+// The module's words, m->size / 4 of them, and what holds them: the caller frees `*memory` by
+// vka_free. Length and checksum are compared with what was packed (VKA_ERROR_FORMAT).
+vka_result vka_module_unpack(vka_context *context, const struct vka_module *m, void **memory,
+                             const uint32_t **words);
 
 #endif

@@ -100,8 +100,8 @@ static void make_pipeline(const struct vka_vk_device *d, struct vka_vk_pipeline 
 {
     VkShaderModuleCreateInfo module = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = p->module->count * 4,
-        .pCode = p->module->words,
+        .codeSize = p->module->size,
+        .pCode = p->words,
     };
     VkShaderModule shader = NULL;
     p->call = "vkCreateShaderModule";
@@ -205,6 +205,11 @@ static vka_result want(struct wanted *w, const struct vka_vk_pipeline *key,
     if (!p)
         return vka_out_of_memory(d->context);
     *p = *key;
+    result = vka_module_unpack(d->context, key->module, &p->unpacked, &p->words);
+    if (result != VKA_OK) {
+        vka_free(d->context, p);
+        return result;
+    }
     p->layout = d->layouts[key->n_bindings][key->push_size / 4];
     p->set_layout = d->set_layouts[key->n_bindings];
     p->next = d->pipelines;
@@ -228,6 +233,9 @@ static vka_result settle(struct wanted *w, vka_result result)
     struct vka_vk_pipeline *kept = w->count ? w->list[0]->next : d->pipelines;
     for (size_t i = 0; i < w->count; i++) {
         struct vka_vk_pipeline *p = w->list[i];
+        vka_free(d->context, p->unpacked);
+        p->unpacked = NULL;
+        p->words = NULL;
         if (p->handle) {
             p->next = kept;
             kept = p;

@@ -16,6 +16,6 @@ struct op_tensor op_tensor_of(vka_dtype dtype, const vka_shape *shape); // .v: t
 // Each dispatch of a program told how many turns its loops take, and those that told of none are of
 // modules without loops.
 struct vka_program;
-void op_check_turns(const struct vka_program *p);
+void op_check_turns(vka_context *context, const struct vka_program *p);
 
 #endif

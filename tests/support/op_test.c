@@ -346,7 +346,7 @@ static void run_on(struct experiment *e, const struct target *t, int replays, st
         fail_msg("%s, %s: %s", vka_device_of(t->device)->name, form_names[e->form],
                  vka_last_error());
     if (plan->program->device)
-        op_check_turns(plan->program);
+        op_check_turns(t->context, plan->program);
     struct results again = room_for(e);
     run_once(e, plan, first);
     for (int i = 1; i < replays; i++) {
