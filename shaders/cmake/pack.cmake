@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # cmake -DOUT=modules.c "-DFILES=a.spv;a_f16.spv;b.spv" -P pack.cmake
-# Writes the modules as gzip streams, a module with its f16 twin in one: they are much alike, and the
-# second then costs little. CMake itself packs: no other tool of the build's machine is needed.
+# Writes the modules as gzip streams, a module with its f16 twin in one: they are much alike, and
+# the second costs little. CMake itself packs: no other tool of the build's machine is needed.
 set(work ${OUT}.work)
 file(REMOVE_RECURSE ${work})
 file(MAKE_DIRECTORY ${work})
