@@ -4,7 +4,9 @@
 # commands do all. For each release a bare tree is made, the committed HEAD is cloned into it, and
 # the commands are taken from the README and typed as they stand.
 #
-#   sh tests/fresh.sh [bookworm] [trixie]     (both)
+#   sh tests/fresh.sh [--package] [bookworm] [trixie]     (both)
+#
+# --package: types `sh tests/package.sh` in their place, which installs and embeds the library.
 #
 # The trees are made once and copied for each run (see tests/tree.sh).
 set -eu
@@ -15,10 +17,17 @@ cd "$top"
 bundle=$(mktemp)
 trap 'rm -f "$bundle"' EXIT
 git bundle create -q "$bundle" HEAD
-commands=$(git show HEAD:README.md |
-    sed -n 's/^ *\(sh [a-z]*\/run\.sh\)\( *#.*\)\{0,1\}$/\1/p' | awk '!seen[$0]++')
-[ "$(printf '%s\n' "$commands" | wc -l)" = 2 ] ||
-    die "the committed README.md doesn't hold two commands on lines of their own: $commands"
+if [ "${1:-}" = --package ]; then
+    shift
+    commands='sh tests/package.sh'
+else
+    commands=$(git show HEAD:README.md |
+        sed -n 's/^ *\(sh [a-z]*\/run\.sh\)\( *#.*\)\{0,1\}$/\1/p' | awk '!seen[$0]++')
+    [ "$(printf '%s\n' "$commands" | wc -l)" = 2 ] ||
+        die "the committed README.md doesn't hold two commands on lines of their own: $commands"
+    commands="$commands
+test -s build/spotlight.png"
+fi
 
 # What is typed in the tree; the repository comes in on standard input.
 typed="set -e
@@ -26,8 +35,7 @@ cat >/root/repository
 git -c advice.detachedHead=false clone -q /root/repository /root/vkattn
 cd /root/vkattn
 exec </dev/null
-$commands
-test -s build/spotlight.png"
+$commands"
 
 [ $# -gt 0 ] || set -- bookworm trixie
 failed=0 table=
