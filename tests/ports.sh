@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The suite's CPU part on what the machine isn't: another system, processor or C library.
 #
-#   sh tests/ports.sh [--build | --quick | --all] [windows] [arm64] [musl]     default: all three
+#   sh tests/ports.sh [--build | --quick | --all] [--write] [PORT...] [-- CTEST-ARG...]
 #
 #   windows  x86-64, cross-compiled by mingw-w64, run by Wine
 #   arm64    cross-compiled, run by qemu-user
@@ -12,13 +12,15 @@
 #   --quick  and runs what takes a minute or so: the command's scripts and the tests of files
 #   --all    without it arm64 leaves the sweeps of failing allocations out, which take qemu minutes,
 #            and windows the Vulkan part, which Wine hands to lavapipe where it has a screen (Xvfb)
+#   --write  puts what was found into tests/results/ports.md
 #
+# PORT is all three where none is named; CTEST-ARG (-R ops/) chooses among the tests that would run.
 # Without a Vulkan loader of its own a port has no Vulkan device: the CPU path alone runs. Of the
 # machine's own packages only compilers, Wine and qemu are added. The libraries that the command and
 # the tests need are Debian's, unpacked (arm64) or built from Debian's sources, in
 # VKATTN_CACHE/ports (see tests/tree.sh). The shaders are compiled here, once, and go to all as
-# prebuilt SPIR-V. Each port's tests are listed by name. The last line sums up: N passed, N failed,
-# N skipped.
+# prebuilt SPIR-V. Each port's programs are listed with their counts, failed tests by name. The last
+# line sums up: N passed, N failed, N skipped.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/lib.sh"
@@ -204,32 +206,86 @@ suite_on() {
             </dev/null >build-ports/wine.log 2>&1
     fi
     if [ "$mode-$port" = all-windows ]; then
-        Xvfb :141 -screen 0 640x480x24 -nolisten tcp >build-ports/xvfb.log 2>&1 &
-        trap "kill $!; /usr/lib/wine/wineserver64 -k" EXIT
-        export DISPLAY=:141
+        open_screen
     fi
     status=0
+    rm -f "build-$port/results.txt"
+    mkdir -p "build-$port"
+    say "building and running; what is said goes to build-$port/run.log"
     # Split into words on purpose.
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046,SC2086
     VKATTN_SETUP=none VKATTN_BUILD_DIR=build-$port VKATTN_CMAKE_FLAGS="$flags" \
-        sh tests/run.sh $(choose_tests "$port") || status=1
-    sed -n 's/.*\(skipped: .*: .*\)/\1/p' "build-$port/results.xml"
-    say "each test by its name: build-$port/results.xml"
+        sh tests/run.sh $(choose_tests "$port") $ctest_args >"build-$port/run.log" 2>&1 || status=1
+    report "$port"
     return $status
+}
+
+# A screen of its own for Wine, with a number that is free.
+open_screen() {
+    rm -f build-ports/display
+    Xvfb -displayfd 3 -screen 0 640x480x24 -nolisten tcp 3>build-ports/display \
+        >build-ports/xvfb.log 2>&1 &
+    trap "kill $!; /usr/lib/wine/wineserver64 -k" EXIT
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        [ ! -s build-ports/display ] || break
+        sleep 1
+    done
+    DISPLAY=:$(cat build-ports/display)
+    export DISPLAY
+}
+
+# What made and ran the port $1.
+compiler_of() {
+    case $1 in
+    windows) echo "mingw-w64 gcc $(x86_64-w64-mingw32-gcc -dumpfullversion)," \
+        "$(/usr/lib/wine/wine64 --version | cut -d ' ' -f 1)" ;;
+    arm64) echo "gcc $(aarch64-linux-gnu-gcc -dumpfullversion)," \
+        "$(qemu-aarch64 --version | sed -n 's/.*version \([^ ]*\).*/qemu \1/p')" ;;
+    musl) echo "gcc $(musl-gcc -dumpfullversion)," \
+        "musl $(dpkg-query -W -f '${Version}' musl-tools | cut -d - -f 1)" ;;
+    esac
+}
+
+# A line a program of the port $1, then the failed tests and the sum.
+report() {
+    log=build-$1/run.log
+    if [ ! -s "build-$1/results.txt" ]; then
+        tail -n 30 "$log"
+        return
+    fi
+    awk '{ printf "%-28s %4d passed %3d failed %3d skipped %5d s\n", $1, $2, $3, $4, $5 }' \
+        "build-$1/results.txt"
+    sed -n 's/.*\(skipped: .*: .*\)/\1/p' "build-$1/results.xml"
+    sed -n '/^failed: /p; $p' "$log"
+    [ $write = no ] || {
+        ctest --test-dir "build-$1" -N | sed -n 's/^ *Test *#[0-9]*: *//p' >"build-$1/programs.txt"
+        sh tests/ports_table.sh "$1" "$(compiler_of "$1")" "build-$1/programs.txt" \
+            "build-$1/results.txt"
+    }
+    say "each test by its name: build-$1/results.xml"
 }
 
 if [ "${1:-}" = --make ]; then
     make_root "$2"
     exit
 fi
-mode=usual
-case ${1:-} in
---build | --quick | --all)
-    mode=${1#--}
+mode=usual write=no ctest_args=
+ports=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --build | --quick | --all) mode=${1#--} ;;
+    --write) write=yes ;;
+    --)
+        shift
+        ctest_args=$*
+        break
+        ;;
+    *) ports="$ports $1" ;;
+    esac
     shift
-    ;;
-esac
-[ $# -gt 0 ] || set -- windows arm64 musl
+done
+# shellcheck disable=SC2086
+set -- ${ports:-windows arm64 musl}
 for port in "$@"; do
     case $port in
     windows | arm64 | musl) ;;

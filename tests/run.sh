@@ -6,7 +6,8 @@
 #   sh tests/run.sh [-R NAME] [-L cpu|vulkan] ...
 #
 # VKATTN_BUILD_DIR: the build folder (build); VKATTN_CMAKE_FLAGS: more options for cmake.
-# The last line sums up single tests over all programs: N passed, N failed, N skipped.
+# A line a program stands in the build folder's results.txt (see tests/counts.awk). The last lines
+# are the failed tests by name and the sum over all programs: N passed, N failed, N skipped.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/lib.sh"
@@ -28,26 +29,4 @@ ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$(npr
     --test-output-size-failed 99999999 "$@" || status=$?
 [ -f "$results" ] || die "ctest wrote no $results"
 
-# cmocka closes each group with counts. A program that ends red without having said so (a crash, a
-# time-out, a sanitizer's report) is one failure; one without counts is one test itself.
-awk -v status=$status '
-    /<testcase / { p = f = s = 0; red = /status="fail"/ }
-    /<skipped message="SKIP_/ { s = 1 }
-    /<skipped / && !/message="SKIP_/ { red = 1 }
-    /^\[  PASSED  \]/ { p += count($0) }
-    /^\[  FAILED  \].*test\(s\)/ { f += count($0) }
-    /^\[  SKIPPED \].*test\(s\)/ { s += count($0) }
-    /<\/testcase>/ {
-        if (red && f == 0) f = 1
-        if (p + f + s == 0) p = 1
-        passed += p; failed += f; skipped += s
-    }
-    function count(line) {
-        sub(/^[^]]*\][^0-9]*/, "", line)
-        return line + 0
-    }
-    END {
-        if (status != 0 && failed == 0) failed = 1
-        printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
-        exit failed > 0 || passed == 0
-    }' "$results"
+awk -v status=$status -v rows="${results%.xml}.txt" -f tests/counts.awk "$results"
