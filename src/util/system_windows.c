@@ -12,20 +12,46 @@
 #include <wchar.h>
 #include <windows.h>
 
-enum { ENVIRONMENT_TEXT = 4096 };
+// MAX_PATH less the 12 that Windows keeps for a file's name in a folder that is made.
+enum { ENVIRONMENT_TEXT = 4096, FOLDER_PATH = MAX_PATH - 12 };
 
 // --- names ---
+
+// A path that is longer than MAX_PATH, alone or after the current folder, opens only in full and
+// with this prefix. Takes the path over.
+static wchar_t *lengthen(wchar_t *path)
+{
+    static const wchar_t here[] = L"\\\\?\\", server[] = L"\\\\?\\UNC\\";
+    DWORD size = GetFullPathNameW(path, 0, NULL, NULL);
+    if (size <= FOLDER_PATH || wcsncmp(path, here, 4) == 0 || wcsncmp(path, L"\\\\.\\", 4) == 0)
+        return path;
+    wchar_t *full = malloc(size * sizeof *full), *out = NULL;
+    DWORD used = full ? GetFullPathNameW(path, size, full, NULL) : 0;
+    if (used > 0 && used < size)
+        out = malloc(sizeof server + used * sizeof *out);
+    if (out) {
+        bool remote = full[0] == L'\\' && full[1] == L'\\';
+        wcscpy(out, remote ? server : here);
+        wcscat(out, full + (remote ? 2 : 0));
+    } else {
+        errno = ENOMEM;
+    }
+    free(full);
+    free(path);
+    return out;
+}
 
 // By malloc, like what comes back below; NULL with errno set.
 static wchar_t *wide(const char *text)
 {
     int size = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
     wchar_t *out = size > 0 ? malloc((size_t)size * sizeof *out) : NULL;
-    if (out)
-        MultiByteToWideChar(CP_UTF8, 0, text, -1, out, size);
-    else
+    if (!out) {
         errno = size > 0 ? ENOMEM : ENOENT; // no file has a name that isn't UTF-8
-    return out;
+        return NULL;
+    }
+    MultiByteToWideChar(CP_UTF8, 0, text, -1, out, size);
+    return lengthen(out);
 }
 
 static char *narrow(const wchar_t *text)

@@ -93,6 +93,19 @@ true_that "the pipe stayed" test -p "$out/pipe.png"
 wait "$reader"
 true_that "what came out is the picture" cmp "$out/b.png" "$out/piped.png"
 
+# --- names: of other letters, longer than Windows' 260 ---
+
+deep=$out/$(printf '%0120d/%0120d/%0120d' 1 2 3)
+mkdir -p "$deep"
+cp "$picture" "$out/grün 日本.png"
+check "a name in other letters" 0 "" run same "$out/grün 日本.png" "$deep/ö 山.npy"
+true_that "and a long one" cmp "$out/a.npy" "$deep/ö 山.npy"
+check "it is read, too" 0 "" run same "$deep/ö 山.npy" "$deep/b.png"
+true_that "nothing was lost on the way" cmp "$out/b.png" "$deep/b.png"
+check "which of them isn't there" 2 "fort-ü 山.npy" run same "$deep/fort-ü 山.npy" "$out/e.npy"
+check "a folder of a long name" 0 "" run same "$deep" "$out/日本-{}.npy"
+true_that "each of its pictures" cmp "$out/a.npy" "$out/日本-b.npy"
+
 # --- maps: a non-local block, its weights made of a picture ---
 
 model weights '"image": [1, 3, 1, 3]' \
