@@ -30,6 +30,7 @@ function count(line) {
     seconds = attribute($0, "time")
     red = /status="fail"/
 }
+{ sub(/^[ \t]*<system-out>/, "") }
 /<skipped message="SKIP_/ { s = 1 }
 /<skipped / && !/message="SKIP_/ { red = 1 }
 /^\[  PASSED  \]/ { p += count($0) }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The suite's CPU part on what the machine isn't: another system, processor or C library.
 #
-#   sh tests/ports.sh [--build | --quick | --all] [--write] [PORT...] [-- CTEST-ARG...]
+#   sh tests/ports.sh [--build | --quick | --all | --vulkan] [--write] [PORT...] [-- CTEST-ARG...]
 #
 #   windows  x86-64, cross-compiled by mingw-w64, run by Wine
 #   arm64    cross-compiled, run by qemu-user
@@ -10,13 +10,14 @@
 #
 #   --build  compiles everything, with warnings as errors, and runs nothing
 #   --quick  and runs what takes a minute or so: the command's scripts and the tests of files
-#   --all    without it arm64 leaves the sweeps of failing allocations out, which take qemu minutes,
-#            and windows the Vulkan part, which Wine hands to lavapipe where it has a screen (Xvfb)
+#   --all    without it arm64 leaves the sweeps of failing allocations out, which take qemu minutes
+#   --vulkan all tests, those with Vulkan on lavapipe, too, where Wine hands it on (on a screen of
+#            its own, by Xvfb) or qemu runs it: hours; musl has none
 #   --write  puts what was found into tests/results/ports.md
 #
 # PORT is all three where none is named; CTEST-ARG (-R ops/) chooses among the tests that would run.
-# Without a Vulkan loader of its own a port has no Vulkan device: the CPU path alone runs. Of the
-# machine's own packages only compilers, Wine and qemu are added. The libraries that the command and
+# Without --vulkan a port has no Vulkan device: the CPU path alone runs. Of the machine's own
+# packages only compilers, Wine, qemu and Xvfb are added. The libraries that the command and
 # the tests need are Debian's, unpacked (arm64) or built from Debian's sources, in
 # VKATTN_CACHE/ports (see tests/tree.sh). The shaders are compiled here, once, and go to all as
 # prebuilt SPIR-V. Each port's programs are listed with their counts, failed tests by name. The last
@@ -70,13 +71,39 @@ make_arm64() {
     for deb in debs/*.deb; do
         dpkg -x "$deb" .
     done
+    make_lavapipe
     toolchain Linux aarch64 aarch64-linux-gnu-gcc aarch64-linux-gnu/
     cat >>toolchain.cmake <<END
 set(ENV{PKG_CONFIG_SYSROOT_DIR} $PWD)
 set(CMAKE_EXE_LINKER_FLAGS_INIT -Wl,-rpath-link,$PWD/lib/aarch64-linux-gnu)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu
-    -E LD_LIBRARY_PATH=$PWD/usr/lib/aarch64-linux-gnu:$PWD/lib/aarch64-linux-gnu)
+set(CMAKE_CROSSCOMPILING_EMULATOR $PWD/qemu)
 END
+    cat >qemu <<END
+#!/bin/sh
+libraries=
+for folder in "$PWD" \${VK_ICD_FILENAMES:+"$PWD/lavapipe"}; do
+    libraries=\$libraries:\$folder/usr/lib/aarch64-linux-gnu:\$folder/lib/aarch64-linux-gnu
+done
+exec qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH="\${libraries#:}" "\$@"
+END
+    chmod +x qemu
+}
+
+# The Vulkan loader and lavapipe for arm64, in a folder of their own.
+make_lavapipe() {
+    mkdir lavapipe lavapipe/debs
+    (cd lavapipe/debs && APT_CONFIG=$cache/apt/conf apt-get -qq download mesa-vulkan-drivers \
+        libvulkan1 libllvm15 libdrm2 libdrm-amdgpu1 libwayland-client0 libx11-xcb1 libx11-6 \
+        libxau6 libxcb1 libxcb-dri3-0 libxcb-present0 libxcb-randr0 libxcb-shm0 libxcb-sync1 \
+        libxcb-xfixes0 libxdmcp6 libxshmfence1 libexpat1 libffi8 libedit2 libelf1 libtinfo6 \
+        libbsd0 libmd0 libz3-4 libgmp10 libxml2 libicu72 liblzma5 libstdc++6 libgcc-s1 libzstd1 \
+        zlib1g)
+    for deb in lavapipe/debs/*.deb; do
+        dpkg -x "$deb" lavapipe
+    done
+    rm -r lavapipe/debs
+    sed "s|/usr/lib|$PWD/lavapipe&|" lavapipe/usr/share/vulkan/icd.d/lvp_icd.aarch64.json \
+        >lavapipe/lavapipe.json
 }
 
 # Static libraries from Debian's sources: $1 compiler, $2 ar.
@@ -165,7 +192,7 @@ choose_tests() {
     case $mode-$1 in
     quick-*) echo "-L cpu -R ^cli/[cfjlo]|^unit/(attr|case|half|json|kern|model|npy|safe|weig)" ;;
     usual-arm64) echo "-L cpu -E ^cli/readme|^unit/memory$" ;;
-    all-windows) echo "-E ^cli/readme|window/" ;;
+    vulkan-*) echo "-E ^cli/readme|window$" ;;
     *) echo "-L cpu -E ^cli/readme" ;; # what it compares is this machine's
     esac
 }
@@ -183,7 +210,7 @@ build_on() {
 suite_on() {
     port=$1
     set -- build "$port"
-    [ "$mode-$port" != all-windows ] || set -- "$@" test
+    [ "$mode-$port" != vulkan-windows ] || set -- "$@" test
     sh tests/setup.sh "$@" || exit 1
     if [ ! -e "$cache/$port/complete" ]; then
         say "making $cache/$port (a minute)"
@@ -205,9 +232,11 @@ suite_on() {
         { /usr/lib/wine/wineserver64 -p && /usr/lib/wine/wine64 wineboot; } \
             </dev/null >build-ports/wine.log 2>&1
     fi
-    if [ "$mode-$port" = all-windows ]; then
-        open_screen
-    fi
+    unset VK_DRIVER_FILES VK_ICD_FILENAMES
+    case $mode-$port in
+    vulkan-windows) open_screen ;;
+    vulkan-arm64) export VK_ICD_FILENAMES="$cache/arm64/lavapipe/lavapipe.json" ;;
+    esac
     status=0
     rm -f "build-$port/results.txt"
     mkdir -p "build-$port"
@@ -273,7 +302,7 @@ mode=usual write=no ctest_args=
 ports=
 while [ $# -gt 0 ]; do
     case $1 in
-    --build | --quick | --all) mode=${1#--} ;;
+    --build | --quick | --all | --vulkan) mode=${1#--} ;;
     --write) write=yes ;;
     --)
         shift

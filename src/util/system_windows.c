@@ -13,7 +13,7 @@
 #include <windows.h>
 
 // MAX_PATH less the 12 that Windows keeps for a file's name in a folder that is made.
-enum { ENVIRONMENT_TEXT = 4096, FOLDER_PATH = MAX_PATH - 12 };
+enum { ENVIRONMENT_TEXT = 16384, FOLDER_PATH = MAX_PATH - 12 };
 
 // --- names ---
 
@@ -322,16 +322,25 @@ long vka_sys_process(void)
     return (long)GetCurrentProcessId();
 }
 
+// A text that is longer is cut, not passed over: whoever reads it tells that it is wrong.
 const char *vka_getenv(const char *name)
 {
     static _Thread_local char text[ENVIRONMENT_TEXT];
-    wchar_t key[64], value[ENVIRONMENT_TEXT];
+    wchar_t key[64];
     if (MultiByteToWideChar(CP_UTF8, 0, name, -1, key, 64) == 0)
         return NULL;
-    DWORD size = GetEnvironmentVariableW(key, value, ENVIRONMENT_TEXT);
-    if (size == 0 || size >= ENVIRONMENT_TEXT)
-        return NULL;
-    return WideCharToMultiByte(CP_UTF8, 0, value, -1, text, sizeof text, NULL, NULL) ? text : NULL;
+    DWORD size = GetEnvironmentVariableW(key, NULL, 0);
+    wchar_t *value = size ? malloc(size * sizeof *value) : NULL;
+    DWORD length = value ? GetEnvironmentVariableW(key, value, size) : 0;
+    int used = 0;
+    if (length > 0 && length < size) {
+        int most = (ENVIRONMENT_TEXT - 1) / 3; // of which each takes three bytes at most
+        used = WideCharToMultiByte(CP_UTF8, 0, value, length < (DWORD)most ? (int)length : most,
+                                   text, ENVIRONMENT_TEXT - 1, NULL, NULL);
+    }
+    free(value);
+    text[used] = '\0';
+    return used > 0 ? text : NULL;
 }
 #else
 typedef int vka_posix_is_no_windows; // a file must hold something
