@@ -8,9 +8,8 @@
 #include <string.h>
 
 enum {
-    BLOCK = 128, // keys
-    PANELS = 16, // of queries that share one packed block of keys
-    MOST_WIDTH = 32,
+    BLOCK = 96, // keys
+    PANELS = 8, // of queries that share one packed block of keys
     ALIGNED = 16,
     WORTH = 1 << 18, // multiply-adds of a piece
 };
@@ -22,7 +21,7 @@ struct plan {
     const struct vka_kernels *kernels;
     int64_t share;                     // heads that share a head of k and v
     int64_t rows;                      // share * queries
-    int lanes;                         // of a panel
+    int lanes;                         // of a panel, at most
     int64_t panels, per_piece, pieces; // of one head of k; pieces of panels
     int64_t key_panel, value_panel;    // rows of tiles
     bool pack_k, pack_v;
@@ -47,20 +46,20 @@ static void make_plan(const struct vka_attention_job *job, struct plan *t, int t
 {
     *t = (struct plan){.kernels = vka_kernels(), .share = job->heads / job->kv_heads};
     t->rows = t->share * job->queries;
-    t->lanes = t->rows <= t->kernels->lanes ? t->kernels->lanes : t->kernels->tile_cols;
+    t->lanes = t->rows <= t->kernels->lanes ? t->kernels->lanes : t->kernels->wide_cols;
     t->panels = vka_divide_up(t->rows, t->lanes);
     double work = (double)t->lanes * (double)job->keys * (double)(job->depth + job->width);
     int64_t all = t->panels * job->batch * job->kv_heads, least = (int64_t)(WORTH / work) + 1;
-    t->per_piece = vka_smaller(PANELS, vka_divide_up(all, threads == 1 ? 1 : 4 * threads));
+    t->per_piece = vka_smaller(PANELS, vka_divide_up(all, threads == 1 ? 1 : 16 * threads));
     t->per_piece = vka_smaller(t->per_piece < least ? least : t->per_piece, PANELS);
     t->per_piece = vka_divide_up(t->panels, vka_divide_up(t->panels, t->per_piece));
     t->pieces = vka_divide_up(t->panels, t->per_piece);
 
     int64_t block = vka_smaller(BLOCK, job->keys);
-    t->key_panel = even_panel(block, t->kernels->tile_rows);
-    t->value_panel = even_panel(job->width, t->kernels->tile_rows);
+    t->key_panel = even_panel(block, VKA_WIDE_ROWS);
+    t->value_panel = even_panel(job->width, VKA_WIDE_ROWS);
     t->few = t->rows <= VKA_STRIP_ROWS && job->k_step[3] == 1 && job->v_step[3] == 1;
-    t->pack_k = !t->few && job->k_step[2] != 1;
+    t->pack_k = !t->few && job->k_step[2] != 1 && job->k_step[3] != 1;
     // Rows that lie apart are packed, too: a power of two apart, few of them fit into a cache.
     t->pack_v = !t->few && (job->v_step[3] != 1 || job->v_step[2] != job->width);
     t->key_size =
@@ -85,8 +84,10 @@ size_t vka_attention_scratch(const struct vka_attention_job *job, int threads)
 
 struct panel {
     int64_t first; // row
-    int count;
-    float *queries, *sums, *max, *sum;
+    int count, lanes;
+    int step;              // of queries and sums; that of logits is `lanes`
+    float *queries, *sums; // [column][lane]; few: [row][column]
+    float *max, *sum;
 };
 
 struct piece {
@@ -100,10 +101,11 @@ static struct panel panel_of(const struct run *r, const struct piece *x, int64_t
     const struct plan *t = &r->plan;
     struct panel p = {.first = number * t->lanes};
     p.count = (int)vka_smaller(t->lanes, t->rows - p.first);
+    p.step = p.lanes = (int)vka_round_up(p.count, t->kernels->lanes);
     p.queries = x->panels + index * t->panel_size;
-    p.sums = p.queries + r->job->depth * t->lanes;
-    p.max = p.sums + r->job->width * t->lanes;
-    p.sum = p.max + t->lanes;
+    p.sums = p.queries + r->job->depth * p.lanes;
+    p.max = p.sums + r->job->width * p.lanes;
+    p.sum = p.max + p.lanes;
     return p;
 }
 
@@ -115,15 +117,15 @@ static void gather_rows(const struct run *r, const struct panel *p, float *to, c
     const struct plan *t = &r->plan;
     int64_t queries = r->job->queries, head = p->first / queries, query = p->first % queries;
     if (query + p->count <= queries) {
-        t->kernels->pack(to, t->lanes, src + head * head_step + query * query_step, query_step,
+        t->kernels->pack(to, p->lanes, src + head * head_step + query * query_step, query_step,
                          column_step, p->count, columns);
         return;
     }
-    for (int lane = 0; lane < t->lanes; lane++) {
+    for (int lane = 0; lane < p->lanes; lane++) {
         int64_t row = p->first + lane;
         const float *line = src + row / queries * head_step + row % queries * query_step;
         for (int64_t c = 0; c < columns; c++)
-            to[c * t->lanes + lane] = lane < p->count ? line[c * column_step] : 0;
+            to[c * p->lanes + lane] = lane < p->count ? line[c * column_step] : 0;
     }
 }
 
@@ -142,7 +144,7 @@ static void copy_queries(const struct run *r, const struct panel *p, const float
 static void start_panel(const struct run *r, const struct piece *x, struct panel *p)
 {
     const struct vka_attention_job *job = r->job;
-    int lanes = r->plan.lanes;
+    int lanes = p->lanes;
     const float *q =
         job->q + x->batch * job->q_step[0] + x->kv_head * r->plan.share * job->q_step[1];
     if (r->plan.few)
@@ -172,12 +174,19 @@ static int64_t last_key(const struct vka_attention_job *job, int64_t row)
 
 static void last_keys(const struct run *r, const struct panel *p, int64_t *least, int64_t *most)
 {
-    *least = r->job->keys - 1;
+    const struct vka_attention_job *job = r->job;
+    int64_t end = p->first + p->count - 1;
+    if (p->first / job->queries == end / job->queries) { // of one head: in order
+        *least = last_key(job, p->first);
+        *most = last_key(job, end);
+        return;
+    }
+    *least = job->keys - 1;
     *most = -1;
-    for (int i = 0; i < p->count; i++) {
-        int64_t last = last_key(r->job, p->first + i);
+    for (int64_t row = p->first; row <= end; row++) {
+        int64_t last = last_key(job, row);
         *least = vka_smaller(last, *least);
-        *most = last > *most ? last : *most;
+        *most = vka_larger(last, *most);
     }
 }
 
@@ -202,7 +211,7 @@ static void dot_logits(const struct run *r, const struct piece *x, const struct 
     for (int64_t i = 0; i < count; i += VKA_DOT_ROWS)
         t->kernels->dot((int)vka_smaller(VKA_DOT_ROWS, count - i), p->count, job->depth,
                         k + i * job->k_step[2], job->k_step[2], p->queries, job->depth,
-                        x->logits + i * t->lanes, t->lanes, 1);
+                        x->logits + i * p->lanes, p->lanes, 1);
 }
 
 static void make_logits(const struct run *r, const struct piece *x, const struct panel *p,
@@ -215,16 +224,15 @@ static void make_logits(const struct run *r, const struct piece *x, const struct
         return;
     }
     struct vka_tile tile = {.k = job->depth,
-                            .taps = 1,
-                            .tap = vka_one_tap,
                             .b = p->queries,
-                            .b_step = t->lanes,
-                            .c_row = t->lanes,
+                            .b_step = p->step,
+                            .c_row = p->lanes,
+                            .a_row = t->pack_k ? 1 : job->k_step[2],
                             .a_step = t->pack_k ? t->key_panel : job->k_step[3]};
     for (int64_t i = 0; i < count; i += t->key_panel) {
-        tile.a = t->pack_k ? x->keys + i * job->depth : k + i;
-        tile.c = x->logits + i * t->lanes;
-        t->kernels->tile((int)vka_smaller(t->key_panel, count - i), t->lanes, &tile);
+        tile.a = t->pack_k ? x->keys + i * job->depth : k + i * job->k_step[2];
+        tile.c = x->logits + i * p->lanes;
+        t->kernels->wide((int)vka_smaller(t->key_panel, count - i), p->lanes, &tile);
     }
 }
 
@@ -239,7 +247,7 @@ static void change_logits(const struct run *r, const struct piece *x, const stru
                     job->bias + x->batch * step[0] + x->kv_head * t->share * step[1] +
                         first * step[3],
                     step[1], step[2], step[3], count);
-        t->kernels->add_bias(x->logits, x->extra, count * t->lanes, (float)LOG2_E);
+        t->kernels->add_bias(x->logits, x->extra, count * p->lanes, (float)LOG2_E);
     }
     if (job->has_mask) { // words are moved as floats are
         const int64_t *step = job->mask_step;
@@ -247,17 +255,29 @@ static void change_logits(const struct run *r, const struct piece *x, const stru
                     (const float *)job->mask + x->batch * step[0] +
                         x->kv_head * t->share * step[1] + first * step[3],
                     step[1], step[2], step[3], count);
-        t->kernels->apply_mask(x->logits, (const int32_t *)x->extra, count * t->lanes,
+        t->kernels->apply_mask(x->logits, (const int32_t *)x->extra, count * p->lanes,
                                job->mask_removes);
     }
     if (first + count - 1 > least) {
-        float last[MOST_WIDTH];
-        for (int i = 0; i < t->lanes; i++) {
+        float last[VKA_WIDE_COLS];
+        for (int i = 0; i < p->lanes; i++) {
             int64_t at = (i < p->count ? last_key(job, p->first + i) : job->keys - 1) - first;
             last[i] = at < -1 ? -1 : at > BLOCK ? BLOCK : (float)at;
         }
-        t->kernels->apply_last(x->logits, t->lanes, count, last);
+        t->kernels->apply_last(x->logits, p->lanes, count, last);
     }
+}
+
+static void scale_sums(const struct run *r, const struct panel *p, const float *factor)
+{
+    const struct plan *t = &r->plan;
+    int64_t width = r->job->width;
+    if (!t->few) {
+        t->kernels->scale_queries(p->sums, p->lanes, width, factor);
+        return;
+    }
+    for (int64_t i = 0; i < p->count * width; i++)
+        p->sums[i] *= factor[i / width];
 }
 
 static void add_value_rows(const struct run *r, const struct piece *x, const struct panel *p,
@@ -269,7 +289,7 @@ static void add_value_rows(const struct run *r, const struct piece *x, const str
                             .taps = 1,
                             .tap = vka_one_tap,
                             .a = x->logits,
-                            .a_step = t->lanes,
+                            .a_step = p->lanes,
                             .b_step = job->v_step[2],
                             .c_row = job->width,
                             .add = true};
@@ -282,72 +302,114 @@ static void add_value_rows(const struct run *r, const struct piece *x, const str
     }
 }
 
+// What was summed before is multiplied with `factor` on the way.
 static void add_values(const struct run *r, const struct piece *x, const struct panel *p,
-                       const float *v, int64_t count)
+                       const float *v, int64_t count, const float *factor)
 {
     const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
     if (t->few) {
+        scale_sums(r, p, factor);
         add_value_rows(r, x, p, v, count);
         return;
     }
     struct vka_tile tile = {.k = count,
-                            .taps = 1,
-                            .tap = vka_one_tap,
                             .b = x->logits,
-                            .b_step = t->lanes,
-                            .c_row = t->lanes,
+                            .b_step = p->lanes,
+                            .c_row = p->step,
                             .add = true,
+                            .scale = factor,
+                            .a_row = 1,
                             .a_step = t->pack_v ? job->width : job->v_step[2]};
     for (int64_t i = 0; i < job->width; i += t->value_panel) {
         tile.a = (t->pack_v ? x->values : v) + i;
-        tile.c = p->sums + i * t->lanes;
-        t->kernels->tile((int)vka_smaller(t->value_panel, job->width - i), t->lanes, &tile);
+        tile.c = p->sums + i * p->step;
+        t->kernels->wide((int)vka_smaller(t->value_panel, job->width - i), p->lanes, &tile);
     }
 }
 
-static void scale_sums(const struct run *r, const struct panel *p, const float *factor)
+struct block {
+    int64_t first, count; // keys
+    const float *k, *v;
+};
+
+static struct block block_of(const struct vka_attention_job *job, const struct piece *x,
+                             int64_t first)
 {
-    const struct plan *t = &r->plan;
-    int64_t width = r->job->width;
-    if (!t->few) {
-        t->kernels->scale_queries(p->sums, t->lanes, width, factor);
+    return (struct block){
+        .first = first,
+        .count = vka_smaller(BLOCK, job->keys - first),
+        .k = job->k + x->batch * job->k_step[0] + x->kv_head * job->k_step[1] +
+             first * job->k_step[2],
+        .v = job->v + x->batch * job->v_step[0] + x->kv_head * job->v_step[1] +
+             first * job->v_step[2],
+    };
+}
+
+static void pack_block(const struct run *r, const struct piece *x, const struct block *b)
+{
+    const struct vka_attention_job *job = r->job;
+    if (r->plan.pack_k)
+        pack_keys(r, x, b->k, b->count);
+    if (r->plan.pack_v)
+        r->plan.kernels->pack(x->values, (int)job->width, b->v, job->v_step[3], job->v_step[2],
+                              (int)job->width, b->count);
+}
+
+// Keys that no query of the panel sees are left out.
+static void take_panel(const struct run *r, const struct piece *x, const struct block *b,
+                       const struct panel *p)
+{
+    int64_t least, most;
+    last_keys(r, p, &least, &most);
+    int64_t seen = vka_smaller(b->count, most + 1 - b->first);
+    if (seen <= 0)
         return;
-    }
-    for (int64_t i = 0; i < p->count * width; i++)
-        p->sums[i] *= factor[i / width];
+    float factor[VKA_WIDE_COLS];
+    make_logits(r, x, p, b->k, seen);
+    change_logits(r, x, p, b->first, seen, least);
+    r->plan.kernels->soften(x->logits, p->lanes, seen, p->max, p->sum, factor);
+    add_values(r, x, p, b->v, seen, factor);
+}
+
+// A panel that the edge of causality runs through: its halves see less.
+static void take_halves(const struct run *r, const struct piece *x, const struct block *b,
+                        const struct panel *p)
+{
+    int half = p->lanes / 2;
+    struct panel one = *p, other = *p;
+    one.count = one.lanes = half;
+    other.first += half;
+    other.count -= half;
+    other.lanes -= half;
+    other.queries += half;
+    other.sums += half;
+    other.max += half;
+    other.sum += half;
+    take_panel(r, x, b, &one);
+    take_panel(r, x, b, &other);
 }
 
 static void take_block(const struct run *r, const struct piece *x, int64_t begin, int64_t end,
                        int64_t first)
 {
-    const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
-    int64_t count = vka_smaller(BLOCK, job->keys - first);
-    const float *k =
-        job->k + x->batch * job->k_step[0] + x->kv_head * job->k_step[1] + first * job->k_step[2];
-    const float *v =
-        job->v + x->batch * job->v_step[0] + x->kv_head * job->v_step[1] + first * job->v_step[2];
+    struct block b = block_of(r->job, x, first);
     bool packed = false;
     for (int64_t i = begin; i < end; i++) {
         struct panel p = panel_of(r, x, i, i - begin);
         int64_t least, most;
         last_keys(r, &p, &least, &most);
-        int64_t seen = vka_smaller(count, most + 1 - first);
-        if (seen <= 0)
+        if (most < first)
             continue;
-        if (!packed && t->pack_k)
-            pack_keys(r, x, k, count);
-        if (!packed && t->pack_v)
-            t->kernels->pack(x->values, (int)job->width, v, job->v_step[3], job->v_step[2],
-                             (int)job->width, count);
+        if (!packed)
+            pack_block(r, x, &b);
         packed = true;
-        make_logits(r, x, &p, k, seen);
-        change_logits(r, x, &p, first, seen, least);
-        float factor[MOST_WIDTH];
-        if (t->kernels->soften(x->logits, t->lanes, seen, p.max, p.sum, factor))
-            scale_sums(r, &p, factor);
-        add_values(r, x, &p, v, seen);
+        bool edge = least < first + b.count - 1;
+        if (edge && !t->few && p.lanes % (2 * t->kernels->lanes) == 0)
+            take_halves(r, x, &b, &p);
+        else
+            take_panel(r, x, &b, &p);
     }
 }
 
@@ -357,15 +419,15 @@ static void finish_panel(const struct run *r, const struct piece *x, const struc
     const struct plan *t = &r->plan;
     // Rows of heads that share a head of k follow each other in the outputs.
     int64_t row = (x->batch * job->kv_heads + x->kv_head) * t->rows + p->first;
-    float factor[MOST_WIDTH];
-    for (int i = 0; i < t->lanes; i++)
+    float factor[VKA_WIDE_COLS];
+    for (int i = 0; i < p->lanes; i++)
         factor[i] = p->sum[i] == 0 ? 0 : 1 / p->sum[i];
     scale_sums(r, p, factor);
     if (job->out && t->few)
         memcpy(job->out + row * job->width, p->sums,
                (size_t)(p->count * job->width) * sizeof *p->sums);
     else if (job->out)
-        t->kernels->pack(job->out + row * job->width, (int)job->width, p->sums, t->lanes, 1,
+        t->kernels->pack(job->out + row * job->width, (int)job->width, p->sums, p->lanes, 1,
                          (int)job->width, p->count);
     for (int i = 0; job->lse && i < p->count; i++)
         job->lse[row + i] =

@@ -36,46 +36,57 @@ KERNEL static void apply_last(float *s, int width, int64_t keys, const float *la
     }
 }
 
+INLINE bool soften_vectors(int vectors, float *s, int width, int64_t keys, float *max, float *sum,
+                           float *factor)
+{
+    vec now[WIDE_VECTORS], from[WIDE_VECTORS], total[WIDE_VECTORS];
+    UNROLL for (int w = 0; w < vectors; w++)
+    {
+        now[w] = v_load(max + w * LANES);
+    }
+    const float *end = s + keys * width;
+    for (const float *at = s; at < end; at += width) {
+        UNROLL for (int w = 0; w < vectors; w++)
+        {
+            now[w] = v_max(v_load(at + w * LANES), now[w]); // passes over NaN
+        }
+    }
+    bool changed = false;
+    UNROLL for (int w = 0; w < vectors; w++)
+    {
+        // All masked so far: any finite number will do.
+        from[w] = v_select(v_less(v_set(MINUS_INFINITY), now[w]), now[w], v_zero());
+        vec f = v_exp2(v_load(max + w * LANES) - from[w]);
+        total[w] = v_load(sum + w * LANES) * f;
+        v_store(max + w * LANES, now[w]);
+        v_store(factor + w * LANES, f);
+        changed = changed || v_any(v_less(f, v_set(1)));
+    }
+    for (float *at = s; at < end; at += width) {
+        UNROLL for (int w = 0; w < vectors; w++)
+        {
+            vec p = v_exp2(v_load(at + w * LANES) - from[w]);
+            v_store(at + w * LANES, p);
+            total[w] = total[w] + p;
+        }
+    }
+    UNROLL for (int w = 0; w < vectors; w++)
+    {
+        v_store(sum + w * LANES, total[w]);
+    }
+    return changed;
+}
+
 // The block's logits become weights 2^(s - max), max and sum go on, factor is what everything
 // summed before must be multiplied with. False where all factors are 1.
 KERNEL static bool soften(float *s, int width, int64_t keys, float *max, float *sum, float *factor)
 {
     bool changed = false;
-    for (int w = 0; w < width; w += LANES) {
-        float *at = s + w;
-        vec old = v_load(max + w), most[4] = {old, old, old, old};
-        int64_t j = 0;
-        for (; j + 4 <= keys; j += 4, at += 4 * width) {
-            UNROLL for (int u = 0; u < 4; u++)
-            {
-                most[u] = v_max(v_load(at + u * width), most[u]); // passes over NaN
-            }
-        }
-        for (; j < keys; j++, at += width)
-            most[0] = v_max(v_load(at), most[0]);
-        vec now = v_max(v_max(most[0], most[1]), v_max(most[2], most[3]));
-        // All masked so far: any finite number will do.
-        vec from = v_select(v_less(v_set(MINUS_INFINITY), now), now, v_zero());
-        vec f = v_exp2(old - from), total[4] = {v_load(sum + w) * f, v_zero(), v_zero(), v_zero()};
-        at = s + w;
-        for (j = 0; j + 4 <= keys; j += 4, at += 4 * width) {
-            UNROLL for (int u = 0; u < 4; u++)
-            {
-                vec p = v_exp2(v_load(at + u * width) - from);
-                v_store(at + u * width, p);
-                total[u] = total[u] + p;
-            }
-        }
-        for (; j < keys; j++, at += width) {
-            vec p = v_exp2(v_load(at) - from);
-            v_store(at, p);
-            total[0] = total[0] + p;
-        }
-        v_store(max + w, now);
-        v_store(sum + w, (total[0] + total[1]) + (total[2] + total[3]));
-        v_store(factor + w, f);
-        changed = changed || v_any(v_less(f, v_set(1)));
-    }
+    int w = 0;
+    for (; w + WIDE_VECTORS * LANES <= width; w += WIDE_VECTORS * LANES)
+        changed |= soften_vectors(WIDE_VECTORS, s + w, width, keys, max + w, sum + w, factor + w);
+    for (; w < width; w += LANES)
+        changed |= soften_vectors(1, s + w, width, keys, max + w, sum + w, factor + w);
     return changed;
 }
 

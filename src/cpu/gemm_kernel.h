@@ -4,66 +4,63 @@
 #include "cpu/kernels.h"
 #include "cpu/vector.h"
 
-// Sums of a tile live in registers: rows x 2 vectors or VKA_STRIP_ROWS x STRIP_VECTORS; the rest is
-// for b and one element of a.
+// Sums of a tile live in registers: rows x 2 vectors, VKA_WIDE_ROWS x WIDE_VECTORS or
+// VKA_STRIP_ROWS x STRIP_VECTORS; the rest is for b and one element of a.
 #define SIX_ROWS(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #if VKA_ISA == VKA_ISA_AVX512
 #define EACH_ROWS(X)          SIX_ROWS(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define EACH_VECTORS(X, rows) X(rows, 3) X(rows, 4) X(rows, 5) X(rows, 6)
+#define EACH_WIDE(X, rows)    X(rows, 1) X(rows, 2) X(rows, 3) X(rows, 4)
 enum { TILE_ROWS = 14, STRIP_VECTORS = 6 };
 #else
 #define EACH_ROWS(X)          SIX_ROWS(X)
 #define EACH_VECTORS(X, rows) X(rows, 3)
+#define EACH_WIDE(X, rows)    X(rows, 1) X(rows, 2)
 enum { TILE_ROWS = 6, STRIP_VECTORS = 3 };
 #endif
 enum { TILE_VECTORS = 2 };
 
-// `rows` and `vectors` are constants where this is called: the loops over them unroll. `last`: the
-// lanes of the last vector that count; `masked`: b ends there, too.
-INLINE void tile_body(int rows, int vectors, bool masked, lanes_t last, const struct vka_tile *t)
+// `rows` and `vectors` are constants where these are called: the loops over them unroll. `last`:
+// the lanes of the last vector that count; `masked`: b ends there, too.
+INLINE void tile_step(int rows, int vectors, bool masked, lanes_t last,
+                      vec sum[TILE_ROWS][STRIP_VECTORS], const float *a, int64_t a_row,
+                      const float *b)
 {
-    vec sum[TILE_ROWS][STRIP_VECTORS];
+    vec bv[STRIP_VECTORS];
+    UNROLL for (int j = 0; j < vectors; j++)
+    {
+        bool some = masked && j == vectors - 1;
+        bv[j] = some ? v_load_some(b + j * LANES, last) : v_load(b + j * LANES);
+    }
     UNROLL for (int i = 0; i < rows; i++)
     {
+        vec av = v_set(a[i * a_row]);
         UNROLL for (int j = 0; j < vectors; j++)
         {
-            sum[i][j] = v_zero();
+            sum[i][j] = v_fma(av, bv[j], sum[i][j]);
         }
     }
-    const float *a = t->a, *b = t->b;
-    const int32_t *tap = t->tap, *tap_end = tap + t->taps;
-    int64_t a_step = t->a_step, b_step = t->b_step;
-    for (int64_t kk = t->k; kk > 0; kk--, b += b_step) {
-        for (const int32_t *at = tap; at < tap_end; at++, a += a_step) {
-            const float *from = b + *at;
-            vec bv[STRIP_VECTORS];
-            UNROLL for (int j = 0; j < vectors; j++)
-            {
-                bool some = masked && j == vectors - 1;
-                bv[j] = some ? v_load_some(from + j * LANES, last) : v_load(from + j * LANES);
-            }
-            UNROLL for (int i = 0; i < rows; i++)
-            {
-                vec av = v_set(a[i]);
-                UNROLL for (int j = 0; j < vectors; j++)
-                {
-                    sum[i][j] = v_fma(av, bv[j], sum[i][j]);
-                }
-            }
-        }
-    }
-    // All are read before one is written: rows that lie a power of two apart look alike to the
-    // processor, and it would wait for each.
+}
+
+// All of c are read before one is written: rows that lie a power of two apart look alike to the
+// processor, and it would wait for each.
+INLINE void tile_end(int rows, int vectors, bool wide, lanes_t last,
+                     vec sum[TILE_ROWS][STRIP_VECTORS], const struct vka_tile *t)
+{
     float *c = t->c;
     int end = (vectors - 1) * LANES;
     if (t->add) {
-        UNROLL for (int i = 0; i < rows; i++)
+        UNROLL for (int j = 0; j < vectors; j++)
         {
-            UNROLL for (int j = 0; j < vectors - 1; j++)
+            vec scale = wide ? v_load(t->scale + j * LANES) : v_zero();
+            UNROLL for (int i = 0; i < rows; i++)
             {
-                sum[i][j] += v_load(c + i * t->c_row + j * LANES);
+                const float *at = c + i * t->c_row + j * LANES;
+                vec old = j < vectors - 1 ? v_load(at) : v_load_some(at, last);
+                if (wide)
+                    old = old * scale;
+                sum[i][j] += old;
             }
-            sum[i][vectors - 1] += v_load_some(c + i * t->c_row + end, last);
         }
     }
     UNROLL for (int i = 0; i < rows; i++, c += t->c_row)
@@ -76,29 +73,63 @@ INLINE void tile_body(int rows, int vectors, bool masked, lanes_t last, const st
     }
 }
 
+// `wide`: one tap at 0, and rows of a lie apart.
+INLINE void tile_body(int rows, int vectors, bool wide, bool masked, lanes_t last,
+                      const struct vka_tile *t)
+{
+    vec sum[TILE_ROWS][STRIP_VECTORS];
+    UNROLL for (int i = 0; i < rows; i++)
+    {
+        UNROLL for (int j = 0; j < vectors; j++)
+        {
+            sum[i][j] = v_zero();
+        }
+    }
+    const float *a = t->a, *b = t->b;
+    const int32_t *tap = t->tap, *tap_end = tap + t->taps;
+    int64_t a_step = t->a_step, a_row = t->a_row, b_step = t->b_step;
+    for (int64_t kk = t->k; wide && kk > 0; kk--, a += a_step, b += b_step)
+        tile_step(rows, vectors, masked, last, sum, a, a_row, b);
+    for (int64_t kk = t->k; !wide && kk > 0; kk--, b += b_step) {
+        for (const int32_t *at = tap; at < tap_end; at++, a += a_step)
+            tile_step(rows, vectors, masked, last, sum, a, 1, b + *at);
+    }
+    tile_end(rows, vectors, wide, last, sum, t);
+}
+
 typedef void (*tile_fn)(lanes_t last, const struct vka_tile *t);
 
 #define TILE(rows, vectors)                                                                        \
     KERNEL static void tile_##rows##_##vectors(lanes_t last, const struct vka_tile *t)             \
     {                                                                                              \
-        tile_body(rows, vectors, false, last, t);                                                  \
+        tile_body(rows, vectors, false, false, last, t);                                           \
     }
 #define EDGE(rows)                                                                                 \
     KERNEL static void edge_##rows(lanes_t last, const struct vka_tile *t)                         \
     {                                                                                              \
-        tile_body(rows, 1, true, last, t);                                                         \
+        tile_body(rows, 1, false, true, last, t);                                                  \
     }
+#define WIDE(rows, vectors)                                                                        \
+    KERNEL static void wide_##rows##_##vectors(lanes_t last, const struct vka_tile *t)             \
+    {                                                                                              \
+        tile_body(rows, vectors, true, false, last, t);                                            \
+    }
+#define WIDES(rows)              EACH_WIDE(WIDE, rows)
+#define WIDE_NAME(rows, vectors) wide_##rows##_##vectors,
+#define WIDE_NAMES(rows)         {EACH_WIDE(WIDE_NAME, rows)},
 #define TILES(rows)              TILE(rows, 1) TILE(rows, 2)
 #define STRIPS(rows)             EACH_VECTORS(TILE, rows) EDGE(rows)
 #define TILE_NAMES(rows)         {tile_##rows##_1, tile_##rows##_2},
 #define STRIP_NAME(rows, vector) tile_##rows##_##vector,
 #define STRIP_NAMES(rows)        {EACH_VECTORS(STRIP_NAME, rows)},
 EACH_ROWS(TILES)
+SIX_ROWS(WIDES)
 STRIPS(1)
 STRIPS(2)
 STRIPS(3)
 STRIPS(4)
 static const tile_fn tiles[TILE_ROWS][TILE_VECTORS] = {EACH_ROWS(TILE_NAMES)};
+static const tile_fn wides[VKA_WIDE_ROWS][WIDE_VECTORS] = {SIX_ROWS(WIDE_NAMES)};
 static const tile_fn strips[VKA_STRIP_ROWS][STRIP_VECTORS - TILE_VECTORS] = {
     STRIP_NAMES(1) STRIP_NAMES(2) STRIP_NAMES(3) STRIP_NAMES(4)};
 static const tile_fn edges[VKA_STRIP_ROWS] = {edge_1, edge_2, edge_3, edge_4};
@@ -111,6 +142,12 @@ KERNEL static void tile(int rows, int cols, const struct vka_tile *t)
         tiles[rows - 1][vectors - 1](last, t);
     else
         strips[rows - 1][vectors - 1 - TILE_VECTORS](last, t);
+}
+
+KERNEL static void wide(int rows, int cols, const struct vka_tile *t)
+{
+    int vectors = (cols + LANES - 1) / LANES;
+    wides[rows - 1][vectors - 1](v_first(cols - (vectors - 1) * LANES), t);
 }
 
 KERNEL static void edge(int rows, int cols, const struct vka_tile *t)

@@ -16,8 +16,10 @@ const struct vka_kernels *vka_kernels_of(const char *name)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (strcmp(name, "avx512") == 0)
-        return __builtin_cpu_supports("avx512f") ? &vka_kernels_avx512 : NULL;
+    if (strcmp(name, "avx512") == 0) {
+        bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+        return has ? &vka_kernels_avx512 : NULL;
+    }
     if (strcmp(name, "avx2") == 0) {
         bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
         return has ? &vka_kernels_avx2 : NULL;

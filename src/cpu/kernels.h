@@ -10,6 +10,8 @@
 enum {
     VKA_TILE_ROWS = 14, // at most
     VKA_TILE_COLS = 32,
+    VKA_WIDE_ROWS = 6,
+    VKA_WIDE_COLS = 64,
     VKA_DOT_ROWS = 4,
     VKA_DOT_COLS = 4,
     VKA_STRIP_ROWS = 4,
@@ -25,6 +27,8 @@ struct vka_tile {
     const int32_t *tap;
     const float *a, *b;
     int64_t a_step, b_step;
+    int64_t a_row;      // of `wide` alone: a[kk * a_step + i * a_row], and no taps;
+    const float *scale; // where it adds, c[i * c_row + j] is multiplied with scale[j] before
     float *c;
     int64_t c_row;
     bool add;
@@ -82,12 +86,15 @@ struct vka_kernels {
     const char *name;
     int lanes;
     int tile_rows, tile_cols; // of the register tile
+    int wide_cols;            // of a tile of at most VKA_WIDE_ROWS rows
     int strip_cols;           // for at most VKA_STRIP_ROWS rows, a longer one
 
     // i < rows, j < cols: up to tile_rows x tile_cols or VKA_STRIP_ROWS x strip_cols. Reads whole
     // vectors of b.
     void (*tile)(int rows, int cols, const struct vka_tile *t);
-    // The same for up to VKA_STRIP_ROWS rows and fewer than `lanes` columns; reads none past them.
+    // Up to VKA_WIDE_ROWS x wide_cols, from rows of a that may lie apart.
+    void (*wide)(int rows, int cols, const struct vka_tile *t);
+    // As `tile` for up to VKA_STRIP_ROWS rows and fewer than `lanes` columns; reads none past them.
     void (*edge)(int rows, int cols, const struct vka_tile *t);
     // c[i * c_row + j * c_col] = sum over kk of a[i * a_row + kk] * b[j * b_row + kk], for i up to
     // VKA_DOT_ROWS and j up to VKA_DOT_COLS.

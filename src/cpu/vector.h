@@ -16,20 +16,20 @@
 
 #if VKA_ISA == VKA_ISA_AVX512
 #include <immintrin.h>
-#define KERNEL __attribute__((target("avx512f,avx2,fma")))
-enum { LANES = 16 };
+#define KERNEL __attribute__((target("avx512f,avx512dq,avx2,fma")))
+enum { LANES = 16, WIDE_VECTORS = 4 };
 typedef __m512 vec;
 typedef __m512i ivec;
 typedef __mmask16 lanes_t; // which lanes
 #elif VKA_ISA == VKA_ISA_AVX2
 #include <immintrin.h>
 #define KERNEL __attribute__((target("avx2,fma")))
-enum { LANES = 8 };
+enum { LANES = 8, WIDE_VECTORS = 2 };
 typedef __m256 vec;
 typedef __m256i lanes_t;
 #else
 #define KERNEL
-enum { LANES = 4 };
+enum { LANES = 4, WIDE_VECTORS = 2 };
 typedef float vec __attribute__((vector_size(16)));
 typedef int32_t lanes_t __attribute__((vector_size(16)));
 #endif
@@ -104,14 +104,14 @@ INLINE vec v_select(lanes_t some, vec a, vec b) // a in those lanes, else b
 {
     return _mm512_mask_blend_ps(some, b, a);
 }
-// 2^x: x rounded to whole and rest, the rest by a polynomial.
-INLINE vec v_whole(vec x)
+// 2^x is 2^rest, the rest from 0 to 1, times a power of two: here this set knows both from x.
+INLINE vec v_rest(vec *x) // leaves in x what v_scale2 needs
 {
-    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    return _mm512_reduce_ps(*x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
-INLINE vec v_scale2(vec a, vec whole) // a * 2^whole
+INLINE vec v_scale2(vec a, vec x) // a * 2^x, x rounded down
 {
-    return _mm512_scalef_ps(a, whole);
+    return _mm512_scalef_ps(a, x);
 }
 #elif VKA_ISA == VKA_ISA_AVX2
 INLINE vec v_set(float x)
@@ -176,9 +176,11 @@ INLINE vec v_select(lanes_t some, vec a, vec b)
 {
     return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(some));
 }
-INLINE vec v_whole(vec x)
+INLINE vec v_rest(vec *x)
 {
-    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    vec from = v_max(v_set(-160), *x); // keeps NaN: it is the second operand
+    *x = _mm256_round_ps(from, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    return from - *x;
 }
 INLINE vec v_scale2(vec a, vec whole)
 {
@@ -263,10 +265,12 @@ INLINE lanes_t v_words(const int32_t *p)
     memcpy(&w, p, sizeof w);
     return w != 0;
 }
-INLINE vec v_whole(vec x)
+INLINE vec v_rest(vec *x)
 {
     const vec magic = {0x1.8p23f, 0x1.8p23f, 0x1.8p23f, 0x1.8p23f}; // |x| is far below 2^22
-    return (x + magic) - magic;
+    vec from = v_max(v_set(-160), *x);
+    *x = (from - v_set(0.5f) + magic) - magic;
+    return from - *x;
 }
 INLINE vec v_scale2(vec a, vec whole)
 {
@@ -283,20 +287,19 @@ INLINE vec v_zero(void)
 }
 
 // 2^x within 2 units in the last place; 0 below -150, so for -inf, and NaN for NaN. x at most 0 in
-// use; up to 127 is right, too. 2^f = 1 + f P(f) for |f| <= 1/2: P fitted for the least relative
+// use; up to 127 is right, too. 2^f = 1 + f P(f) for f from 0 to 1: P fitted for the least relative
 // error.
 INLINE vec v_exp2(vec x)
 {
-    x = v_max(v_set(-160), x); // keeps NaN: it is the second operand
-    vec whole = v_whole(x), f = x - whole;
-    vec y = v_set(0x1.41fbf0p-13f);
-    y = v_fma(y, f, v_set(0x1.5f3df8p-10f));
-    y = v_fma(y, f, v_set(0x1.3b2d4cp-7f));
-    y = v_fma(y, f, v_set(0x1.c6aeeap-5f));
-    y = v_fma(y, f, v_set(0x1.ebfbdcp-3f));
-    y = v_fma(y, f, v_set(0x1.62e430p-1f));
+    vec f = v_rest(&x);
+    vec y = v_set(0x1.c54178p-13f);
+    y = v_fma(y, f, v_set(0x1.46d64cp-10f));
+    y = v_fma(y, f, v_set(0x1.3d0b92p-7f));
+    y = v_fma(y, f, v_set(0x1.c68912p-5f));
+    y = v_fma(y, f, v_set(0x1.ebfd58p-3f));
+    y = v_fma(y, f, v_set(0x1.62e42cp-1f));
     y = v_fma(y, f, v_set(1));
-    return v_scale2(y, whole);
+    return v_scale2(y, x);
 }
 
 #endif
