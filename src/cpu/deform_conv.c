@@ -85,30 +85,34 @@ static void pack_weight(void *arg, int64_t number, int thread)
 
 // --- samples ---
 
-static void find_corners(const struct run *r, const struct block *b, int64_t own, int64_t tap,
-                         struct vka_corners *c)
+void vka_deform_corners(const struct vka_deform_job *job, int64_t item, int64_t first, int count,
+                        int64_t part, int64_t tap, const int64_t step[2], struct vka_corners *c)
 {
-    const struct vka_deform_job *job = r->job;
-    const struct vka_map map = {{job->in[0], job->in[1]}, {job->x_step[2], job->x_step[3]}, false};
-    int64_t channel = own * r->plan.taps + tap,
+    const struct vka_map map = {{job->in[0], job->in[1]}, {step[0], step[1]}, false};
+    int64_t channel = part * job->kernel[0] * job->kernel[1] + tap,
             axis[2] = {tap / job->kernel[1], tap % job->kernel[1]};
     const float *offset =
-        job->offset + b->item * job->offset_step[0] + 2 * channel * job->offset_step[1];
+        job->offset + item * job->offset_step[0] + 2 * channel * job->offset_step[1];
     float position[2][VKA_SAMPLE_BLOCK], factor[VKA_SAMPLE_BLOCK];
-    for (int i = 0; i < b->count; i++) {
-        int64_t at[2] = {(b->first + i) / job->out[1], (b->first + i) % job->out[1]};
+    const float *mask =
+        job->mask ? job->mask + item * job->mask_step[0] + channel * job->mask_step[1] : NULL;
+    int64_t at[2] = {first / job->out[1], first % job->out[1]};
+    for (int i = 0; i < count; i++) {
         const float *here = offset + at[0] * job->offset_step[2] + at[1] * job->offset_step[3];
         for (int k = 0; k < 2; k++) {
             int64_t start = at[k] * job->stride[k] + axis[k] * job->dilation[k] - job->before[k];
             position[k][i] = (float)start + here[k * job->offset_step[1]];
         }
-        if (job->mask)
-            factor[i] = job->mask[b->item * job->mask_step[0] + channel * job->mask_step[1] +
-                                  at[0] * job->mask_step[2] + at[1] * job->mask_step[3]];
+        if (mask)
+            factor[i] = mask[at[0] * job->mask_step[2] + at[1] * job->mask_step[3]];
+        if (++at[1] == job->out[1]) {
+            at[1] = 0;
+            at[0]++;
+        }
     }
-    vka_corners_of(&map, position, b->count, c);
+    vka_corners_of(&map, position, count, c);
     if (job->mask)
-        vka_corners_times(c, factor, b->count);
+        vka_corners_times(c, factor, count);
 }
 
 static const struct vka_corners *corners_at(const struct run *r, const struct block *b, int64_t own,
@@ -117,7 +121,8 @@ static const struct vka_corners *corners_at(const struct run *r, const struct bl
     struct slot *slot = &b->slots[tap % r->plan.slots];
     int64_t key = own * r->plan.taps + tap;
     if (slot->key != key)
-        find_corners(r, b, own, tap, &slot->corners);
+        vka_deform_corners(r->job, b->item, b->first, b->count, own, tap, &r->job->x_step[2],
+                           &slot->corners);
     slot->key = key;
     return &slot->corners;
 }

@@ -23,4 +23,10 @@ size_t vka_deform_scratch(const struct vka_deform_job *job, int threads);
 struct vka_threads;
 void vka_deform_run(const struct vka_deform_job *job, struct vka_threads *threads, void *scratch);
 
+// Where tap `tap` looks for output places first .. first + count - 1 of an item, by the offsets of
+// part `part` of the channels, in a map of these strides.
+struct vka_corners;
+void vka_deform_corners(const struct vka_deform_job *job, int64_t item, int64_t first, int count,
+                        int64_t part, int64_t tap, const int64_t step[2], struct vka_corners *c);
+
 #endif

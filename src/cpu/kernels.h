@@ -58,8 +58,9 @@ struct vka_wino_tiles {
     int64_t line, step;     // from place to place, down and along
 };
 
-// c[j][i] (+)= the sum over kk < k of a[i][kk] * b[kk][j]: i tiles, j a vector of channels.
-struct vka_wino_product {
+// Places of LANES channels each that follow each other, one vector of channels after the other:
+// c[j][i] (+)= the sum over kk < k of a[i][kk] * b[kk][j]: i places, j a vector of channels.
+struct vka_places_product {
     int64_t k;
     const float *a, *b; // b: vectors side by side
     float *c;
@@ -111,10 +112,15 @@ struct vka_kernels {
     // From places to points, and from points to places + bias.
     void (*wino_enter)(const struct vka_wino_tiles *t, int64_t count);
     void (*wino_leave)(const struct vka_wino_tiles *t, int64_t count, const float *bias);
-    // `rows` up to tile_rows, `vectors` 1 or 2.
-    void (*wino_product)(int rows, int vectors, const struct vka_wino_product *t);
+    // `rows` places up to tile_rows, `vectors` 1 or 2.
+    void (*multiply_places)(int rows, int vectors, const struct vka_places_product *t);
     // dst[i * dst_line + k] = src[k * lanes + i] for i < channels, k < count.
-    void (*wino_turn)(float *dst, int64_t dst_line, const float *src, int channels, int64_t count);
+    void (*turn_places)(float *dst, int64_t dst_line, const float *src, int channels,
+                        int64_t count);
+    // The four corners of place i in a map of places, `map_block` from vector to vector, whose
+    // place `nowhere` is 0, for i < count: to dst[vector * dst_block + i * lanes].
+    void (*blend_places)(float *dst, int64_t dst_block, const float *map, int64_t map_block,
+                         int32_t nowhere, const struct vka_corners *c, int count, int vectors);
 
     // Attention. Logits s[key][query], `width` queries (a multiple of lanes), in units of log 2:
     // see attention_kernel.h. `count` is keys * width.

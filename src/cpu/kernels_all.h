@@ -4,6 +4,7 @@
 #include "cpu/attention_kernel.h"
 #include "cpu/gemm_kernel.h"
 #include "cpu/lanewise_kernel.h"
+#include "cpu/places_kernel.h"
 #include "cpu/sample_kernel.h"
 #include "cpu/sliding_kernel.h"
 #include "cpu/winograd_kernel.h"
@@ -24,8 +25,9 @@ const struct vka_kernels VKA_KERNELS = {
     .lanewise = lanewise,
     .wino_enter = wino_enter,
     .wino_leave = wino_leave,
-    .wino_product = wino_product,
-    .wino_turn = wino_turn,
+    .multiply_places = multiply_places,
+    .turn_places = turn_places,
+    .blend_places = blend_places,
     .add_bias = add_bias,
     .apply_mask = apply_mask,
     .apply_last = apply_last,

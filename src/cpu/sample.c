@@ -1,50 +1,74 @@
 // SPDX-License-Identifier: MIT
 #include "cpu/sample.h"
+#include "cpu/simd.h"
 
-// Of a position along an axis of `size`: the place before it and what of the next one counts. False
-// where nothing of the map is near, NaN included: no such position is made an integer.
-static bool split(float position, int64_t size, bool clamp, int32_t *low, float *high)
+#include <string.h>
+
+// Places before positions along an axis, and what of the next one counts: loops that vectorise.
+struct split {
+    int32_t low[VKA_SAMPLE_BLOCK];
+    float high[VKA_SAMPLE_BLOCK];
+};
+
+// FAR: neither it nor the next one is in a map.
+enum { FAR = -2 };
+
+VKA_CLONES static void clamp(float *position, int count, float last)
 {
-    float last = (float)(size - 1);
-    if (clamp)
-        position = position < 0 ? 0 : position > last ? last : position;
-    if (!(position > -1 && position < (float)size))
-        return false;
-    int32_t whole = (int32_t)position;
-    *low = whole - (position < (float)whole);
-    *high = position - (float)*low;
-    return true;
+    for (int i = 0; i < count; i++) {
+        float p = position[i], low = p < 0 ? 0 : p;
+        position[i] = low > last ? last : low;
+    }
 }
 
-static void set_corner(const struct vka_map *map, struct vka_corners *c, int corner, int i,
-                       int32_t y, int32_t x, float part)
+// FAR where nothing of the map is near, NaN included: no such position is made an integer.
+VKA_CLONES static void split(const float *position, int count, float size, struct split *s)
 {
-    // What counts for nothing isn't read: it may be infinite.
-    bool counts = y >= 0 && y < map->size[0] && x >= 0 && x < map->size[1] && part != 0;
-    c->at[corner][i] = counts ? (int32_t)(y * map->step[0] + x * map->step[1]) : VKA_NOWHERE;
-    c->part[corner][i] = part;
+    for (int i = 0; i < count; i++) {
+        float p = position[i], inside = (p > -1) & (p < size) ? p : FAR;
+        int32_t whole = (int32_t)inside;
+        int32_t low = whole - (inside < (float)whole);
+        s->low[i] = low;
+        s->high[i] = inside - (float)low;
+    }
+}
+
+VKA_CLONES static void set_corner(const struct vka_map *map, const struct split *y,
+                                  const struct split *x, int corner, int count,
+                                  struct vka_corners *c)
+{
+    const int32_t dy = corner >> 1, dx = corner & 1;
+    const uint32_t high = (uint32_t)map->size[0], wide = (uint32_t)map->size[1];
+    const uint32_t step[2] = {(uint32_t)map->step[0], (uint32_t)map->step[1]};
+    for (int i = 0; i < count; i++) {
+        uint32_t row = (uint32_t)(y->low[i] + dy), col = (uint32_t)(x->low[i] + dx);
+        float part = (dy ? y->high[i] : 1 - y->high[i]) * (dx ? x->high[i] : 1 - x->high[i]);
+        // What counts for nothing isn't read: it may be infinite.
+        bool counts = (row < high) & (col < wide) & (part != 0);
+        c->at[corner][i] = counts ? (int32_t)(row * step[0] + col * step[1]) : VKA_NOWHERE;
+        c->part[corner][i] = counts ? part : 0;
+    }
 }
 
 void vka_corners_of(const struct vka_map *map, const float position[2][VKA_SAMPLE_BLOCK], int count,
                     struct vka_corners *c)
 {
     const int end = (count + VKA_SAMPLE_WIDTH - 1) / VKA_SAMPLE_WIDTH * VKA_SAMPLE_WIDTH;
-    for (int i = 0; i < end; i++) {
-        int32_t y = 0, x = 0;
-        float b = 0, d = 0;
-        bool near = i < count && split(position[0][i], map->size[0], map->clamp, &y, &b) &&
-                    split(position[1][i], map->size[1], map->clamp, &x, &d);
-        for (int k = 0; k < 4; k++) {
-            int dy = k >> 1, dx = k & 1;
-            if (near)
-                set_corner(map, c, k, i, y + dy, x + dx, (dy ? b : 1 - b) * (dx ? d : 1 - d));
-            else
-                c->at[k][i] = VKA_NOWHERE, c->part[k][i] = 0;
-        }
+    struct split s[2];
+    for (int axis = 0; axis < 2; axis++) {
+        float at[VKA_SAMPLE_BLOCK];
+        memcpy(at, position[axis], (size_t)count * sizeof *at);
+        if (map->clamp)
+            clamp(at, count, (float)(map->size[axis] - 1));
+        for (int i = count; i < end; i++)
+            at[i] = FAR;
+        split(at, end, (float)map->size[axis], &s[axis]);
     }
+    for (int k = 0; k < 4; k++)
+        set_corner(map, &s[0], &s[1], k, end, c);
 }
 
-void vka_corners_times(struct vka_corners *c, const float *factor, int count)
+VKA_CLONES void vka_corners_times(struct vka_corners *c, const float *factor, int count)
 {
     for (int i = 0; i < count; i++) {
         for (int k = 0; k < 4; k++)

@@ -284,15 +284,15 @@ static void multiply_pair(const struct run *r, const float *weight, const float 
     int vectors = (int)vka_smaller(2, t->out - pair);
     int64_t terms = r->job->in_channels, column = t->tiles * lanes;
     for (int64_t k = 0; k < terms; k += DEPTH) {
-        struct vka_wino_product p = {.k = vka_smaller(DEPTH, terms - k),
-                                     .b = weight + (pair * terms + k * vectors) * lanes,
-                                     .a_block = column,
-                                     .c_block = column,
-                                     .add = k > 0};
+        struct vka_places_product p = {.k = vka_smaller(DEPTH, terms - k),
+                                       .b = weight + (pair * terms + k * vectors) * lanes,
+                                       .a_block = column,
+                                       .c_block = column,
+                                       .add = k > 0};
         for (int64_t row = 0; row < r->tiles; row += t->panel) {
             p.a = in + k / lanes * column + row * lanes;
             p.c = out + pair * column + row * lanes;
-            t->kernels->wino_product((int)vka_smaller(t->panel, r->tiles - row), vectors, &p);
+            t->kernels->multiply_places((int)vka_smaller(t->panel, r->tiles - row), vectors, &p);
         }
     }
 }
@@ -366,8 +366,8 @@ static void leave(void *arg, int64_t number, int thread)
     float *out = job->out + (u.item * all + channel) * places + u.line * w->out[2] + u.first;
     int64_t count = 0;
     for (; count < OUT && u.line + count * t->dilation[0] < w->out[1]; count++)
-        t->kernels->wino_turn(out + count * t->dilation[0] * w->out[2], places, own + count * line,
-                              (int)channels, u.wide);
+        t->kernels->turn_places(out + count * t->dilation[0] * w->out[2], places,
+                                own + count * line, (int)channels, u.wide);
     finish(r, out, channels, count, u.wide);
 }
 

@@ -2,7 +2,7 @@
 //
 // deform_conv: convolution whose taps are moved by offsets and weighed by a mask. Samples go into
 // the product as they are made; the unfolded input is never stored.
-#include "cpu/deform_conv.h"
+#include "cpu/deform_places.h"
 #include "deform_conv.h" // push constants
 #include "ops/infer.h"
 #include "ops/ops.h"
@@ -153,7 +153,24 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_deform_job job;
     job_of(args, &job);
-    return vka_deform_scratch(&job, threads);
+    return vka_deform_places_pays(&job) ? vka_deform_places_scratch(&job, threads)
+                                        : vka_deform_scratch(&job, threads);
+}
+
+static size_t cpu_kept(const struct vka_args *args)
+{
+    struct vka_deform_job job;
+    job_of(args, &job);
+    bool keeps = args->known >> WEIGHT & 1 && vka_deform_places_pays(&job);
+    return keeps ? vka_deform_places_weight_size(&job) : 0;
+}
+
+static void cpu_keep(const struct vka_args *args, struct vka_threads *threads, void *kept)
+{
+    struct vka_deform_job job;
+    job_of(args, &job);
+    job.weight = args->in[WEIGHT].data;
+    vka_deform_places_weight(&job, threads, kept);
 }
 
 static void cpu(const struct vka_cpu_run *run)
@@ -167,7 +184,10 @@ static void cpu(const struct vka_cpu_run *run)
     job.weight = args->in[WEIGHT].data;
     job.bias = vka_present(&args->in[BIAS]) ? args->in[BIAS].data : NULL;
     job.y = args->out[0].data;
-    vka_deform_run(&job, run->threads, run->scratch);
+    if (vka_deform_places_pays(&job))
+        vka_deform_places_run(&job, run->kept, run->threads, run->scratch);
+    else
+        vka_deform_run(&job, run->threads, run->scratch);
 }
 
 // --- Vulkan ---
@@ -365,6 +385,8 @@ const struct vka_op vka_op_deform_conv = {
     .cpu = cpu,
     .flops = flops,
     .cpu_scratch = cpu_scratch,
+    .cpu_kept = cpu_kept,
+    .cpu_keep = cpu_keep,
     .variants = variants,
     .expand = expand,
 };
