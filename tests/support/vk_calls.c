@@ -62,12 +62,99 @@ VK_CALLS_DESTROY(WRAP_DESTROY)
     }
 VK_CALLS_VOID(WRAP_VOID)
 
+// --- a device of MoltenVK's kind: extensions that no driver here has are taken out again ---
+
+#define SUBSET "VK_KHR_portability_subset"
+
+enum { MOST_EXTENSIONS = 64 };
+
+static bool asks_for_portability;
+static PFN_vkEnumerateInstanceExtensionProperties real_extensions;
+
+// The list of names without one, into `kept`; true if it was there.
+static bool take_out(const char *name, const char *const *names, uint32_t *count,
+                     const char *kept[MOST_EXTENSIONS])
+{
+    uint32_t all = *count;
+    *count = 0;
+    for (uint32_t i = 0; i < all && i < MOST_EXTENSIONS; i++) {
+        if (strcmp(names[i], name) != 0)
+            kept[(*count)++] = names[i];
+    }
+    return *count < all;
+}
+
+static void add_extension(const char *name, uint32_t room, uint32_t *count,
+                          VkExtensionProperties *list)
+{
+    if (list && *count < room)
+        strcpy(list[*count].extensionName, name);
+    ++*count;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fake_extensions(const char *layer, uint32_t *count,
+                                                      VkExtensionProperties *list)
+{
+    uint32_t room = *count;
+    VkResult result = real_extensions(layer, count, list);
+    if (vk_calls.portability && !layer && result >= 0)
+        add_extension(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, room, count, list);
+    return result;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fake_instance(const VkInstanceCreateInfo *info,
+                                                    const VkAllocationCallbacks *callbacks,
+                                                    VkInstance *instance)
+{
+    const char *kept[MOST_EXTENSIONS];
+    VkInstanceCreateInfo plain = *info;
+    if (vk_calls.portability) {
+        asks_for_portability =
+            take_out(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, info->ppEnabledExtensionNames,
+                     &plain.enabledExtensionCount, kept) &&
+            plain.flags & VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+        plain.flags = 0;
+        plain.ppEnabledExtensionNames = kept;
+    }
+    return wrap_vkCreateInstance(&plain, callbacks, instance);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fake_device_extensions(VkPhysicalDevice device,
+                                                             const char *layer, uint32_t *count,
+                                                             VkExtensionProperties *list)
+{
+    uint32_t room = *count;
+    VkResult result = wrap_vkEnumerateDeviceExtensionProperties(device, layer, count, list);
+    if (vk_calls.portability && !layer && result >= 0)
+        add_extension(SUBSET, room, count, list);
+    return result;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL fake_device(VkPhysicalDevice physical,
+                                                  const VkDeviceCreateInfo *info,
+                                                  const VkAllocationCallbacks *callbacks,
+                                                  VkDevice *device)
+{
+    const char *kept[MOST_EXTENSIONS];
+    VkDeviceCreateInfo plain = *info;
+    if (vk_calls.portability) {
+        vk_calls.wrong +=
+            !take_out(SUBSET, info->ppEnabledExtensionNames, &plain.enabledExtensionCount, kept);
+        plain.ppEnabledExtensionNames = kept;
+    }
+    return wrap_vkCreateDevice(physical, &plain, callbacks, device);
+}
+
 // --- another machine ---
 
 static VKAPI_ATTR VkResult VKAPI_CALL fake_devices(VkInstance instance, uint32_t *count,
                                                    VkPhysicalDevice *devices)
 {
     uint32_t room = *count / 2;
+    if (vk_calls.portability && !asks_for_portability) {
+        *count = 0;
+        return VK_SUCCESS;
+    }
     if (!vk_calls.twice)
         return wrap_vkEnumeratePhysicalDevices(instance, count, devices);
     VkResult result = wrap_vkEnumeratePhysicalDevices(instance, devices ? &room : count, devices);
@@ -229,19 +316,24 @@ static PFN_vkVoidFunction find_wrapper(const char *name)
     static const struct {
         const char *name;
         PFN_vkVoidFunction function;
-    } list[] = {{"vkEnumeratePhysicalDevices", (PFN_vkVoidFunction)fake_devices},
-                {"vkGetPhysicalDeviceProperties", (PFN_vkVoidFunction)fake_properties},
-                {"vkGetPhysicalDeviceProperties2", (PFN_vkVoidFunction)fake_properties2},
-                {"vkGetPhysicalDeviceQueueFamilyProperties", (PFN_vkVoidFunction)fake_queues},
-                {"vkGetPhysicalDeviceMemoryProperties", (PFN_vkVoidFunction)fake_memory},
-                {"vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)fake_requirements},
-                {"vkAllocateMemory", (PFN_vkVoidFunction)fake_allocate},
-                {"vkMapMemory", (PFN_vkVoidFunction)fake_map},
-                {"vkFlushMappedMemoryRanges", (PFN_vkVoidFunction)watch_flush},
-                {"vkInvalidateMappedMemoryRanges", (PFN_vkVoidFunction)watch_invalidate},
-                {"vkCreatePipelineCache", (PFN_vkVoidFunction)watch_cache},
+    } list[] = {
+        {"vkCreateInstance", (PFN_vkVoidFunction)fake_instance},
+        {"vkEnumeratePhysicalDevices", (PFN_vkVoidFunction)fake_devices},
+        {"vkEnumerateInstanceExtensionProperties", (PFN_vkVoidFunction)fake_extensions},
+        {"vkEnumerateDeviceExtensionProperties", (PFN_vkVoidFunction)fake_device_extensions},
+        {"vkCreateDevice", (PFN_vkVoidFunction)fake_device},
+        {"vkGetPhysicalDeviceProperties", (PFN_vkVoidFunction)fake_properties},
+        {"vkGetPhysicalDeviceProperties2", (PFN_vkVoidFunction)fake_properties2},
+        {"vkGetPhysicalDeviceQueueFamilyProperties", (PFN_vkVoidFunction)fake_queues},
+        {"vkGetPhysicalDeviceMemoryProperties", (PFN_vkVoidFunction)fake_memory},
+        {"vkGetBufferMemoryRequirements", (PFN_vkVoidFunction)fake_requirements},
+        {"vkAllocateMemory", (PFN_vkVoidFunction)fake_allocate},
+        {"vkMapMemory", (PFN_vkVoidFunction)fake_map},
+        {"vkFlushMappedMemoryRanges", (PFN_vkVoidFunction)watch_flush},
+        {"vkInvalidateMappedMemoryRanges", (PFN_vkVoidFunction)watch_invalidate},
+        {"vkCreatePipelineCache", (PFN_vkVoidFunction)watch_cache},
 #define ROW(name, ...) {#name, (PFN_vkVoidFunction)wrap_##name},
-                VK_CALLS_RESULT(ROW) VK_CALLS_DESTROY(ROW) VK_CALLS_VOID(ROW)
+        VK_CALLS_RESULT(ROW) VK_CALLS_DESTROY(ROW) VK_CALLS_VOID(ROW)
 #undef ROW
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -276,7 +368,10 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get(VkInstance instance, const c
 {
     if (!instance) {
         real.vkCreateInstance = (PFN_vkCreateInstance)real_get(NULL, "vkCreateInstance");
-        return strcmp(name, "vkCreateInstance") == 0 ? find_wrapper(name) : real_get(NULL, name);
+        real_extensions = (PFN_vkEnumerateInstanceExtensionProperties)real_get(
+            NULL, "vkEnumerateInstanceExtensionProperties");
+        PFN_vkVoidFunction own = find_wrapper(name);
+        return own ? own : real_get(NULL, name);
     }
     if (strcmp(name, "vkGetDeviceProcAddr") == 0) {
         load_real(instance);

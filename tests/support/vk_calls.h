@@ -175,9 +175,10 @@ struct vk_calls {
     bool discrete;   // memory of its own, none of it reached by the host; the host's isn't coherent
     bool window;     // beside that, memory that both reach
     bool integrated; // one memory for both, of the same four kinds
+    bool portability; // listed for whoever asks for such devices; used with their extension enabled
     unsigned max_allocations;
     uint32_t storage_range; // maxStorageBufferRange
-    unsigned wrong;         // uses of memory that such a machine doesn't allow
+    unsigned wrong;         // uses that such a machine doesn't allow
 };
 
 extern struct vk_calls vk_calls;

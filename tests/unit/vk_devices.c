@@ -150,6 +150,23 @@ static void test_each_once(void **state)
     vk_calls_end();
 }
 
+// As on macOS: a driver that isn't all of Vulkan is listed only where it is asked for, and wants
+// its extension enabled.
+static void test_portability(void **state)
+{
+    (void)state;
+    int count = count_devices();
+    assert_true(work_end(&work));
+    vk_calls_begin();
+    vk_calls.portability = true;
+    assert_int_equal(count_devices(), count);
+    assert_int_equal(work_open(&work, NULL), VKA_OK);
+    assert_int_equal(vk_calls.count[CALL_vkCreateDevice], 1);
+    assert_int_equal(vk_calls.wrong, 0);
+    assert_true(work_end(&work));
+    vk_calls_end();
+}
+
 static void expect_left_out(const char *why)
 {
     assert_int_equal(count_devices(), 0);
@@ -203,10 +220,11 @@ static void test_clamped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_driver), cmocka_unit_test(test_broken_driver),
-        cmocka_unit_test(test_no_loader), cmocka_unit_test(test_not_wanted),
-        cmocka_unit_test(test_info),      cmocka_unit_test(test_each_once),
-        cmocka_unit_test(test_of_no_use), cmocka_unit_test(test_clamped),
+        cmocka_unit_test(test_no_driver),   cmocka_unit_test(test_broken_driver),
+        cmocka_unit_test(test_no_loader),   cmocka_unit_test(test_not_wanted),
+        cmocka_unit_test(test_info),        cmocka_unit_test(test_each_once),
+        cmocka_unit_test(test_of_no_use),   cmocka_unit_test(test_clamped),
+        cmocka_unit_test(test_portability),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
