@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Making a context: defaults, threads, Vulkan if there is any.
+#include "cpu/kernels.h"
 #include "cpu/threads.h"
 #include "io/folder.h"
 #include "util/context.h"
@@ -31,11 +32,13 @@ static void default_free(void *user, void *ptr)
 
 static void fill(vka_context *context, const vka_context_params *params)
 {
+    static const char *const off_on[] = {"0", "1", NULL};
     context->log = params->log;
     context->log_user = params->log_user;
     context->log_level = params->log_level ? params->log_level : VKA_LOG_WARN;
     context->no_vulkan = params->no_vulkan;
-    context->validation = params->validation;
+    const char *asked = vka_getenv_word(context, "VKATTN_VALIDATION", off_on);
+    context->validation = params->validation || asked == off_on[1];
     int threads = params->threads > 0 ? params->threads : vka_sys_processors();
     context->thread_count = threads < MAX_THREADS ? threads : MAX_THREADS;
 }
@@ -50,6 +53,7 @@ static vka_result open_cache(vka_context *context, const vka_cache *cache)
 
 static vka_result start(vka_context *c, const vka_cache *cache)
 {
+    vka_kernels_check(c);
     c->threads = vka_threads_create(c, c->thread_count);
     if (!c->threads)
         return vka_out_of_memory(c);

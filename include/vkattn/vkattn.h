@@ -129,7 +129,8 @@ typedef struct vka_context_params {
     int threads;             // for the CPU path; default: the processors this process may use
     bool no_vulkan;          // never load Vulkan: only the device `cpu` exists
     bool validation; // ask for the Khronos validation layer with synchronization validation,
-                     // if it is installed; its messages are logged, and counted
+                     // if it is installed; its messages are logged, and counted. The variable
+                     // VKATTN_VALIDATION=1 asks for it, too
     vka_cache cache; // default: none
 } vka_context_params;
 
@@ -477,7 +478,8 @@ VKA_API size_t vka_official_name(const char *id, const char *weight, int choice,
 VKA_API const char *vka_op_get(int index, const char **summary);
 
 // ---------------------------------------------------------------------------------------------
-// Model files: a graph of blocks as JSON text (the format stands in the README).
+// Model files: a graph of blocks as JSON text (the format stands in the README). A byte order mark
+// (BOM) of UTF-8 before it is passed over.
 
 typedef struct vka_model vka_model;
 

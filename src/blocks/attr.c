@@ -156,6 +156,15 @@ static bool is_whole(const vka_attr *a)
     return whole;
 }
 
+static void fail_unknown(struct vka_scope *s, const char *name)
+{
+    const char *list = "";
+    for (const vka_attr_info *info = s->row->info.attrs; info && info->name && list; info++)
+        list = vka_pool_format(s->g, "%s%s%s", list, *list ? ", " : "", info->name);
+    vka_fail(s->g, "there is no attribute '%.100s' (%s%s)", name,
+             list && *list ? "there are: " : "the block has none", list ? list : "");
+}
+
 static void check_attr(struct vka_scope *s, const vka_attr *a)
 {
     char text[128] = "";
@@ -164,7 +173,7 @@ static void check_attr(struct vka_scope *s, const vka_attr *a)
         value_text(a, text, sizeof text);
     const vka_attr_info *info = a->name ? find_info(s, a->name) : NULL;
     if (!info)
-        vka_fail(s->g, "there is no attribute '%s'", a->name ? a->name : "");
+        fail_unknown(s, a->name ? a->name : "");
     else if (!whole)
         vka_fail(s->g, "attribute '%s' is a %s without its text or items", a->name,
                  type_word(a->type));

@@ -90,7 +90,7 @@ static vka_tensor waves(struct vka_scope *s, int64_t before, int64_t after, int6
                         (long long)width);
     float *table = vka_alloc(g->context, count, sizeof *table);
     if (!table)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vka_fail_memory(g, "a table of positions");
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t j = 0; j < half; j++) {
             double angle =
@@ -165,7 +165,7 @@ static vka_tensor picks(const struct general *a)
         return 0;
     float *ones = vka_calloc(g->context, count, sizeof *ones);
     if (!ones)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vka_fail_memory(g, "a mask of ones");
     for (int64_t i = 0; i < rows * columns; i++) {
         ones[i * width + i / columns] = 1;
         ones[i * width + rows + i % columns] = 1;
@@ -184,7 +184,7 @@ static vka_tensor near(const struct general *a, int axis)
     vka_shape shape = VKA_SHAPE(queries, keys);
     int32_t *keep = vka_alloc(g->context, (uint64_t)(queries * keys), sizeof *keep);
     if (!keep)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vka_fail_memory(g, "the mask of the range");
     for (int64_t i = 0; i < queries; i++) {
         int64_t first = i > range ? (i - range) / a->kv_stride : 0;
         int64_t last = (i + range + 1) / a->kv_stride;

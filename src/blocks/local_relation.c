@@ -98,7 +98,7 @@ static vka_tensor place_grid(vka_graph *g, int64_t k)
     vka_shape shape = VKA_SHAPE(2, k, k);
     float *grid = vka_alloc(g->context, (uint64_t)k * (uint64_t)k * 2, sizeof *grid);
     if (!grid)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vka_fail_memory(g, "the grid of positions");
     for (int64_t i = 0; i < k * k; i++) {
         grid[i] = (float)(i % k - k / 2);
         grid[k * k + i] = (float)(k / 2 - i / k);

@@ -26,7 +26,7 @@ struct vka_official {
 };
 // Takes the next one off `list` (vka_weight_info's text); false at its end.
 bool vka_official_next(const char **list, struct vka_official *official);
-// With the numbers filled in, as snprintf.
+// With the numbers filled in, as snprintf; 0 and "" where a number is beyond the letters.
 size_t vka_official_fill(const struct vka_official *official, const struct vka_numbers *numbers,
                          char *name, size_t size);
 // Whether one of them, or one of the tensors that belong to it (NAME_g, NAME.u0), may be `name`.

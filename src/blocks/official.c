@@ -125,8 +125,12 @@ size_t vka_official_fill(const struct vka_official *official, const struct vka_n
         char first, text[16] = {*at, '\0'};
         size_t skip = placeholder(at, (size_t)(end - at), &first);
         int value = skip && k < numbers->count ? numbers->value[k++] : 0;
+        if (skip && first == 'a' && value > 'z' - 'a') { // no letter is left
+            used = 0;
+            break;
+        }
         if (skip && first == 'a')
-            text[0] = (char)('a' + value % 26);
+            text[0] = (char)('a' + value);
         else if (skip)
             snprintf(text, sizeof text, "%d", value + (first - '0'));
         for (const char *c = text; *c; c++, used++) {

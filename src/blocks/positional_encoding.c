@@ -50,7 +50,7 @@ static vka_tensor make_table(struct vka_scope *s, const struct signal *p)
     vka_shape_count(&shape, &count); // a part of x: it fits
     float *pe = vka_alloc(g->context, count, sizeof *pe);
     if (!pe)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vka_fail_memory(g, "the table of positions");
     if (vka_is(s, "layout", "halves"))
         fill_halves(p, pe);
     else

@@ -61,7 +61,7 @@ static vka_tensor ruler(vka_graph *g, int64_t size)
     vka_shape shape = VKA_SHAPE(1, 1, size);
     float *at = vka_alloc(g->context, (uint64_t)size, sizeof *at);
     if (!at)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+        return vka_fail_memory(g, "the table of positions");
     for (int64_t i = 0; i < size; i++)
         at[i] = (float)(-1 + 2 * (double)i / (double)(size > 1 ? size - 1 : 1));
     vka_tensor t = vka_constant(g, VKA_F32, &shape, at);

@@ -285,7 +285,7 @@ static vka_node place(vka_graph *g, const char *id, const char *name, const char
     bool room = vka_grow(g->context, (void **)&g->placed, &g->placed_capacity, g->placed_count,
                          sizeof *g->placed);
     if (!room)
-        vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+        vka_fail_memory(g, NULL);
     if (vka_failed(g)) {
         vka_free(g->context, s.given);
         return 0;

@@ -78,9 +78,11 @@ static struct found find_official(struct vka_scope *s, const vka_weight_info *ro
 {
     const char *list = row->official, *names = NULL;
     struct vka_official o;
-    struct found first = {.index = -1, .partner = -1};
+    struct found first = {.index = -1, .relative = relative, .partner = -1};
     while (vka_official_next(&list, &o)) {
         const char *name = filled(s, &o, numbers);
+        if (!name || !*name)
+            continue; // its number is beyond the letters
         const char *full = vka_name(s, "%s%s", s->root->weights, name);
         struct found f = {-1, relative, vka_name(s, "'%s' (%s)", full, relative), full, o.form, -1};
         if (find_form(s, name, &f))
@@ -90,7 +92,8 @@ static struct found find_official(struct vka_scope *s, const vka_weight_info *ro
         names = names ? vka_name(s, "%s or '%s'", names, full) : vka_name(s, "'%s'", full);
     }
     first.index = -1; // of NAME_v without NAME_g, too
-    first.label = vka_name(s, "%s (%s)", names ? names : "", relative);
+    first.label = vka_name(s, "%s (%s)", names ? names : "without an official name", relative);
+    first.wanted = names ? first.wanted : relative;
     return first;
 }
 
@@ -101,7 +104,11 @@ static void take(struct vka_scope *s, const struct found *f)
     if (s->root->official && *as && strcmp(*as, f->relative) != 0)
         vka_scope_fail(s, "weight %s is '%s' already", f->label, *as);
     else if (!vka_weights_form(s->g->weights, f->index, f->form, f->partner))
-        vka_scope_fail(s, "weight %s is used in another layout already", f->label);
+        vka_scope_fail(s,
+                       "weight %s is wanted %s, but a block of this set uses it %s already: a set "
+                       "holds a weight in one layout",
+                       f->label, vka_form_name(f->form),
+                       vka_form_name(s->g->weights->entries[f->index].form));
     *as = f->relative;
     if (f->partner >= 0)
         s->g->weight_as[f->partner] = f->relative;
@@ -235,8 +242,8 @@ vka_tensor vka_weight(struct vka_scope *s, const char *name, vka_shape shape)
     if (f.index >= 0)
         return weight_of_shape(s, &f, shape);
     vka_shape stored = vka_form_shape_back(f.form, &shape);
-    if (s->g->weights && !vka_failed(s->g))
-        vka_weights_want(s->g->weights, f.wanted, &stored);
+    if (s->g->weights && !vka_failed(s->g) && !vka_weights_want(s->g->weights, f.wanted, &stored))
+        return vka_fail_memory(s->g, "the name of a weight");
     return vka_fail(s->g, "weight %s of shape %s is missing", f.label,
                     vka_wanted_text(&stored, text));
 }

@@ -134,7 +134,7 @@ static vka_result cpu_create(vka_device *device, struct vka_program *program, bo
     }
     if (result != VKA_OK) {
         cpu_destroy(c);
-        return vka_out_of_memory(context);
+        return vka_out_of_memory_for(context, "the plan's values and scratch");
     }
     *plan = c;
     return VKA_OK;
@@ -218,7 +218,7 @@ static vka_result cpu_submit(void *plan)
     const vka_graph *g = c->program->g;
     for (size_t i = 0; i < g->output_count; i++) {
         if (!cpu_output(plan, i))
-            return vka_out_of_memory(c->context);
+            return vka_out_of_memory_for(c->context, "output '%s'", g->outputs[i].name);
     }
     if (c->moved)
         set_pointers(c);

@@ -41,6 +41,14 @@ static void choose(void)
         chosen = vka_kernels_of(best_first[i]);
 }
 
+void vka_kernels_check(vka_context *context)
+{
+    static const char *const words[] = {"plain", "avx2", "avx512", NULL};
+    const char *asked = vka_getenv_word(context, "VKATTN_ISA", words);
+    if (asked && !vka_kernels_of(asked))
+        vka_log(context, VKA_LOG_WARN, "VKATTN_ISA=%s: this processor doesn't know it", asked);
+}
+
 const struct vka_kernels *vka_kernels(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -145,6 +145,8 @@ struct vka_kernels {
 
 // The best ones that this machine has. VKATTN_ISA=avx512, avx2 or plain asks for others (tests).
 const struct vka_kernels *vka_kernels(void);
+// Warns of a VKATTN_ISA that isn't known, or not to this processor.
+void vka_kernels_check(vka_context *context);
 
 // Those of one instruction set by name, NULL where the machine hasn't it.
 const struct vka_kernels *vka_kernels_of(const char *name);

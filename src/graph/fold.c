@@ -8,7 +8,7 @@
 
 static bool no_memory(vka_graph *g)
 {
-    vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+    vka_fail_memory(g, NULL);
     return false;
 }
 

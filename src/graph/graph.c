@@ -115,12 +115,15 @@ vka_result vka_graph_status(const vka_graph *g)
 {
     if (!vka_failed(g))
         return VKA_OK;
-    return vka_error(g->context, g->status, "%s", g->message ? g->message : "out of host memory");
+    char text[VKA_MEMORY_TEXT];
+    return vka_error(g->context, g->status, "%s",
+                     g->message ? g->message : vka_memory_text(NULL, text));
 }
 
-static void fail_memory(vka_graph *g)
+vka_tensor vka_fail_memory(vka_graph *g, const char *what)
 {
-    vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+    char text[VKA_MEMORY_TEXT];
+    return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "%s", vka_memory_text(what, text));
 }
 
 // --- memory ---
@@ -133,7 +136,7 @@ void *vka_pool_alloc(vka_graph *g, size_t size)
         size_t room = size > POOL_CHUNK ? size : POOL_CHUNK;
         chunk = vka_alloc(g->context, 1, sizeof *chunk + room);
         if (!chunk) {
-            fail_memory(g);
+            vka_fail_memory(g, NULL);
             return NULL;
         }
         *chunk = (struct vka_pool_chunk){.next = g->pool, .size = room};
@@ -248,7 +251,7 @@ vka_tensor vka_add_value(vka_graph *g, const struct vka_value *value)
     if (g->value_count >= INT32_MAX ||
         !vka_grow(g->context, (void **)&g->values, &g->value_capacity, g->value_count,
                   sizeof *g->values)) {
-        fail_memory(g);
+        vka_fail_memory(g, NULL);
         return 0;
     }
     g->values[g->value_count] = *value;
@@ -288,7 +291,7 @@ vka_tensor vka_constant(vka_graph *g, vka_dtype dtype, const vka_shape *shape, c
     size_t bytes = (size_t)vka_elements(g, t) * 4;
     void *copy = vka_alloc_data(g->context, bytes);
     if (!copy) {
-        fail_memory(g);
+        vka_fail_memory(g, NULL);
         return 0;
     }
     memcpy(copy, data, bytes);
@@ -303,6 +306,21 @@ vka_tensor vka_constant_scalar(vka_graph *g, float value)
     return vka_constant(g, VKA_F32, &scalar, &value);
 }
 
+vka_tensor vka_count_up(vka_graph *g, int64_t count, int64_t first, int64_t step)
+{
+    vka_shape shape = VKA_SHAPE(count);
+    int32_t *values = vka_alloc(g->context, (uint64_t)count, sizeof *values);
+    if (!values)
+        return vka_fail_memory(g, "numbers that count up");
+    for (int64_t i = 0; i < count; i++) {
+        int64_t v = first + i * step;
+        values[i] = v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (int32_t)v;
+    }
+    vka_tensor t = vka_constant(g, VKA_I32, &shape, values);
+    vka_free(g->context, values);
+    return t;
+}
+
 // --- endpoints ---
 
 bool vka_add_given(vka_graph *g, struct vka_endpoint **array, size_t *count, size_t *capacity,
@@ -312,7 +330,7 @@ bool vka_add_given(vka_graph *g, struct vka_endpoint **array, size_t *count, siz
     if (!copy)
         return false;
     if (!vka_grow(g->context, (void **)array, capacity, *count, sizeof **array)) {
-        fail_memory(g);
+        vka_fail_memory(g, NULL);
         return false;
     }
     (*array)[(*count)++] = (struct vka_endpoint){copy, t};
@@ -411,7 +429,7 @@ bool vka_push_node(vka_graph *g, const struct vka_op_node *node)
 {
     if (!vka_grow(g->context, (void **)&g->nodes, &g->node_capacity, g->node_count,
                   sizeof *g->nodes)) {
-        fail_memory(g);
+        vka_fail_memory(g, NULL);
         return false;
     }
     g->nodes[g->node_count++] = *node;

@@ -98,6 +98,7 @@ struct vka_graph {
 // constructor can `return vka_fail(...)`.
 vka_tensor vka_fail(vka_graph *g, const char *format, ...) VKA_PRINTF(2, 3);
 vka_tensor vka_fail_as(vka_graph *g, vka_result result, const char *format, ...) VKA_PRINTF(3, 4);
+vka_tensor vka_fail_memory(vka_graph *g, const char *what); // what for; NULL: not told
 bool vka_failed(const vka_graph *g);
 
 // Memory that lives as long as the graph; NULL (and the graph failed) when out of memory.
@@ -142,6 +143,8 @@ vka_tensor vka_new_value(vka_graph *g, vka_dtype dtype, const vka_shape *shape);
 // A constant from host data (F32: float, I32 and BOOL: int32_t), copied. For tables made in double.
 vka_tensor vka_constant(vka_graph *g, vka_dtype dtype, const vka_shape *shape, const void *data);
 vka_tensor vka_constant_scalar(vka_graph *g, float value); // shape []
+// first, first + step, ... as I32 [count], those beyond 32 bits at their ends.
+vka_tensor vka_count_up(vka_graph *g, int64_t count, int64_t first, int64_t step);
 
 // Adds a node (op->params_size bytes at `params`; NULL for none): infers and checks through
 // op->infer, gives fresh bases to its outputs, makes dense copies of operands that the op can't

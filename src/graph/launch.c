@@ -199,7 +199,8 @@ void vka_emit(struct vka_launch *l, struct vka_dispatch *d, uint64_t x, uint64_t
     struct vka_program *p = l->into;
     if (!vka_grow(p->context, (void **)&p->dispatches, &p->dispatch_capacity, p->dispatch_count,
                   sizeof *p->dispatches)) {
-        vka_launch_fail(l, "out of host memory");
+        char text[VKA_MEMORY_TEXT];
+        vka_launch_fail(l, "%s", vka_memory_text("the list of dispatches", text));
         l->result = VKA_ERROR_OUT_OF_MEMORY;
         return;
     }

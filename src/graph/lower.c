@@ -174,7 +174,7 @@ static bool keep(struct lowering *l, const struct vka_op_node *node,
                  const struct vka_variant *variant)
 {
     if (!vka_grow(l->g->context, (void **)&l->done, &l->capacity, l->count, sizeof *l->done)) {
-        vka_fail_as(l->g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+        vka_fail_memory(l->g, NULL);
         return false;
     }
     l->done[l->count] = *node;

@@ -152,7 +152,7 @@ static vka_result take_input(vka_plan *plan, const vka_io *io, size_t i)
         uint64_t bad = 0;
         void *into = ex->input(plan->impl, i);
         if (!into)
-            return vka_out_of_memory(plan->context);
+            return vka_out_of_memory_for(plan->context, "input '%s'", io->name);
         if (!vka_convert_in(io->data, io->dtype, into, dtype, plan->program->real16,
                             (uint64_t)vka_elements(g, t), &bad))
             return vka_error(plan->context, VKA_ERROR_DATA,

@@ -118,7 +118,8 @@ vka_result vka_case_open(vka_context *context, const char *path, struct vka_case
         return vka_out_of_memory(context);
     c->context = context;
     c->path = vka_strdup(context, path);
-    vka_result result = c->path ? open_case(c) : vka_out_of_memory(context);
+    vka_result result =
+        c->path ? open_case(c) : vka_out_of_memory_for(context, "the case %s", path);
     if (result == VKA_OK)
         *out = c;
     else

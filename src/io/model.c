@@ -7,12 +7,23 @@
 
 #include <string.h>
 
+// Editors of Windows may put a byte order mark before the text.
+static void pass_mark(const char **text, size_t *length)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    if (*length < sizeof mark || memcmp(*text, mark, sizeof mark) != 0)
+        return;
+    *text += sizeof mark;
+    *length -= sizeof mark;
+}
+
 static vka_result parse(vka_model *m, const char *text, size_t length)
 {
     if (length > VKA_MODEL_BYTES)
         return vka_error(m->context, VKA_ERROR_UNSUPPORTED,
                          "%s: a model file of %zu bytes; the limit is %d", m->path, length,
                          VKA_MODEL_BYTES);
+    pass_mark(&text, &length);
     vka_result result = vka_attr_parse(m->context, m->path, text, length, &m->doc);
     if (result == VKA_OK)
         result = vka_model_take(m);
@@ -29,7 +40,8 @@ static vka_result create(vka_context *context, const char *path, const char *tex
         return vka_out_of_memory(context);
     m->context = context;
     m->path = vka_strdup(context, path);
-    vka_result result = m->path ? parse(m, text, length) : vka_out_of_memory(context);
+    vka_result result =
+        m->path ? parse(m, text, length) : vka_out_of_memory_for(context, "the model %s", path);
     if (result == VKA_OK)
         *model = m;
     else

@@ -311,7 +311,9 @@ static vka_result allocate(struct vka_safetensors *f)
     f->entries = vka_alloc(f->context, f->count, sizeof *f->entries);
     f->strings = vka_alloc(f->context, f->string_bytes, 1);
     f->metadata = vka_alloc(f->context, f->metadata_count, sizeof *f->metadata);
-    return f->entries && f->strings && f->metadata ? VKA_OK : vka_out_of_memory(f->context);
+    return f->entries && f->strings && f->metadata
+               ? VKA_OK
+               : vka_out_of_memory_for(f->context, "the header of %s", f->path);
 }
 
 // --- what goes for all tensors together ---

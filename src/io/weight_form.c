@@ -7,6 +7,15 @@
 #include <math.h>
 #include <string.h>
 
+const char *vka_form_name(enum vka_form form)
+{
+    static const char *const names[] = {[VKA_FORM_PLAIN] = "as it is",
+                                        [VKA_FORM_TRANSPOSED] = "transposed",
+                                        [VKA_FORM_NORMED] = "parted into direction and length",
+                                        [VKA_FORM_SPECTRAL] = "divided by its singular value"};
+    return names[form];
+}
+
 vka_shape vka_form_shape(enum vka_form form, const vka_shape *shape)
 {
     vka_shape turned = *shape;

@@ -141,13 +141,15 @@ bool vka_weights_form(vka_weights *weights, int index, enum vka_form form, int p
     return same;
 }
 
-void vka_weights_want(vka_weights *weights, const char *name, const vka_shape *shape)
+bool vka_weights_want(vka_weights *weights, const char *name, const vka_shape *shape)
 {
     pthread_mutex_lock(weights->lock);
     vka_free(weights->context, weights->wanted);
     weights->wanted = vka_strdup(weights->context, name);
     weights->wanted_shape = *shape;
+    bool kept = weights->wanted != NULL;
     pthread_mutex_unlock(weights->lock);
+    return kept;
 }
 
 vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,
@@ -158,7 +160,7 @@ vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dty
                          name ? name : "");
     char *copy = vka_strdup(weights->context, name);
     if (!copy)
-        return vka_out_of_memory(weights->context);
+        return vka_out_of_memory_for(weights->context, "a weight's name");
     vka_result result = vka_weights_put(weights, copy, dtype, shape, data);
     if (result == VKA_OK)
         weights->entries[vka_weights_index(weights, copy)].owns_name = true;
@@ -220,13 +222,15 @@ static float *convert(const vka_weights *weights, const struct vka_weight_entry 
 static const float *converted(const vka_weights *weights, struct vka_weight_entry *entry,
                               const float *partner)
 {
+    char quoted[VKA_JSON_QUOTED];
     pthread_mutex_lock(weights->lock);
     if (!entry->converted)
         entry->converted = convert(weights, entry, partner);
     const float *result = entry->converted;
     pthread_mutex_unlock(weights->lock);
     if (!result)
-        vka_out_of_memory(weights->context);
+        vka_out_of_memory_for(weights->context, "weight %s as floats",
+                              vka_json_quote(entry->name, quoted));
     return result;
 }
 

@@ -44,11 +44,14 @@ vka_result vka_weights_put(vka_weights *weights, const char *name, vka_dtype dty
                            const vka_shape *shape, const void *data);
 // From now on nothing can be added. Any thread.
 void vka_weights_seal(vka_weights *weights);
-// Keeps what a graph asked for in vain: whoever makes weights up learns it here. Any thread.
-void vka_weights_want(vka_weights *weights, const char *name, const vka_shape *shape);
+// Keeps what a graph asked for in vain: whoever makes weights up learns it here. False: out of
+// memory. Any thread.
+bool vka_weights_want(vka_weights *weights, const char *name, const vka_shape *shape);
 int vka_weights_index(const vka_weights *weights, const char *name); // -1: none
-// Chooses the form of an entry; false where another one was chosen before. Any thread.
+// Chooses the form of an entry; false where another one was chosen before, for good: values may
+// have been made in it. Any thread.
 bool vka_weights_form(vka_weights *weights, int index, enum vka_form form, int partner);
+const char *vka_form_name(enum vka_form form); // "as it is", "transposed", ..
 // The shape of a tensor in a form, and back (what has to lie in the file for it).
 vka_shape vka_form_shape(enum vka_form form, const vka_shape *shape);
 vka_shape vka_form_shape_back(enum vka_form form, const vka_shape *shape);

@@ -3,6 +3,8 @@
 // Allocation through the context, messages, and each thread's last error.
 #include "util/context.h"
 
+#include "util/system.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,7 @@
 enum { ERROR_TEXT = 2048, DATA_ALIGNMENT = 64 };
 
 static _Thread_local char last_error[ERROR_TEXT];
+static _Thread_local uint64_t refused; // bytes of the last allocation that failed; 0: told
 
 const char *vka_last_error(void)
 {
@@ -63,9 +66,48 @@ vka_result vka_error(vka_context *context, vka_result result, const char *format
     return result;
 }
 
+const char *vka_memory_text(const char *what, char text[VKA_MEMORY_TEXT])
+{
+    char bytes[48] = "";
+    if (refused)
+        snprintf(bytes, sizeof bytes, ": no %llu bytes", (unsigned long long)refused);
+    refused = 0;
+    snprintf(text, VKA_MEMORY_TEXT, "out of host memory%s%.400s%s", what ? " for " : "",
+             what ? what : "", bytes);
+    return text;
+}
+
+vka_result vka_out_of_memory_for(vka_context *context, const char *format, ...)
+{
+    char what[VKA_MEMORY_TEXT], text[VKA_MEMORY_TEXT];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    return vka_error(context, VKA_ERROR_OUT_OF_MEMORY, "%s", vka_memory_text(what, text));
+}
+
 vka_result vka_out_of_memory(vka_context *context)
 {
-    return vka_error(context, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
+    char text[VKA_MEMORY_TEXT];
+    return vka_error(context, VKA_ERROR_OUT_OF_MEMORY, "%s", vka_memory_text(NULL, text));
+}
+
+const char *vka_getenv_word(vka_context *context, const char *name, const char *const *words)
+{
+    const char *text = vka_getenv(name);
+    char list[256] = "";
+    size_t at = 0;
+    if (!text || !*text)
+        return NULL;
+    for (size_t i = 0; words[i]; i++) {
+        if (strcmp(text, words[i]) == 0)
+            return words[i];
+        if (at < sizeof list)
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", words[i]);
+    }
+    vka_log(context, VKA_LOG_WARN, "%s=%.100s is not known (there are: %s)", name, text, list);
+    return NULL;
 }
 
 bool vka_mul_size(uint64_t a, uint64_t b, uint64_t *out)
@@ -87,9 +129,13 @@ bool vka_add_size(uint64_t a, uint64_t b, uint64_t *out)
 void *vka_alloc(vka_context *context, uint64_t count, uint64_t size)
 {
     uint64_t bytes;
-    if (!vka_mul_size(count, size, &bytes) || bytes > SIZE_MAX / 2)
-        return NULL;
-    return context->allocator.alloc(context->allocator.user, bytes ? (size_t)bytes : 1);
+    if (!vka_mul_size(count, size, &bytes))
+        bytes = UINT64_MAX;
+    void *ptr = bytes <= SIZE_MAX / 2
+                    ? context->allocator.alloc(context->allocator.user, bytes ? (size_t)bytes : 1)
+                    : NULL;
+    refused = ptr ? refused : bytes;
+    return ptr;
 }
 
 void *vka_calloc(vka_context *context, uint64_t count, uint64_t size)

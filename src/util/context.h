@@ -50,7 +50,16 @@ bool vka_grow(vka_context *context, void **array, size_t *capacity, size_t count
 // be NULL (then it isn't logged).
 vka_result vka_error(vka_context *context, vka_result result, const char *format, ...)
     VKA_PRINTF(3, 4);
+// What a variable of the environment says, of the words that it may (ended by NULL); NULL where it
+// is absent, empty or, after a warning that lists them, another one.
+const char *vka_getenv_word(vka_context *context, const char *name, const char *const *words);
+
+// "out of host memory for WHAT: no N bytes"; WHAT where it is known (not NULL), N where vka_alloc
+// has failed in this thread and nothing has told it yet.
+#define VKA_MEMORY_TEXT 512
+const char *vka_memory_text(const char *what, char text[VKA_MEMORY_TEXT]);
 vka_result vka_out_of_memory(vka_context *context);
+vka_result vka_out_of_memory_for(vka_context *context, const char *format, ...) VKA_PRINTF(2, 3);
 
 void vka_log(vka_context *context, vka_log_level level, const char *format, ...) VKA_PRINTF(3, 4);
 

@@ -167,12 +167,6 @@ static bool has_layer(struct vka_vk *vk, const struct global_calls *g)
     return found;
 }
 
-static bool wants_validation(const vka_context *context)
-{
-    const char *text = vka_getenv("VKATTN_VALIDATION");
-    return context->validation || (text && strcmp(text, "1") == 0);
-}
-
 static VkResult create_instance(struct vka_vk *vk, const struct global_calls *g)
 {
     // 1.3 is the newest that variants make use of; a device may offer less, down to 1.1.
@@ -241,7 +235,7 @@ static bool start_instance(struct vka_vk *vk)
         vka_vk_set_reason(vk, "the Vulkan loader is older than Vulkan 1.1");
         return false;
     }
-    if (wants_validation(vk->context)) {
+    if (vk->context->validation) {
         vk->validating = has_layer(vk, &g) &&
                          has_extension(vk, &g, LAYER, VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME) &&
                          has_extension(vk, &g, NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
@@ -285,14 +279,10 @@ static bool start_messenger(struct vka_vk *vk)
 
 void vka_vk_read_limits_switch(struct vka_vk *vk)
 {
-    const char *text = vka_getenv("VKATTN_LIMITS");
-    if (!text || !text[0])
-        return;
-    vk->minimum = strcmp(text, "min") == 0;
-    vk->as_gpu = strcmp(text, "gpu") == 0;
-    if (!vk->minimum && !vk->as_gpu)
-        vka_log(vk->context, VKA_LOG_WARN, "VKATTN_LIMITS=%s is not known (there are: min, gpu)",
-                text);
+    static const char *const words[] = {"min", "gpu", NULL};
+    const char *word = vka_getenv_word(vk->context, "VKATTN_LIMITS", words);
+    vk->minimum = word == words[0];
+    vk->as_gpu = word == words[1];
 }
 
 vka_result vka_vk_create(vka_context *context, struct vka_vk **out)

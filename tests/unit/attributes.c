@@ -71,7 +71,9 @@ static void types_and_words(void **state)
     says("bam", vka_attr_string("combine", "ad"), "'combine' is \"ad\", but must be mul|add");
     says("bam", vka_attr_double("reduction", 2.0), "'reduction' is 2.0, but must be int");
     says("bam", vka_attr_bool("combine", true), "'combine' is true, but must be string");
-    says("bam", vka_attr_int("Reduction", 2), "there is no attribute 'Reduction'");
+    says("bam", vka_attr_int("Reduction", 2),
+         "there is no attribute 'Reduction' (there are: reduction, num_layers, num_dilated, ");
+    says("relu", vka_attr_int("x", 2), "there is no attribute 'x' (the block has none)");
     says("learn_to_pay_attention", vka_attr_string("compat", "dp"), "input 'x'");
 }
 

@@ -145,7 +145,7 @@ static void test_runs(void **state)
         rig.memory.asked = 0;
         rig.memory.fail_at = 1;
         assert_int_equal(vka_plan_run(plan, in, out), VKA_ERROR_OUT_OF_MEMORY);
-        unit_assert_error_has("out of host memory");
+        unit_assert_error_has("out of host memory for input 'x': no ");
         assert_int_equal(vka_plan_wait(plan, out), VKA_ERROR_BUSY);
     }
     rig.memory.fail_at = 0;

@@ -87,7 +87,9 @@ static void test_json(void **state)
     malformed("{\"vkattn\": 1, \"vkattn\": 1}", "a key that stands twice: \"vkattn\"");
     malformed(MODEL(INPUTS, "\"nodes\":[{\"name\":\"stem\",\"name\":\"stem\"}]", OUTPUTS),
               "a key that stands twice: \"name\"");
-    malformed("\xef\xbb\xbf{}", "line 1, column 1");
+    malformed("\xef\xbb\xbf{", "line 1, column 2: a key in quotes is wanted");
+    malformed("\xef\xbb\xbf\xef\xbb\xbf{}", "line 1, column 1"); // one mark alone is passed over
+    malformed("\xef\xbb{}", "line 1, column 1");
     malformed("{\"x_\": \"\xff\"}", "isn't UTF-8");
 }
 

@@ -76,6 +76,8 @@ static void test_names(void **state)
     expect_name("bam", "channel.bn.12.bias", 0, "channel_att.gate_c.gate_c_bn_13.bias");
     expect_name("se", "fc1.weight", 1, "fc.0.weight");
     expect_name("dgmn", "offset.3.weight", 0, "off_convd.weight");
+    expect_name("dgmn", "offset.25.weight", 0, "off_convz.weight");
+    expect_name("dgmn", "offset.26.weight", 0, ""); // there is no letter behind z
     expect_name("dgmn", "gamma.3", 0, "gamma4");
     expect_name("learn_to_pay_attention", "proj_l1.weight", 0, "projector.op.weight");
     expect_name("learn_to_pay_attention", "proj_l2.weight", 0, "");
@@ -265,6 +267,19 @@ static void test_layouts(void **state)
     assert_true(s[1] == 0 && s[2] == 0);
 }
 
+// A set holds a weight in one layout: the second block that wants it in another one is told.
+static void test_two_layouts(void **state)
+{
+    (void)state;
+    use((const struct tensor[]){{"theta.weight", {4, {1, 4, 1, 1}}}, {"theta.u0", {1, {1}}}, {0}});
+    place("sagan", "", NULL); // takes theta.weight, then lacks others
+    rig_new_graph(&rig);
+    vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 4, 5, 5));
+    vka_block_prefixed(rig.graph, "conv2d", "plain", "theta", NULL, VKA_INPUTS({"x", x}));
+    expect_failed("plain (conv2d): weight 'theta.weight' is wanted as it is",
+                  "uses it divided by its singular value already");
+}
+
 static void test_partners(void **state)
 {
     (void)state;
@@ -382,7 +397,7 @@ int main(void)
         TEST(test_wrong_shape), TEST(test_axes_of_one),      TEST(test_surplus),
         TEST(test_no_names),    TEST(test_one_for_two),      TEST(test_layouts),
         TEST(test_partners),    TEST(test_beyond_the_count), TEST(test_sub_blocks),
-        TEST(test_a_set),       TEST(test_too_late),
+        TEST(test_a_set),       TEST(test_too_late),         TEST(test_two_layouts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
