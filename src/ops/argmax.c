@@ -139,10 +139,7 @@ static bool fits(const struct vka_limits *limits, const struct vka_args *args)
 static vka_tensor numbers(vka_graph *g, int64_t count, int64_t step, int after)
 {
     vka_shape shape = {1 + after, {count, 1, 1, 1, 1, 1, 1, 1}};
-    int32_t *v = vka_pool_alloc(g, (size_t)count * sizeof *v);
-    for (int64_t i = 0; v && i < count; i++)
-        v[i] = (int32_t)(i * step);
-    return v ? vka_constant(g, VKA_I32, &shape, v) : 0;
+    return vka_reshape(g, vka_count_up(g, count, 0, step), shape);
 }
 
 static vka_tensor argmax_long(vka_graph *g, vka_tensor x, int axis, const struct vka_parts *parts)

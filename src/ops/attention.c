@@ -454,28 +454,14 @@ static vka_tensor make_logits(vka_graph *g, vka_tensor q, vka_tensor k, double s
     return vka_reshape(g, logits, VKA_SHAPE(s.dim[0], s.dim[1], s.dim[2], vka_dim(g, k, 2)));
 }
 
-static vka_tensor count_up(vka_graph *g, int64_t count, int64_t first, int axis)
-{
-    vka_shape shape = axis == 0 ? VKA_SHAPE(count, 1) : VKA_SHAPE(1, count);
-    int32_t *values = vka_alloc(g->context, (uint64_t)count, sizeof *values);
-    if (!values)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
-    for (int64_t i = 0; i < count; i++) {
-        int64_t v = first + i;
-        values[i] = v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (int32_t)v;
-    }
-    vka_tensor t = vka_constant(g, VKA_I32, &shape, values);
-    vka_free(g->context, values);
-    return t;
-}
-
 // The mask with causality in it, in the same sense; 0 where there is neither.
 static vka_tensor whole_mask(vka_graph *g, const struct attention_params *p, vka_tensor mask,
                              int64_t queries, int64_t keys)
 {
     if (!p->causal)
         return mask;
-    vka_tensor last = count_up(g, queries, p->causal_offset, 0), key = count_up(g, keys, 0, 1);
+    vka_tensor last = vka_unsqueeze(g, vka_count_up(g, queries, p->causal_offset, 1), 1);
+    vka_tensor key = vka_unsqueeze(g, vka_count_up(g, keys, 0, 1), 0);
     vka_tensor t = vka_binary(g, p->mask_removes ? VKA_GT : VKA_LE, key, last);
     return mask ? vka_binary(g, p->mask_removes ? VKA_OR : VKA_AND, mask, t) : t;
 }

@@ -311,20 +311,6 @@ struct counting { // while the graph is written
     int64_t objects;
 };
 
-// first, first + step, ... as I32 or F32.
-static vka_tensor count_up(vka_graph *g, vka_dtype dtype, int64_t count, int64_t step)
-{
-    vka_shape shape = VKA_SHAPE(count);
-    int32_t *values = vka_alloc(g->context, (uint64_t)count, sizeof *values);
-    if (!values)
-        return vka_fail_as(g, VKA_ERROR_OUT_OF_MEMORY, "out of host memory");
-    for (int64_t i = 0; i < count; i++)
-        values[i] = (int32_t)(i * step);
-    vka_tensor t = vka_constant(g, VKA_I32, &shape, values);
-    vka_free(g->context, values);
-    return dtype == VKA_I32 ? t : vka_cast(g, t, dtype);
-}
-
 static vka_tensor make_tables(vka_graph *g, vka_tensor weights)
 {
     float upper[ENTRIES * ENTRIES];
@@ -354,18 +340,27 @@ static vka_tensor function(const struct counting *c, int f, vka_tensor x)
     return vka_add(g, sum, vka_mul(g, rest, next));
 }
 
+// [N, G, V, V]: whether another's key is larger; where both are equal, as `ties` has it.
+static vka_tensor ahead(vka_graph *g, vka_tensor key, vka_tensor ties)
+{
+    vka_tensor own = vka_unsqueeze(g, key, 3), other = vka_unsqueeze(g, key, 2);
+    vka_tensor tie = vka_binary(g, VKA_AND, vka_binary(g, VKA_EQ, other, own), ties);
+    return vka_binary(g, VKA_OR, vka_binary(g, VKA_GT, other, own), tie);
+}
+
 // [N, G, M]: the numbers of the boxes with the largest scores.
 static vka_tensor best(const struct counting *c, vka_tensor scores)
 {
     vka_graph *g = c->g;
     int64_t count = vka_dim(g, scores, 2);
-    vka_tensor own = vka_unsqueeze(g, scores, 3), other = vka_unsqueeze(g, scores, 2);
-    vka_tensor index = count_up(g, VKA_I32, count, 1);
+    vka_tensor least = vka_constant_scalar(g, -INFINITY);
+    vka_tensor number = vka_binary(g, VKA_GE, scores, least); // no NaN, which is least of all
+    vka_tensor key = vka_where(g, number, scores, least);
+    vka_tensor index = vka_count_up(g, count, 0, 1);
     vka_tensor earlier = vka_binary(g, VKA_LT, index, vka_unsqueeze(g, index, 1));
-    vka_tensor tie = vka_binary(g, VKA_AND, vka_binary(g, VKA_EQ, other, own), earlier);
-    vka_tensor before = vka_binary(g, VKA_OR, vka_binary(g, VKA_GT, other, own), tie);
+    vka_tensor before = ahead(g, key, ahead(g, vka_cast(g, number, VKA_I32), earlier));
     vka_tensor rank = vka_reduce(g, VKA_REDUCE_SUM, vka_cast(g, before, VKA_I32), 1u << 3, false);
-    vka_tensor place = vka_unsqueeze(g, count_up(g, VKA_I32, c->objects, 1), 1);
+    vka_tensor place = vka_unsqueeze(g, vka_count_up(g, c->objects, 0, 1), 1);
     vka_tensor is = vka_binary(g, VKA_EQ, vka_unsqueeze(g, rank, 2), place);
     return vka_argmax(g, vka_cast(g, is, VKA_F32), 3, false);
 }
@@ -375,7 +370,7 @@ static vka_tensor rows(vka_graph *g, vka_tensor t, vka_tensor index, int64_t cou
 {
     int64_t n = vka_dim(g, index, 0), glimpses = vka_dim(g, index, 1);
     bool by_glimpse = vka_dim(g, t, 0) == n * glimpses * count;
-    vka_tensor first = count_up(g, VKA_I32, by_glimpse ? n * glimpses : n, count);
+    vka_tensor first = vka_count_up(g, by_glimpse ? n * glimpses : n, 0, count);
     first = vka_reshape(g, first, VKA_SHAPE(n, by_glimpse ? glimpses : 1, 1));
     return vka_gather_known(g, t, vka_add(g, index, first));
 }
@@ -438,7 +433,8 @@ static vka_tensor shares(const struct counting *c, vka_tensor count)
     vka_tensor low = vka_act(g, count, VKA_ACT_FLOOR), rest = vka_sub(g, count, low);
     vka_tensor high =
         vka_unary(g, vka_affine(g, low, 1, 1), (struct vka_activation){VKA_ACT_CLAMP, 0, most});
-    vka_tensor place = count_up(g, VKA_F32, c->objects + 1, 1), zero = vka_constant_scalar(g, 0);
+    vka_tensor place = vka_cast(g, vka_count_up(g, c->objects + 1, 0, 1), VKA_F32),
+               zero = vka_constant_scalar(g, 0);
     vka_tensor at_low =
         vka_where(g, vka_binary(g, VKA_EQ, place, low), vka_affine(g, rest, -1, 1), zero);
     return vka_add(g, at_low, vka_where(g, vka_binary(g, VKA_EQ, place, high), rest, zero));

@@ -225,14 +225,6 @@ static void put_axes(struct vka_push_norm *push, const struct vka_strided *s, in
     }
 }
 
-static void append_axes(struct vka_array *to, const struct vka_strided *s, int operand)
-{
-    for (int i = 0; i < s->rank; i++) {
-        to->dim[to->rank] = s->dim[i];
-        to->stride[to->rank++] = s->stride[operand][i];
-    }
-}
-
 // One dispatch: the kept axes in `kept`, from the elements `at` on.
 static void emit(struct vka_launch *l, const struct vka_args *args, const struct vka_rows *r,
                  const struct vka_strided *kept, const int64_t *at)
@@ -259,8 +251,8 @@ static void emit(struct vka_launch *l, const struct vka_args *args, const struct
         if (vka_present(&part)) {
             part.rank = 0;
             part.offset += at[k];
-            append_axes(&part, kept, k);
-            append_axes(&part, &r->reduced, k);
+            vka_strided_append(&part, kept, k);
+            vka_strided_append(&part, &r->reduced, k);
         }
         push.offset[k] = vka_bind(l, &d, &part, k == Y ? VKA_WRITE : VKA_READ);
     }

@@ -206,6 +206,8 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
     const struct relu_pairs_params *p = node->params;
     vka_tensor map = vka_relu_pairs_map(g, node->in[U], node->in[W]);
     struct vka_matmul scaled = {.alpha = p->alpha};
+    if (p->alpha == 0) // matmul's "no factor"
+        map = vka_affine(g, map, 0, 0);
     out[0] = vka_matmul(g, node->in[V], vka_transpose(g, map, 1, 2), &scaled);
 }
 

@@ -200,7 +200,7 @@ int vka_strided_words(const struct vka_strided *s, const uint32_t *offset, uint3
     return n;
 }
 
-static void append_axes(struct vka_array *to, const struct vka_strided *s, int operand)
+void vka_strided_append(struct vka_array *to, const struct vka_strided *s, int operand)
 {
     for (int i = 0; i < s->rank && to->rank < VKA_MAX_RANK; i++) {
         to->dim[to->rank] = s->dim[i];
@@ -217,9 +217,9 @@ static struct vka_array part_of(const struct vka_strided_launch *d, const struct
         return part;
     part.rank = 0;
     part.offset += at;
-    append_axes(&part, s, operand);
+    vka_strided_append(&part, s, operand);
     if (d->along)
-        append_axes(&part, d->along, operand);
+        vka_strided_append(&part, d->along, operand);
     return part;
 }
 

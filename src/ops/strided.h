@@ -31,6 +31,8 @@ struct vka_strided vka_strided_axes(const struct vka_array *shape, int n,
                                     const struct vka_array *const *arrays, const int *order,
                                     int count);
 int64_t vka_strided_count(const struct vka_strided *s);
+// Puts an operand's axes behind those of `to`, as many as there is room for.
+void vka_strided_append(struct vka_array *to, const struct vka_strided *s, int operand);
 
 // --- CPU ---
 

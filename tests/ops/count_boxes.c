@@ -37,12 +37,13 @@ static double apart(const double *a, const double *b)
     return 1 - inter / (own + other - inter + 1e-12);
 }
 
-// The largest score that isn't taken yet, the first of equals.
+// The largest score that isn't taken yet, the first of equals; NaN is least.
 static int64_t next_best(const double *score, int64_t count, const bool *taken)
 {
     int64_t best = -1;
     for (int64_t i = 0; i < count; i++) {
-        if (!taken[i] && (best < 0 || score[i] > score[best]))
+        if (!taken[i] &&
+            (best < 0 || score[i] > score[best] || (isnan(score[best]) && !isnan(score[i]))))
             best = i;
     }
     return best;
@@ -161,6 +162,11 @@ static const struct op_case cases[] = {
      DEFINED,
      .i = {8},
      O(2, 3, 9)},
+    {.name = "scores that are no numbers",
+     .in = {OP_F32(OP_SPECIAL, 2, 3, 70), BOXES(2, 70, 4), T},
+     DEFINED,
+     .i = {7},
+     O(2, 3, 8)},
     {.name = "boxes without area",
      .in = {F(1, 2, 9), OP_F32(OP_TIES, 1, 9, 4), T},
      DEFINED,
