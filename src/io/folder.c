@@ -46,7 +46,13 @@ static void store(void *user, const char *key, const void *data, size_t size)
     const struct vka_folder *folder = user;
     char *path = file_of(folder, key);
     struct vka_sink sink;
-    if (path && vka_sink_open(folder->context, path, &sink) == VKA_OK) {
+    enum vka_kind kind = path ? vka_sys_kind(path, false) : VKA_KIND_NONE;
+    // Opening a pipe would wait for its reader; a link leads to someone else's file.
+    bool ours = kind == VKA_KIND_NONE || kind == VKA_KIND_FILE;
+    if (!ours)
+        vka_log(folder->context, VKA_LOG_WARN, "pipelines aren't kept in %s: no regular file",
+                path);
+    if (path && ours && vka_sink_open(folder->context, path, &sink) == VKA_OK) {
         if (vka_sink_write(&sink, data, size) == VKA_OK)
             vka_sink_commit(&sink);
         else

@@ -8,6 +8,7 @@
 #include "vk/plan.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 // --- the device ---
 
@@ -236,6 +237,13 @@ static vka_result check_overlaps(const struct vka_vk_plan *plan, const struct vk
     return VKA_OK;
 }
 
+static bool named_before(const vka_vulkan_buffer *list, const vka_vulkan_buffer *b)
+{
+    while (list < b && strcmp(list->name, b->name) != 0)
+        list++;
+    return list < b;
+}
+
 static vka_result fill_outside(const struct vka_vk_plan *plan, const vka_vulkan_buffer *buffers,
                                struct vka_vk_outside *list)
 {
@@ -245,6 +253,8 @@ static vka_result fill_outside(const struct vka_vk_plan *plan, const vka_vulkan_
         if (!find(p, b->name, &i))
             return vka_error(plan->d->context, VKA_ERROR_INVALID,
                              "the graph has no input or output '%s'", b->name);
+        if (named_before(buffers, b))
+            return vka_error(plan->d->context, VKA_ERROR_INVALID, "'%s' is bound twice", b->name);
         vka_result result = b->buffer ? check_buffer(plan, b, i) : VKA_OK;
         if (result != VKA_OK)
             return result;

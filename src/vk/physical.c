@@ -97,10 +97,14 @@ static void choose_extensions(struct vka_physical *p, const struct extension_lis
         enable(p, "VK_KHR_shader_float16_int8");
     // Its modules are SPIR-V 1.6.
     p->matrix_extension = listed(list, "VK_KHR_cooperative_matrix") && api >= VK_API_VERSION_1_3;
-#ifdef VK_KHR_cooperative_matrix
+}
+
+// Where shaders of this build make use of it on this device; the chain of features follows.
+static void choose_matrices(struct vka_physical *p)
+{
+    p->matrix_extension = p->limits.matrix.m > 0;
     if (p->matrix_extension)
         enable(p, "VK_KHR_cooperative_matrix");
-#endif
 }
 
 // --- properties ---
@@ -316,6 +320,7 @@ vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, co
             clamp(&p->limits);
         if (vk->as_gpu)
             p->limits.is_cpu = false;
+        choose_matrices(p);
         p->info.f16 = p->limits.f16_storage;
         p->info.cooperative_matrix = p->limits.cooperative_matrix;
     }

@@ -2,7 +2,8 @@
 //
 // Each block of a type is twice as large as the one before, up to a bound. A buffer that would take
 // more than half of the next one gets a block of its own size: so one plan alone takes no more than
-// it needs, and a device's last allocation is far beyond its memory.
+// it needs, and a device's last allocation is far beyond its memory. A block that is empty goes
+// back at once: who destroys a plan has its memory back, and who makes one after another keeps one.
 #include "vk/pool.h"
 
 enum { FIRST_MIB = 1, DOUBLED = 6 }; // blocks of 1 to 64 MiB
@@ -132,6 +133,8 @@ vka_result vka_vk_pool_take(struct vka_vk_device *d, const VkMemoryRequirements 
     uint64_t atom = d->physical->non_coherent_atom;
     uint64_t alignment = need->alignment > atom ? need->alignment : atom;
     uint64_t bytes = (need->size + atom - 1) / atom * atom;
+    if (bytes > d->limits.allocation)
+        bytes = need->size; // a block of its own, whose end may be flushed as it is
     pthread_mutex_lock(&d->memory_lock);
     vka_result result = find_or_make(d, type, bytes, alignment, what, b);
     pthread_mutex_unlock(&d->memory_lock);

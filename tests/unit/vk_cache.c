@@ -135,6 +135,38 @@ static void test_empty_file(void **state)
     unit_remove_folder(path);
 }
 
+// What stands in the file's place and is none is left alone: a pipe would make us wait.
+static void test_pipe(void **state)
+{
+    (void)state;
+#ifdef _WIN32
+    unit_skip("Windows has no pipes in folders");
+#else
+    char path[512], file[640];
+    snprintf(path, sizeof path, "%s", unit_path("pipelines"));
+    vka_cache by_folder = folder_of(path);
+    if (kept.size == 0)
+        run_once(&by_callbacks); // tells the key
+    run_once(&by_folder);
+    snprintf(file, sizeof file, "%s/%s", path, kept.key);
+    const char *wrong[] = {"a pipe", "a link", "a folder"};
+    for (size_t i = 0; i < VKA_COUNT(wrong); i++) {
+        assert_int_equal(remove(file), 0);
+        int made = i == 0   ? mkfifo(file, 0600)
+                   : i == 1 ? symlink("elsewhere", file)
+                            : mkdir(file, 0700);
+        assert_int_equal(made, 0);
+        enum vka_kind kind = vka_sys_kind(file, false);
+        assert_int_equal(run_once(&by_folder), 0);
+        assert_int_equal(vka_sys_kind(file, false), kind);
+        if (!strstr(work.log, "no regular file"))
+            fail_msg("%s: nothing was told", wrong[i]);
+    }
+    assert_int_equal(remove(file), 0);
+    unit_remove_folder(path);
+#endif
+}
+
 static void test_no_folder(void **state)
 {
     (void)state;
@@ -168,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_comes_back),   cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_folder),       cmocka_unit_test(test_no_folder),
         cmocka_unit_test(test_half_a_cache), cmocka_unit_test(test_empty_file),
+        cmocka_unit_test(test_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

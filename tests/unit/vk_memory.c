@@ -4,6 +4,8 @@
 // is used in place where there is one memory for both; what the host writes is flushed in whole
 // atoms.
 #include "vk/device.h"
+#include "util/ranges.h"
+#include "vk/memory.h"
 
 #include "vk_calls.h"
 #include "vk_work.h"
@@ -121,12 +123,40 @@ static void test_in_place(void **state)
     }
 }
 
+// A buffer of nearly all that one allocation may have: rounding its end up would go beyond.
+static void test_largest(void **state)
+{
+    (void)state;
+    vk_calls_begin();
+    start(true);
+    struct vka_vk_device *d = work.device->impl;
+    struct vka_physical physical = *d->physical;
+    const struct vka_physical *real = d->physical;
+    struct vka_vk_buffer b;
+    enum { ATOM = 1 << 12, BYTES = 3 * ATOM - 128 };
+    physical.non_coherent_atom = ATOM;
+    d->physical = &physical;
+    assert_int_equal(vka_vk_buffer_create(d, BYTES, VKA_USE_UPLOAD, "it", &b), VKA_OK);
+    assert_int_equal(b.range->bytes, 3 * ATOM);
+    vka_vk_buffer_destroy(d, &b);
+    d->limits.allocation = 3 * ATOM - 1;
+    assert_int_equal(vka_vk_buffer_create(d, BYTES, VKA_USE_UPLOAD, "it", &b), VKA_OK);
+    assert_in_range(b.range->bytes, BYTES, 3 * ATOM - 1);
+    assert_int_equal(b.offset, 0);
+    b.coherent = false;
+    assert_int_equal(vka_vk_buffer_flush(d, &b), VKA_OK);
+    vka_vk_buffer_destroy(d, &b);
+    d->physical = real;
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_plans),
         cmocka_unit_test(test_reused),
         cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_largest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -197,6 +197,11 @@ static void test_wrong_buffers(void **state)
     assert_int_equal(vka_plan_bind(o.plan, overlap), VKA_ERROR_INVALID);
     assert_non_null(strstr(vka_last_error(), "output 'y' and of 'x' overlap"));
 
+    const vka_vulkan_buffer twice[] = {
+        {"x", x.buffer, 0, 2400}, {"y", y.buffer, 0, 2400}, {"x", big.buffer, 0, 2400}, {0}};
+    assert_int_equal(vka_plan_bind(o.plan, twice), VKA_ERROR_INVALID);
+    assert_non_null(strstr(vka_last_error(), "'x' is bound twice"));
+
     assert_int_equal(vka_plan_record(o.plan, app_begin(&app)), VKA_ERROR_INVALID);
     assert_non_null(strstr(vka_last_error(), "'x' is bound to no buffer"));
     bind_both(o.plan);
