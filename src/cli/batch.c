@@ -8,8 +8,7 @@
 
 static int no_memory(void)
 {
-    fprintf(stderr, "vkattn run: out of memory\n");
-    return EXIT_WRONG;
+    return cli_no_memory("the list of files");
 }
 
 static char *copy_of(const char *text, size_t length)
@@ -67,8 +66,9 @@ static int add_kind(struct batch_input *input, const char *path, bool (*kind)(co
     struct listing l = {input, path, kind, EXIT_DONE};
     if (vka_sys_list(path, add_listed, &l))
         return l.code;
-    fprintf(stderr, "vkattn run: %s: %s\n", path, strerror(errno));
-    return EXIT_USAGE;
+    int why = errno;
+    fprintf(stderr, "vkattn run: %s: %s\n", path, strerror(why));
+    return why == ENOMEM ? EXIT_WRONG : EXIT_USAGE;
 }
 
 // A folder's pictures; where it has none, its tensors.

@@ -149,9 +149,10 @@ static int bench_on(struct bench *b, const struct subject *s, const char *select
 {
     vka_plan *plan = NULL;
     struct row row = {0};
-    vka_device *device = cli_device(s->context, select);
+    int code;
+    vka_device *device = cli_device(s->context, select, &code);
     if (!device)
-        return EXIT_USAGE;
+        return code;
     vka_result result = vka_plan_create(device, s->graph, &b->plan, &plan);
     if (result == VKA_OK)
         result = time_plan(b, plan, s, &row);
@@ -159,7 +160,7 @@ static int bench_on(struct bench *b, const struct subject *s, const char *select
         take_report(plan, &row);
         print_row(b, s, &row);
     }
-    int code = result == VKA_OK ? EXIT_DONE : cli_failed(result);
+    code = result == VKA_OK ? EXIT_DONE : cli_failed(result);
     vka_plan_destroy(plan);
     vka_device_close(device);
     return code;
@@ -251,7 +252,8 @@ static int run(int argc, char **argv)
                       .call = {.shapes = calloc(room, sizeof *b.call.shapes),
                                .attrs = calloc(room, sizeof *b.call.attrs)},
                       .first_row = true};
-    int code = b.devices && b.call.shapes && b.call.attrs ? parse(argc, argv, &b) : EXIT_WRONG;
+    int code = b.devices && b.call.shapes && b.call.attrs ? parse(argc, argv, &b)
+                                                          : cli_no_memory("the call");
     if (code < 0)
         code = bench_all(&b);
     free(b.devices);

@@ -20,19 +20,20 @@ struct cli_command {
 
 extern const struct cli_command cli_devices, cli_blocks, cli_run, cli_see, cli_verify, cli_bench;
 
-// A context whose messages go to stderr; NULL after a message. VKATTN_VALIDATION=1 turns the
-// validation layer on. `verbose`: INFO messages too. `select`: the device that will be opened; NULL
-// where it isn't known yet.
+// A context whose messages go to stderr; NULL after a message. `verbose`: INFO messages too.
+// `select`: the device that will be opened; NULL where it isn't known yet.
 vka_context *cli_context(bool verbose, const char *select);
 
-// Opens a device (NULL: VKATTN_DEVICE, then auto); NULL after a message.
-vka_device *cli_device(vka_context *context, const char *select);
+// Opens a device (NULL: VKATTN_DEVICE, then auto); NULL after a message, with the exit code.
+vka_device *cli_device(vka_context *context, const char *select, int *code);
 
 // "vkattn NAME: ..." on stderr; returns EXIT_USAGE.
 int cli_usage_error(const struct cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 // The last error of the library on stderr; returns the exit code that goes with `result`.
 int cli_failed(vka_result result);
+// "out of memory for WHAT" on stderr; returns EXIT_WRONG.
+int cli_no_memory(const char *what);
 // The exit code alone: 2 where a file or the call is wrong, 1 where the work failed.
 int cli_exit_code(vka_result result);
 int cli_help(const struct cli_command *command);

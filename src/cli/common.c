@@ -30,13 +30,10 @@ static const char *cache_folder(void)
 
 vka_context *cli_context(bool verbose, const char *select)
 {
-    const char *text = vka_getenv("VKATTN_VALIDATION");
-    bool validation = text && strcmp(text, "1") == 0;
     vka_context_params params = {
         .log = to_stderr,
         .log_level = verbose ? VKA_LOG_INFO : VKA_LOG_WARN,
         .cache.folder = cache_folder(),
-        .validation = validation,
         .no_vulkan = select && strcmp(select, "cpu") == 0, // loading drivers takes its time
     };
     vka_context *context;
@@ -45,12 +42,12 @@ vka_context *cli_context(bool verbose, const char *select)
     return context;
 }
 
-vka_device *cli_device(vka_context *context, const char *select)
+vka_device *cli_device(vka_context *context, const char *select, int *code)
 {
     vka_device *device;
     vka_result result = vka_device_open(context, select, &device);
     if (result != VKA_OK)
-        cli_failed(result);
+        *code = cli_failed(result);
     return device;
 }
 
@@ -87,6 +84,12 @@ int cli_failed(vka_result result)
     const char *text = vka_last_error();
     fprintf(stderr, "vkattn: %s\n", *text ? text : vka_result_string(result));
     return cli_exit_code(result);
+}
+
+int cli_no_memory(const char *what)
+{
+    fprintf(stderr, "vkattn: out of memory for %s\n", what);
+    return EXIT_WRONG;
 }
 
 int cli_weights_as(const struct cli_command *command, const char *text, bool *official)

@@ -56,16 +56,22 @@ void cli_tensor_free(struct cli_tensor *tensor)
     tensor->data = NULL;
 }
 
-// --- in ---
+// --- in: functions return exit codes ---
 
-static bool copy_tensor(const char *name, vka_dtype dtype, const vka_shape *shape, const void *data,
-                        uint64_t bytes, struct cli_tensor *tensor)
+static int refuse(const char *text, const char *what)
+{
+    complain(text, what);
+    return EXIT_USAGE;
+}
+
+static int copy_tensor(const char *name, vka_dtype dtype, const vka_shape *shape, const void *data,
+                       uint64_t bytes, struct cli_tensor *tensor)
 {
     *tensor = (struct cli_tensor){name, dtype, *shape, malloc(bytes ? (size_t)bytes : 1), bytes};
     if (!tensor->data)
-        return complain("out of memory", "");
+        return cli_no_memory(name);
     memcpy(tensor->data, data, (size_t)bytes);
-    return true;
+    return EXIT_DONE;
 }
 
 // Red, green and blue, or their luminance where the model has one channel.
@@ -84,8 +90,8 @@ static void fill_channels(const vka_model *model, const struct image *image, int
     }
 }
 
-bool cli_load_image(const vka_model *model, const vka_model_input *input, const char *path,
-                    const struct image *image, struct cli_tensor *tensor)
+int cli_load_image(const vka_model *model, const vka_model_input *input, const char *path,
+                   const struct image *image, struct cli_tensor *tensor)
 {
     bool fits = input->dtype == VKA_F32 && input->rank == 4 && !input->axis[1] &&
                 (input->dim[1] == 3 || input->dim[1] == 1) &&
@@ -94,15 +100,17 @@ bool cli_load_image(const vka_model *model, const vka_model_input *input, const 
         fprintf(stderr,
                 "vkattn: input '%s' takes no picture: it isn't [1, 3, H, W] or [1, 1, H, W]\n",
                 input->name);
-        return false;
+        return EXIT_USAGE;
     }
     int64_t height = input->axis[2] ? image->height : input->dim[2];
     int64_t width = input->axis[3] ? image->width : input->dim[3];
     struct image sized = {0};
     bool resized = height != image->height || width != image->width;
-    if (resized && (height > IMAGE_MAX_SIDE || width > IMAGE_MAX_SIDE ||
-                    !image_resize(image, (int)width, (int)height, &sized)))
-        return complain(path, "can't be resized: out of memory");
+    if (resized &&
+        (height > IMAGE_MAX_SIDE || width > IMAGE_MAX_SIDE || height * width > IMAGE_MAX_PIXELS))
+        return refuse(path, "can't be resized to what the model takes: that is too large");
+    if (resized && !image_resize(image, (int)width, (int)height, &sized))
+        return cli_no_memory("the resized picture");
     int channels = (int)input->dim[1];
     uint64_t bytes = (uint64_t)channels * (uint64_t)height * (uint64_t)width * sizeof(float);
     *tensor = (struct cli_tensor){
@@ -110,54 +118,58 @@ bool cli_load_image(const vka_model *model, const vka_model_input *input, const 
     if (tensor->data)
         fill_channels(model, resized ? &sized : image, channels, tensor->data);
     image_free(&sized);
-    return tensor->data ? true : complain("out of memory", "");
+    return tensor->data ? EXIT_DONE : cli_no_memory(input->name);
 }
 
-static bool load_picture(const vka_model *model, const vka_model_input *input, const char *path,
-                         struct cli_tensor *tensor)
+static int load_picture(const vka_model *model, const vka_model_input *input, const char *path,
+                        struct cli_tensor *tensor)
 {
     struct image image;
     char error[IMAGE_ERROR];
-    if (!image_load(path, &image, error))
-        return complain(error, "");
-    bool ok = cli_load_image(model, input, path, &image, tensor);
+    if (!image_load(path, &image, error)) {
+        complain(error, "");
+        return image.no_memory ? EXIT_WRONG : EXIT_USAGE;
+    }
+    int code = cli_load_image(model, input, path, &image, tensor);
     image_free(&image);
-    return ok;
+    return code;
 }
 
-static bool load_npy(vka_context *context, const vka_model_input *input, const char *path,
-                     struct cli_tensor *tensor)
+static int load_npy(vka_context *context, const vka_model_input *input, const char *path,
+                    struct cli_tensor *tensor)
 {
     struct vka_npy npy;
-    if (vka_npy_read(context, path, &npy) != VKA_OK)
-        return complain(vka_last_error(), "");
-    bool ok = copy_tensor(input->name, npy.dtype, &npy.shape, npy.data, npy.bytes, tensor);
+    vka_result result = vka_npy_read(context, path, &npy);
+    if (result != VKA_OK)
+        return cli_failed(result);
+    int code = copy_tensor(input->name, npy.dtype, &npy.shape, npy.data, npy.bytes, tensor);
     vka_npy_free(context, &npy);
-    return ok;
+    return code;
 }
 
-static bool load_safetensors(vka_context *context, const vka_model_input *input, const char *path,
-                             struct cli_tensor *tensor)
+static int load_safetensors(vka_context *context, const vka_model_input *input, const char *path,
+                            struct cli_tensor *tensor)
 {
     struct vka_safetensors *file;
     struct vka_safetensor found;
-    if (vka_safetensors_open(context, path, &file) != VKA_OK)
-        return complain(vka_last_error(), "");
+    vka_result result = vka_safetensors_open(context, path, &file);
+    if (result != VKA_OK)
+        return cli_failed(result);
     long index = vka_safetensors_find(file, input->name);
-    bool ok = false;
+    int code = EXIT_USAGE;
     if (index < 0)
         fprintf(stderr, "vkattn: %s holds no tensor '%s'\n", path, input->name);
-    else if (vka_safetensors_use(file, (size_t)index, &found) != VKA_OK)
-        complain(vka_last_error(), "");
+    else if ((result = vka_safetensors_use(file, (size_t)index, &found)) != VKA_OK)
+        code = cli_failed(result);
     else
-        ok = copy_tensor(input->name, (vka_dtype)found.dtype, &found.shape, found.data, found.bytes,
-                         tensor);
+        code = copy_tensor(input->name, (vka_dtype)found.dtype, &found.shape, found.data,
+                           found.bytes, tensor);
     vka_safetensors_close(file);
-    return ok;
+    return code;
 }
 
-bool cli_load(vka_context *context, const vka_model *model, const vka_model_input *input,
-              const char *path, struct cli_tensor *tensor)
+int cli_load(vka_context *context, const vka_model *model, const vka_model_input *input,
+             const char *path, struct cli_tensor *tensor)
 {
     enum ending ending = ending_of(path);
     if (ending == PICTURE)
@@ -166,10 +178,10 @@ bool cli_load(vka_context *context, const vka_model *model, const vka_model_inpu
         return load_npy(context, input, path, tensor);
     if (ending == SAFETENSORS)
         return load_safetensors(context, input, path, tensor);
-    return complain(path, "the ending is none of .png .jpg .npy .safetensors");
+    return refuse(path, "the ending is none of .png .jpg .npy .safetensors");
 }
 
-// --- out ---
+// --- out: functions return false after a message ---
 
 bool cli_is_picture(const char *path)
 {
@@ -229,7 +241,7 @@ static bool save_picture(const char *path, const struct cli_tensor *t)
         return false;
     }
     if (!image_make((int)s.dim[2], (int)s.dim[1], &image))
-        return complain("out of memory", "");
+        return complain("out of memory for the file's contents", "");
     size_t pixels = (size_t)s.dim[1] * (size_t)s.dim[2];
     for (size_t c = 0; c < 3; c++)
         memcpy(image.rgb + c * pixels, (const float *)t->data + (s.dim[0] == 3 ? c * pixels : 0),
@@ -246,7 +258,7 @@ static bool save_together(vka_context *context, const struct cli_file *files,
     struct vka_safetensors_item *items = calloc(count, sizeof *items);
     size_t n = 0;
     if (!items)
-        return complain("out of memory", "");
+        return complain("out of memory for the file's contents", "");
     for (size_t i = first; i < count; i++) {
         if (strcmp(files[i].path, files[first].path) == 0)
             items[n++] = (struct vka_safetensors_item){tensors[i].name, tensors[i].dtype,

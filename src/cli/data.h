@@ -23,12 +23,12 @@ struct cli_file {
 bool cli_split(char *argument, struct cli_file *file);
 
 // Reads the tensor `input` of a model. A picture is normalised as the model says, and resized where
-// its height and width are fixed. Returns false after a message.
-bool cli_load(vka_context *context, const vka_model *model, const vka_model_input *input,
-              const char *path, struct cli_tensor *tensor);
+// its height and width are fixed. Returns the exit code, EXIT_DONE or after a message.
+int cli_load(vka_context *context, const vka_model *model, const vka_model_input *input,
+             const char *path, struct cli_tensor *tensor);
 // A picture as the model's input.
-bool cli_load_image(const vka_model *model, const vka_model_input *input, const char *path,
-                    const struct image *image, struct cli_tensor *tensor);
+int cli_load_image(const vka_model *model, const vka_model_input *input, const char *path,
+                   const struct image *image, struct cli_tensor *tensor);
 void cli_tensor_free(struct cli_tensor *tensor);
 
 // Whether this is the name of a picture, or of a file with tensors (.npy, .safetensors).

@@ -21,6 +21,12 @@ static bool fail(char error[IMAGE_ERROR], const char *path, const char *why)
     return false;
 }
 
+static bool fail_memory(char error[IMAGE_ERROR], const char *path, struct image *image)
+{
+    image->no_memory = true;
+    return fail(error, path, "out of memory");
+}
+
 static bool size_ok(uint64_t width, uint64_t height)
 {
     return width >= 1 && height >= 1 && width <= IMAGE_MAX_SIDE && height <= IMAGE_MAX_SIDE &&
@@ -29,7 +35,7 @@ static bool size_ok(uint64_t width, uint64_t height)
 
 bool image_make(int width, int height, struct image *image)
 {
-    *image = (struct image){width, height, NULL};
+    *image = (struct image){.width = width, .height = height};
     if (!size_ok((uint64_t)width, (uint64_t)height))
         return false;
     image->rgb = calloc((size_t)width * (size_t)height * 3, sizeof *image->rgb);
@@ -74,15 +80,20 @@ static FILE *open_file(const char *path, enum vka_open how, const char *mode)
 {
     int descriptor = vka_sys_open(path, how);
     FILE *file = descriptor >= 0 ? fdopen(descriptor, mode) : NULL;
-    if (descriptor >= 0 && !file)
+    if (descriptor >= 0 && !file) {
+        int why = errno;
         close(descriptor);
+        errno = why;
+    }
     return file;
 }
 
-static unsigned char *read_file(const char *path, size_t *size, char error[IMAGE_ERROR])
+static unsigned char *read_file(const char *path, size_t *size, struct image *image,
+                                char error[IMAGE_ERROR])
 {
     FILE *file = open_file(path, VKA_OPEN_READ, "rb");
     if (!file) {
+        image->no_memory = errno == ENOMEM;
         fail(error, path, strerror(errno));
         return NULL;
     }
@@ -91,7 +102,7 @@ static unsigned char *read_file(const char *path, size_t *size, char error[IMAGE
     if (length < 0 || length > MAX_FILE || fseek(file, 0, SEEK_SET) != 0)
         fail(error, path, "can't be read as a picture");
     else if (!(data = malloc((size_t)length + 1)))
-        fail(error, path, "out of memory");
+        fail_memory(error, path, image);
     else if (fread(data, 1, (size_t)length, file) != (size_t)length) {
         fail(error, path, "reading failed");
         free(data);
@@ -137,6 +148,8 @@ static bool write_file(const char *path, const void *data, size_t size, char err
 {
     char *real = vka_sys_real_path(path);
     const char *to = real ? real : path;
+    if (!real && errno == ENOMEM) // a link would be replaced
+        return fail(error, path, strerror(ENOMEM));
     enum vka_kind kind = vka_sys_kind(to, true);
     bool special = kind != VKA_KIND_NONE && kind != VKA_KIND_FILE;
     int why = special ? write_all(to, VKA_OPEN_WRITE, data, size) : write_beside(to, data, size);
@@ -161,12 +174,12 @@ static bool decode_png(spng_ctx *png, const char *path, struct image *image,
         return fail(error, path, spng_strerror(code));
     unsigned char *bytes = malloc(size);
     if (!bytes)
-        return fail(error, path, "out of memory");
+        return fail_memory(error, path, image);
     code = spng_decode_image(png, bytes, size, SPNG_FMT_RGB8, 0);
     bool ok = code ? fail(error, path, spng_strerror(code))
               : from_bytes(bytes, (int)header.width, (int)header.height, image)
                   ? true
-                  : fail(error, path, "out of memory");
+                  : fail_memory(error, path, image);
     free(bytes);
     return ok;
 }
@@ -176,7 +189,7 @@ static bool load_png(const unsigned char *data, size_t size, const char *path, s
 {
     spng_ctx *png = spng_ctx_new(0);
     if (!png)
-        return fail(error, path, "out of memory");
+        return fail_memory(error, path, image);
     spng_set_image_limits(png, IMAGE_MAX_SIDE, IMAGE_MAX_SIDE);
     spng_set_chunk_limits(png, 1 << 24, 1 << 26);
     int code = spng_set_png_buffer(png, data, size);
@@ -220,19 +233,19 @@ static bool load_jpeg(const unsigned char *data, size_t size, const char *path, 
     unsigned char *bytes = NULL;
     bool ok = false;
     if (!jpeg) {
-        fail(error, path, "out of memory");
+        fail_memory(error, path, image);
     } else if (tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height, &sampling,
                                    &space)) {
         fail(error, path, tjGetErrorStr2(jpeg));
     } else if (!size_ok((uint64_t)width, (uint64_t)height)) {
         fail(error, path, width < 1 ? "no picture in the JPEG file" : "the picture is too large");
     } else if (!(bytes = malloc((size_t)width * (size_t)height * 3))) {
-        fail(error, path, "out of memory");
+        fail_memory(error, path, image);
     } else if (tjDecompress2(jpeg, data, (unsigned long)size, bytes, width, 0, height, TJPF_RGB,
                              TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING)) {
         fail(error, path, tjGetErrorStr2(jpeg));
     } else {
-        ok = from_bytes(bytes, width, height, image) ? true : fail(error, path, "out of memory");
+        ok = from_bytes(bytes, width, height, image) ? true : fail_memory(error, path, image);
     }
     free(bytes);
     if (jpeg)
@@ -265,7 +278,7 @@ bool image_load(const char *path, struct image *image, char error[IMAGE_ERROR])
     static const unsigned char png[] = {0x89, 'P', 'N', 'G'}, jpeg[] = {0xff, 0xd8, 0xff};
     size_t size;
     *image = (struct image){0};
-    unsigned char *data = read_file(path, &size, error);
+    unsigned char *data = read_file(path, &size, image, error);
     if (!data)
         return false;
     bool ok;

@@ -10,7 +10,8 @@
 
 struct image {
     int width, height;
-    float *rgb; // [3, height, width], 0..1
+    float *rgb;     // [3, height, width], 0..1
+    bool no_memory; // why it couldn't be loaded
 };
 
 enum { IMAGE_ERROR = 512, IMAGE_MAX_SIDE = 32768, IMAGE_MAX_PIXELS = 1 << 28 };

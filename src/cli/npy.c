@@ -152,7 +152,7 @@ static vka_result narrow(vka_context *context, struct vka_npy *npy, uint64_t cou
     const unsigned char *from = npy->data;
     float *to = vka_alloc(context, count, sizeof *to);
     if (!to)
-        return vka_out_of_memory(context);
+        return vka_out_of_memory_for(context, "doubles as floats");
     for (uint64_t i = 0; i < count; i++) {
         double value;
         memcpy(&value, from + i * DOUBLE_SIZE, sizeof value);

@@ -85,12 +85,11 @@ static bool load_inputs(struct work *w, size_t item)
 {
     struct session *s = &w->session;
     session_clear(s);
-    s->code = EXIT_USAGE;
     for (size_t i = 0; i < w->batch.input_count; i++) {
         const vka_model_input *input = cli_find_input(s->model, w->batch.inputs[i].name);
         struct cli_tensor tensor;
-        if (!cli_load(s->context, s->model, input, batch_path(&w->batch, i, item), &tensor) ||
-            !session_add(s, &tensor))
+        s->code = cli_load(s->context, s->model, input, batch_path(&w->batch, i, item), &tensor);
+        if (s->code != EXIT_DONE || !session_add(s, &tensor))
             return false;
     }
     return true;
@@ -101,6 +100,8 @@ static bool run_item(struct work *w, size_t item)
     const struct call *call = w->call;
     struct session *s = &w->session;
     struct cli_tensor *results = calloc(call->output_count + 1, sizeof *results);
+    if (!results)
+        s->code = cli_no_memory("the list of outputs");
     bool ok = results && load_inputs(w, item) && session_plan(s, call->names, call->profile) &&
               session_run(s, call->names, call->output_count, results);
     if (ok && !cli_save(s->context, w->files, results, call->output_count)) {
@@ -123,7 +124,7 @@ static bool name_outputs(struct work *w, size_t item)
         w->files[k].name = w->call->outputs[k].name;
         w->files[k].path = batch_output(&w->batch, item, w->call->outputs[k].path);
         if (!w->files[k].path) {
-            fprintf(stderr, "vkattn: out of memory\n");
+            w->session.code = cli_no_memory("the output's name");
             return false;
         }
     }
@@ -134,7 +135,6 @@ static void do_item(struct work *w, size_t item)
 {
     enum fate fate = DONE;
     if (!name_outputs(w, item)) {
-        w->session.code = EXIT_WRONG;
         fate = FAILED;
     } else if (w->call->resume &&
                batch_complete(w->session.context, w->files, w->call->output_count)) {
@@ -197,7 +197,7 @@ static int run_call(const struct call *call)
 {
     struct work w = {.call = call, .files = calloc(call->output_count + 1, sizeof *w.files)};
     w.code = w.files ? batch_make(&w.batch, call->inputs, call->input_count, call->shards > 0)
-                     : EXIT_WRONG;
+                     : cli_no_memory("the call");
     if (w.code == EXIT_DONE)
         w.code = batch_check_outputs(&w.batch, call->outputs, call->output_count);
     if (w.code == EXIT_DONE)
@@ -284,7 +284,8 @@ static int run(int argc, char **argv)
     struct call call = {.inputs = calloc((size_t)argc, sizeof *call.inputs),
                         .outputs = calloc((size_t)argc, sizeof *call.outputs),
                         .names = calloc((size_t)argc, sizeof *call.names)};
-    int code = call.inputs && call.outputs && call.names ? parse(argc, argv, &call) : EXIT_WRONG;
+    int code = call.inputs && call.outputs && call.names ? parse(argc, argv, &call)
+                                                         : cli_no_memory("the call");
     if (code < 0)
         code = run_call(&call);
     free(call.inputs);

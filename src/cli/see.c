@@ -125,8 +125,10 @@ static bool save(struct session *s, const struct call *call, const struct plane 
 {
     size_t length = strlen(call->out) + 8;
     char *raw = malloc(length), error[IMAGE_ERROR];
-    if (!raw)
+    if (!raw) {
+        s->code = cli_no_memory("the raw map's name");
         return false;
+    }
     snprintf(raw, length, "%s", call->out);
     char *dot = strrchr(raw, '.');
     snprintf(dot, 8, ".npy");
@@ -171,8 +173,8 @@ static bool see_image(struct session *s, const struct call *call, struct image *
     struct cli_tensor in, map = {0};
     struct plane plane = {0};
     int64_t grid[2] = {0, 0};
-    if (!input || !cli_load_image(s->model, input, call->picture, image, &in) ||
-        !session_add(s, &in) || !session_plan(s, outputs, false))
+    s->code = input ? cli_load_image(s->model, input, call->picture, image, &in) : EXIT_USAGE;
+    if (s->code != EXIT_DONE || !session_add(s, &in) || !session_plan(s, outputs, false))
         return false;
     vka_shape shape;
     if (reference && vka_output_info(s->graph, reference, NULL, &shape) && shape.rank == 4)
@@ -194,7 +196,7 @@ static int see(const struct call *call)
     bool ok = session_open(&s, call->device, call->model, call->weights, call->official);
     if (ok && !image_load(call->picture, &image, error)) {
         fprintf(stderr, "vkattn see: %s\n", error);
-        s.code = EXIT_USAGE;
+        s.code = image.no_memory ? EXIT_WRONG : EXIT_USAGE;
         ok = false;
     }
     ok = ok && see_image(&s, call, &image);

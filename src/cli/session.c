@@ -13,10 +13,9 @@ static bool check(struct session *s, vka_result result)
     return result == VKA_OK;
 }
 
-static bool out_of_memory(struct session *s)
+static bool out_of_memory(struct session *s, const char *what)
 {
-    fprintf(stderr, "vkattn: out of memory\n");
-    s->code = EXIT_WRONG;
+    s->code = cli_no_memory(what);
     return false;
 }
 
@@ -29,7 +28,7 @@ bool session_open(struct session *s, const char *select, const char *model, cons
         s->code = EXIT_WRONG;
         return false;
     }
-    s->device = cli_device(s->context, select);
+    s->device = cli_device(s->context, select, &s->code);
     if (!s->device || !check(s, vka_model_load(s->context, model, &s->model)))
         return false;
     if (!weights)
@@ -72,7 +71,7 @@ bool session_add(struct session *s, struct cli_tensor *tensor)
     struct cli_tensor *more = realloc(s->inputs, (s->input_count + 1) * sizeof *more);
     if (!more) {
         cli_tensor_free(tensor);
-        return out_of_memory(s);
+        return out_of_memory(s, "the list of inputs");
     }
     s->inputs = more;
     s->inputs[s->input_count++] = *tensor;
@@ -159,14 +158,14 @@ static bool make_output(struct session *s, const char *name, struct cli_tensor *
     vka_shape_count(&t->shape, &count);
     t->bytes = count * vka_dtype_size(t->dtype);
     t->data = malloc(t->bytes ? (size_t)t->bytes : 1);
-    return t->data ? true : out_of_memory(s);
+    return t->data ? true : out_of_memory(s, name);
 }
 
 bool session_run(struct session *s, const char *const *outputs, size_t count,
                  struct cli_tensor *tensors)
 {
     vka_io *in = calloc(s->input_count + 1, sizeof *in), *out = calloc(count + 1, sizeof *out);
-    bool ok = in && out ? true : out_of_memory(s);
+    bool ok = in && out ? true : out_of_memory(s, "the lists of tensors");
     for (size_t i = 0; ok && i < s->input_count; i++)
         in[i] =
             (vka_io){s->inputs[i].name, s->inputs[i].dtype, s->inputs[i].data, s->inputs[i].bytes};

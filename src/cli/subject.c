@@ -119,16 +119,15 @@ static vka_result take_shapes(struct subject *s, const vka_attr *example)
     return result;
 }
 
-static vka_attr given_attr(struct subject *s, size_t i)
+// What is no JSON is a string.
+static vka_result given_attr(struct subject *s, size_t i, vka_attr *value)
 {
     const struct subject_attr *attr = &s->call->attrs[i];
-    vka_attr value = vka_attr_string(attr->name, attr->value);
-    if (vka_attr_parse(s->context, attr->name, attr->value, strlen(attr->value), &s->parsed[i]) ==
-        VKA_OK) {
-        value = *s->parsed[i];
-        value.name = attr->name;
-    }
-    return value;
+    vka_result result =
+        vka_attr_parse(s->context, attr->name, attr->value, strlen(attr->value), &s->parsed[i]);
+    *value = result == VKA_OK ? *s->parsed[i] : vka_attr_string(attr->name, attr->value);
+    value->name = attr->name;
+    return result == VKA_ERROR_OUT_OF_MEMORY ? result : VKA_OK;
 }
 
 static vka_result take_attrs(struct subject *s, const vka_attr *example)
@@ -138,8 +137,11 @@ static vka_result take_attrs(struct subject *s, const vka_attr *example)
     s->parsed = calloc(given + 1, sizeof *s->parsed);
     if (!s->attrs || !s->parsed)
         return no_memory(s);
-    for (size_t i = 0; i < given; i++)
-        s->attrs[count++] = given_attr(s, i);
+    for (size_t i = 0; i < given; i++) {
+        vka_result result = given_attr(s, i, &s->attrs[count++]);
+        if (result != VKA_OK)
+            return result;
+    }
     for (size_t i = 0; i < known; i++) {
         bool other = false;
         for (size_t k = 0; k < given; k++)
@@ -321,7 +323,7 @@ static vka_result make_outputs(struct subject *s)
         io->name = g->outputs[i].name;
         io->dtype = vka_type(g, g->outputs[i].tensor);
         io->bytes = (uint64_t)vka_elements(g, g->outputs[i].tensor) * vka_dtype_size(io->dtype);
-        io->data = malloc((size_t)io->bytes);
+        io->data = malloc(io->bytes ? (size_t)io->bytes : 1);
         if (!io->data)
             return no_memory(s);
     }

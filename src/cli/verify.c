@@ -88,7 +88,14 @@ static size_t output_bytes(const struct vka_safetensor *want)
     return (size_t)count * vka_dtype_size(vka_case_dtype((vka_dtype)want->dtype));
 }
 
-// Memory for all outputs, filled with a pattern that no result has by chance.
+static void free_outputs(vka_io *io)
+{
+    for (vka_io *o = io; o && o->name; o++)
+        free(o->data);
+    free(io);
+}
+
+// Memory for all outputs, filled with a pattern that no result has by chance. NULL: out of memory.
 static vka_io *make_outputs(const struct vka_case *c)
 {
     vka_io *io = calloc(c->out_count + 1, sizeof *io);
@@ -96,17 +103,13 @@ static vka_io *make_outputs(const struct vka_case *c)
         size_t bytes = output_bytes(&c->out[i]);
         io[i] = (vka_io){c->out[i].name, vka_case_dtype((vka_dtype)c->out[i].dtype),
                          malloc(bytes ? bytes : 1), bytes};
-        if (io[i].data)
-            memset(io[i].data, 0xc5, bytes);
+        if (!io[i].data) {
+            free_outputs(io);
+            return NULL;
+        }
+        memset(io[i].data, 0xc5, bytes);
     }
     return io;
-}
-
-static void free_outputs(vka_io *io)
-{
-    for (vka_io *o = io; o && o->name; o++)
-        free(o->data);
-    free(io);
 }
 
 // `choices`, by output: to be freed with vka_free.
@@ -116,7 +119,8 @@ static vka_result run_case(struct verify *v, struct vka_case *c, const vka_io *o
     vka_graph *graph = NULL;
     vka_plan *plan = NULL;
     vka_io *inputs = calloc(c->in_count + 1, sizeof *inputs);
-    vka_result result = inputs ? vka_case_build(c, &graph) : VKA_ERROR_OUT_OF_MEMORY;
+    vka_result result = inputs ? vka_case_build(c, &graph)
+                               : vka_out_of_memory_for(v->context, "the list of inputs");
     if (result == VKA_OK)
         result = vka_plan_create(v->device, graph, &v->plan, &plan);
     if (result == VKA_OK) {
@@ -156,7 +160,8 @@ static void verify_case(struct verify *v, const char *path)
         result = vka_weights_official(c->weights);
     if (result == VKA_OK) {
         outputs = make_outputs(c);
-        result = outputs ? run_case(v, c, outputs, &choices) : VKA_ERROR_OUT_OF_MEMORY;
+        result = outputs ? run_case(v, c, outputs, &choices)
+                         : vka_out_of_memory_for(v->context, "the outputs");
     }
     if (result != VKA_OK) {
         snprintf(row.text, sizeof row.text, "%s", vka_last_error());
@@ -264,8 +269,10 @@ static int run(int argc, char **argv)
     v.context = cli_context(false, select);
     if (!v.context)
         return EXIT_WRONG;
-    v.device = cli_device(v.context, select);
-    int code = v.device ? verify_all(&v, argv + optind, argc - optind) : EXIT_USAGE;
+    int code;
+    v.device = cli_device(v.context, select, &code);
+    if (v.device)
+        code = verify_all(&v, argv + optind, argc - optind);
     vka_device_close(v.device);
     vka_context_destroy(v.context);
     return code;

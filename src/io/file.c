@@ -42,7 +42,7 @@ static vka_result read_into(vka_context *context, const char *path, int fd, stru
 {
     void *data = vka_alloc(context, file->size, 1);
     if (!data)
-        return vka_out_of_memory(context);
+        return vka_out_of_memory_for(context, "the file %s", path);
     if (!read_all(fd, data, file->size)) {
         vka_result result = fail(context, path, "can't be read: ");
         vka_free(context, data);
@@ -111,6 +111,8 @@ void vka_file_close(vka_context *context, struct vka_file *file)
 static char *final_path(vka_context *context, const char *path)
 {
     char *real = vka_sys_real_path(path);
+    if (!real && errno == ENOMEM) // a link would be replaced
+        return NULL;
     char *copy = vka_strdup(context, real ? real : path);
     free(real);
     return copy;

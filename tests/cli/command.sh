@@ -149,6 +149,22 @@ check "the benchmark of all blocks, one of them" 0 "| \`crow\` |" sh "$top/tests
 check "the benchmark, an unknown block" 1 "no block 'nix'" sh "$top/tests/bench/blocks.sh" \
     --build "$1" --rounds 1 --device cpu nix
 
+
+# --- variables that say something unknown ---
+
+for word in "ISA=foo, there are: plain, avx2, avx512" "VALIDATION=yes, there are: 0, 1"; do
+    set_to=${word%%,*}
+    check "VKATTN_$set_to" 0 "warning: VKATTN_$set_to is not known (${word#*, })" \
+        env "VKATTN_$set_to" "$vkattn" bench se --device cpu --rounds 1
+done
+
+mkdir "$out/over"
+cp "$picture" "$out/one.png"
+check "the sample, several pictures" 0 "one.png: " "$1/samples/spotlight" --device cpu "$picture" \
+    "$out/one.png" -o "$out/over/o.png"
+true_that "each has its own" test -s "$out/over/scene0.o.png" -a -s "$out/over/one.o.png"
+check "the sample, one name twice" 2 "would both be laid over in" "$1/samples/spotlight" \
+    --device cpu "$picture" "$picture" -o "$out/over.png"
 check "the sample" 0 "looked at" "$1/samples/spotlight" --device cpu "$picture" -o "$out/over.png"
 check "the smallest program" 0 "0." "$1/samples/hello" --device cpu
 true_that "no file was left half written" sh -c '! ls "$0" | grep -q part' "$out"
