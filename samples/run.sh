@@ -20,17 +20,24 @@ build_in "$build" >"$log" 2>&1 || {
     die "the build failed"
 }
 
-picture='' overlay='' previous=''
+picture='' several='' overlay='' previous=''
 for argument in "$@"; do
     case $previous in
     -o) overlay=$argument ;;
     esac
     case $argument in
-    *.png | *.PNG | *.jpg | *.JPG | *.jpeg | *.JPEG) [ "$previous" = -o ] || picture=$argument ;;
+    *.png | *.PNG | *.jpg | *.JPG | *.jpeg | *.JPEG) [ "$previous" = -o ] || {
+        several=${picture:+yes} picture=$argument
+    } ;;
     esac
     previous=$argument
 done
 [ -n "$picture" ] || set -- "$@" "$top/samples/spotlight/scene.png"
 [ -n "$overlay" ] || { overlay=$build/spotlight.png && set -- "$@" -o "$overlay"; }
 "$build/samples/spotlight" "$@"
-say "the picture with the attention laid over it: $overlay"
+if [ -z "$several" ]; then
+    say "the picture with the attention laid over it: $overlay"
+else
+    over=$(dirname "$overlay")/NAME.$(basename "$overlay")
+    say "the pictures with the attention laid over them: $over"
+fi

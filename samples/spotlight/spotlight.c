@@ -4,9 +4,10 @@
 //
 //     spotlight [--device D] [--json] PICTURE... [-o OVERLAY.png]
 //
-// Prints the class and its probability for each picture; -o writes the (first) picture with the
-// attention laid over it. The network, its weights and classes stand beside this file; any of them
-// can be replaced through SPOTLIGHT_DIR.
+// Prints the class and its probability for each picture; -o writes it with the attention laid over
+// it, of several pictures each under its own name: o/over.png becomes o/PICTURE.over.png. The
+// network, its weights and classes stand beside this file; any of them can be replaced through
+// SPOTLIGHT_DIR.
 #include "image.h"
 #include "network.h"
 
@@ -194,6 +195,36 @@ static int show(struct spotlight *s, const char *path, const char *overlay, bool
     return code;
 }
 
+// Of one of `count` pictures; until the next call. NULL where none is wanted.
+static const char *overlay_name(const char *overlay, const char *picture, int count)
+{
+    static char name[4096];
+    if (!overlay || count == 1)
+        return overlay;
+    const char *slash = strrchr(overlay, '/'), *base = slash ? slash + 1 : overlay;
+    const char *from = strrchr(picture, '/'), *stem = from ? from + 1 : picture;
+    const char *dot = strrchr(stem, '.');
+    int length = dot && dot != stem ? (int)(dot - stem) : (int)strlen(stem);
+    snprintf(name, sizeof name, "%.*s%.*s.%s", (int)(base - overlay), overlay, length, stem, base);
+    return name;
+}
+
+static bool names_differ(const char *overlay, char **pictures, int count)
+{
+    char name[4096];
+    for (int i = 0; overlay && i < count; i++) {
+        snprintf(name, sizeof name, "%s", overlay_name(overlay, pictures[i], count));
+        for (int k = 0; k < i; k++) {
+            if (strcmp(name, overlay_name(overlay, pictures[k], count)) == 0) {
+                fprintf(stderr, "spotlight: %s and %s would both be laid over in %s\n", pictures[k],
+                        pictures[i], name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"device", required_argument, NULL, 'd'},
@@ -216,10 +247,12 @@ int main(int argc, char **argv)
     }
     if (optind == argc)
         return fputs(usage, stderr), 2;
+    if (!names_differ(overlay, argv + optind, argc - optind))
+        return 2;
     struct spotlight s = {0};
     int code = open_all(&s, select);
     for (int i = optind; i < argc && code == 0; i++)
-        code = show(&s, argv[i], i == optind ? overlay : NULL, json);
+        code = show(&s, argv[i], overlay_name(overlay, argv[i], argc - optind), json);
     close_all(&s);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "spotlight: writing to stdout failed\n");

@@ -185,9 +185,10 @@ def machine():
 def head(contestants, args, told):
     yield f"# made by tests/bench/peers.sh, {datetime.date.today()}; {machine()}"
     clock = "processor" if os.environ.get("VKATTN_CLOCK") == "cpu" else "wall-clock"
+    limits_of = "; a processor: " if clock == "processor" else "; "
     threads = int(os.environ["OMP_NUM_THREADS"])
     yield (f"# {threads} thread{'s'[:threads - 1]}, {clock} time, {args.rounds} rounds of "
-           f"{args.ms:.0f} ms; {told['flops'] / 1e9:.0f} GFLOP/s of multiply-adds, "
+           f"{args.ms:.0f} ms{limits_of}{told['flops'] / 1e9:.0f} GFLOP/s of multiply-adds, "
            f"{told['bytes'] / 1e9:.0f} GB/s")
     for who in contestants:
         yield f"# {who.name}: {who.about}"

@@ -2,6 +2,7 @@
 //
 // Plans on a Vulkan device: right bytes on every kind of memory, replays, shared weights, limits,
 // and the validation layer: silent, but not when a barrier is taken out.
+#include "unit.h"
 #include "vk_calls.h"
 #include "vk_work.h"
 
@@ -254,7 +255,7 @@ static void test_missing_barrier(void **state)
     start(true);
     if (vka_context_validation_count(work.context) < 0) {
         work_end(&work);
-        skip();
+        unit_skip("the validation layer isn't installed");
     }
     struct vka_program *program = make_program();
     assert_int_equal(create_and_run(program), VKA_OK);
