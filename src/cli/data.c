@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/data.h"
 #include "cli/npy.h"
+#include "io/file.h"
 #include "io/safetensors.h"
 #include "util/half.h"
 #include "util/system.h"
@@ -198,23 +199,52 @@ bool cli_holds_several(const char *path)
     return ending_of(path) == SAFETENSORS;
 }
 
-bool cli_holds(vka_context *context, const char *path, const char *name)
+// A PNG or JPEG with its first and its last bytes.
+static bool holds_picture(vka_context *context, const char *path)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+    } heads[] = {{"\x89PNG\r\n\x1a\n", 8}, {"\xff\xd8\xff", 3}},
+      tails[] = {{"IEND\xae\x42\x60\x82", 8}, {"\xff\xd9", 2}};
+    struct vka_file file;
+    bool whole = false;
+    if (vka_file_open(context, path, &file) != VKA_OK)
+        return false;
+    const char *data = file.data;
+    for (size_t i = 0; i < VKA_COUNT(heads); i++)
+        whole |= file.size >= heads[i].size + tails[i].size &&
+                 memcmp(data, heads[i].text, heads[i].size) == 0 &&
+                 memcmp(data + file.size - tails[i].size, tails[i].text, tails[i].size) == 0;
+    vka_file_close(context, &file);
+    return whole;
+}
+
+static bool holds_array(vka_context *context, const char *path)
+{
+    struct vka_npy npy;
+    if (vka_npy_read(context, path, &npy) != VKA_OK)
+        return false;
+    vka_npy_free(context, &npy);
+    return true;
+}
+
+static bool holds_tensor(vka_context *context, const char *path, const char *name)
 {
     struct vka_safetensors *file;
-    uint64_t size = 0;
-    int opened = vka_sys_open(path, VKA_OPEN_READ);
-    bool whole = opened >= 0 && vka_sys_size(opened, &size) == VKA_KIND_FILE && size > 0;
-    if (opened >= 0)
-        close(opened);
-    if (!whole)
-        return false;
-    if (!cli_holds_several(path))
-        return true;
     if (vka_safetensors_open(context, path, &file) != VKA_OK)
         return false;
     bool found = vka_safetensors_find(file, name) >= 0;
     vka_safetensors_close(file);
     return found;
+}
+
+bool cli_holds(vka_context *context, const char *path, const char *name)
+{
+    enum ending ending = ending_of(path);
+    return ending == PICTURE ? holds_picture(context, path)
+           : ending == NPY   ? holds_array(context, path)
+                             : holds_tensor(context, path, name);
 }
 
 bool cli_can_save(const char *path)

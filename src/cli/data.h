@@ -36,7 +36,7 @@ bool cli_is_picture(const char *path);
 bool cli_is_tensor(const char *path);
 // Whether a file of this name takes several tensors.
 bool cli_holds_several(const char *path);
-// Whether the file is there and has the tensor of this name, where its kind has names.
+// Whether the file is there, whole, and has the tensor of this name, where its kind has names.
 bool cli_holds(vka_context *context, const char *path, const char *name);
 // Whether a file of this name can be written; a message where not.
 bool cli_can_save(const char *path);

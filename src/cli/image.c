@@ -13,7 +13,7 @@
 #include <strings.h>
 #include <turbojpeg.h>
 
-enum { MAX_FILE = 1 << 30, JPEG_QUALITY = 92 };
+enum { MAX_FILE = 1 << 30, JPEG_QUALITY = 92, NAMES_TRIED = 1000 };
 
 static bool fail(char error[IMAGE_ERROR], const char *path, const char *why)
 {
@@ -128,12 +128,15 @@ static int write_all(const char *path, enum vka_open how, const void *data, size
 // 0 or an errno. A file that was there before isn't ours to remove.
 static int write_beside(const char *path, const void *data, size_t size)
 {
-    size_t length = strlen(path) + 32;
+    size_t length = strlen(path) + 48;
     char *beside = malloc(length);
+    int why = EEXIST;
     if (!beside)
         return ENOMEM;
-    snprintf(beside, length, "%s.%ld.part", path, vka_sys_process());
-    int why = write_all(beside, VKA_OPEN_NEW, data, size);
+    for (int i = 0; i < NAMES_TRIED && why == EEXIST; i++) {
+        snprintf(beside, length, "%s.%ld-%d.part", path, vka_sys_process(), i);
+        why = write_all(beside, VKA_OPEN_NEW, data, size);
+    }
     if (!why && !vka_sys_rename(beside, path))
         why = errno;
     if (why && why != EEXIST)

@@ -2,6 +2,7 @@
 //
 // vkattn, the command: attention blocks from the shell.
 #include "cli/cli.h"
+#include "util/system.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static int told(int code)
 
 int main(int argc, char **argv)
 {
+    vka_sys_keep_streams();
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

@@ -209,17 +209,20 @@ static int run_call(const struct call *call)
 
 // --- the call ---
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 // "I/N", 1 <= I <= N.
 static bool parse_shard(const char *text, struct call *call)
 {
     enum { MOST_SHARDS = 1000000 };
-    char *end;
-    long i = strtol(text, &end, 10), n = 0;
-    if (end == text || *end != '/')
-        return false;
-    const char *rest = end + 1;
-    n = strtol(rest, &end, 10);
-    if (end == rest || *end || n > MOST_SHARDS || i < 1 || i > n)
+    char *end = NULL, *rest = NULL;
+    long i = is_digit(*text) ? strtol(text, &end, 10) : 0, n = 0;
+    if (end && *end == '/' && is_digit(end[1]))
+        n = strtol(end + 1, &rest, 10);
+    if (!rest || *rest || n > MOST_SHARDS || i < 1 || i > n)
         return false;
     call->shard = (size_t)i;
     call->shards = (size_t)n;

@@ -42,6 +42,9 @@ double vka_sys_ms(void); // of a clock that never goes back
 int vka_sys_processors(void);
 uint64_t vka_sys_memory(void); // bytes; 0: not known
 long vka_sys_process(void);
+// Where stdin, stdout or stderr is closed: something that can neither be read nor written, so that
+// no file that is opened becomes it. For programs, at their beginning.
+void vka_sys_keep_streams(void);
 
 // The environment, unless the process runs with rights that its user doesn't have. On Windows it
 // stays until the thread's next call.

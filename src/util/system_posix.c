@@ -142,6 +142,14 @@ long vka_sys_process(void)
     return (long)getpid();
 }
 
+void vka_sys_keep_streams(void)
+{
+    for (int file = 0; file <= STDERR_FILENO; file++) {
+        if (fcntl(file, F_GETFD) == -1 && errno == EBADF)
+            open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY); // becomes that one
+    }
+}
+
 const char *vka_getenv(const char *name)
 {
 #ifdef __GLIBC__

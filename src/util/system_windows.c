@@ -317,6 +317,11 @@ uint64_t vka_sys_memory(void)
     return GlobalMemoryStatusEx(&status) ? status.ullTotalPhys : 0;
 }
 
+void vka_sys_keep_streams(void)
+{
+    // The C library keeps 0 to 2 for them, whether they are open or not.
+}
+
 long vka_sys_process(void)
 {
     return (long)GetCurrentProcessId();

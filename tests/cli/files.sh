@@ -106,6 +106,21 @@ check "which of them isn't there" 2 "fort-ü 山.npy" run same "$deep/fort-ü �
 check "a folder of a long name" 0 "" run same "$deep" "$out/日本-{}.npy"
 true_that "each of its pictures" cmp "$out/a.npy" "$out/日本-b.npy"
 
+# --- streams that are closed, names that are taken ---
+
+if [ $windows = no ]; then
+    check "no streams at all" 1 "" sh -c '"$0" run "$1/same.json" --input image="$1/a.npy" \
+        --output y="$1/closed.npy" --device cpu --json <&- >&- 2>&-' "$vkattn" "$out"
+    true_that "no message went into the file" cmp "$out/a.npy" "$out/closed.npy"
+else
+    skip "no streams at all" "the C library of Windows opens no file as one of them"
+fi
+# A process of the same number was killed here.
+check "what another left half written" 0 "" sh -c ': >"$1/b.png.$$-0.part" &&
+    exec "$0" run "$1/same.json" --input image="$1/a.npy" --output y="$1/b.png" --device cpu' \
+    "$vkattn" "$out"
+rm -f "$out"/b.png.*.part
+
 # --- maps: a non-local block, its weights made of a picture ---
 
 model weights '"image": [1, 3, 1, 3]' \

@@ -100,6 +100,19 @@ check "resumed" 0 "1 run, 2 there already" run --input image="$out/in" \
     --output y="$out/two/y.npy" --resume
 true_that "what was there stays" test "$out/two/s0.y.npy" -ot "$out/in/s0.png"
 true_that "what wasn't is made" cmp "$out/two/s1.y.npy" "$out/one/s1.y.npy"
+: >"$out/two/s1.y.npy"
+head -c 20 "$out/one/s2.y.npy" >"$out/two/s2.y.npy"
+check "resumed where two are damaged" 0 "2 run, 1 there already" run --input image="$out/in" \
+    --output y="$out/two/y.npy" --resume
+true_that "they are mended" cmp "$out/one/s2.y.npy" "$out/two/s2.y.npy"
+mkdir "$out/pictures"
+for ending in png jpg; do
+    run --input image="$out/in" --output map="$out/pictures/map.$ending"
+    head -c 50 "$out/pictures/s1.map.$ending" >"$out/cut"
+    mv "$out/cut" "$out/pictures/s1.map.$ending"
+    check "resumed where a .$ending is cut off" 0 "1 run, 2 there already" run \
+        --input image="$out/in" --output map="$out/pictures/map.$ending" --resume
+done
 check "resumed with another output" 0 "3 run, 0 there" run --input image="$out/in" \
     --output y="$out/two/y.npy" --output map="$out/two/map.npy" --resume
 : >"$out/two/s2.map.npy"
@@ -117,7 +130,7 @@ rm "$out"/two/*
 
 # --- what is wrong ---
 
-for shard in 0/2 3/2 -1/2 1/0 1 1/ /2 a/2 1/2x 1/9999999999; do
+for shard in " 1/2" "1/ 2" +1/2 0/2 3/2 -1/2 1/0 1 1/ /2 a/2 1/2x 1/9999999999; do
     check "--shard $shard" 2 "--shard takes I/N with I in 1..N, not '$shard'" run \
         --input image="$out/in" --output y="$out/two/y.npy" --shard "$shard"
 done
