@@ -10,17 +10,15 @@
 // rounding decides isn't judged. --results: a line "result,BLOCK,DEVICE,CASES,ERROR,OPERATIONS" for
 // each block and device, of the fused plans (tests/results.sh collects them). IDs: the cases of
 // these blocks alone.
+#include "unit.h"
+
+#include "case_io.h"
 #include "graph/graph.h"
-#include "io/case.h"
 #include "ops/op.h"
 
-#include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 enum { MAX_DEVICES = 8, MAX_NAMES = 256, MAX_OPS = 64 };
 // What a good implementation in f32 shows: on the CPU, and on a device, whose exp and division may
@@ -142,19 +140,6 @@ static int compare(const char *path, const struct vka_case *c, int device, bool 
     return wrong;
 }
 
-static vka_io *make_outputs(const struct vka_case *c)
-{
-    vka_io *io = calloc(c->out_count + 1, sizeof *io);
-    for (size_t i = 0; i < c->out_count; i++) {
-        uint64_t count = 0;
-        vka_dtype dtype = vka_case_dtype((vka_dtype)c->out[i].dtype);
-        vka_shape_count(&c->out[i].shape, &count);
-        count *= vka_dtype_size(dtype);
-        io[i] = (vka_io){c->out[i].name, dtype, malloc((size_t)count), count};
-    }
-    return io;
-}
-
 static int run_case_on(const char *path, struct vka_case *c, int device, bool expand,
                        vka_io *outputs)
 {
@@ -179,35 +164,15 @@ static int run_case(const char *path)
         printf("ERROR %s\n", vka_last_error());
         return 1;
     }
-    vka_io *outputs = make_outputs(c);
+    struct case_outputs outputs;
+    case_outputs_make(c, &outputs);
     for (int d = 0; d < device_count; d++) {
         for (int expand = 0; expand < 2 - f16; expand++)
-            wrong += run_case_on(path, c, d, expand, outputs);
+            wrong += run_case_on(path, c, d, expand, outputs.io);
     }
-    for (size_t i = 0; i < c->out_count; i++)
-        free(outputs[i].data);
-    free(outputs);
+    case_outputs_free(&outputs);
     vka_case_close(c);
     return wrong;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static size_t list(const char *folder, char **names, size_t most)
-{
-    DIR *dir = opendir(folder);
-    size_t count = 0;
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (entry->d_name[0] != '.' && count < most)
-            names[count++] = strdup(entry->d_name);
-    }
-    if (dir)
-        closedir(dir);
-    qsort(names, count, sizeof *names, by_name);
-    return count;
 }
 
 static void print_result(const char *id, int device, size_t cases)
@@ -232,7 +197,7 @@ static void cases_of_block(void **state)
         print_message("skipped: %s: no device with f16\n", id);
         skip();
     }
-    size_t count = list(folder, names, MAX_NAMES);
+    size_t count = case_list(folder, names, MAX_NAMES);
     int wrong = 0;
     memset(worst_of_block, 0, sizeof worst_of_block);
     memset(ops_of_block, 0, sizeof ops_of_block);
@@ -259,7 +224,7 @@ int main(int argc, char **argv)
         results |= strcmp(argv[first], "--results") == 0;
     }
     if (first == argc)
-        count = list(VKA_CASES, names, MAX_NAMES);
+        count = case_list(VKA_CASES, names, MAX_NAMES);
     for (int i = first; i < argc && count < MAX_NAMES; i++)
         names[count++] = argv[i];
     for (size_t i = 0; i < count; i++)

@@ -5,16 +5,14 @@
 // so.
 //
 //   test_blocks_official [ID...]
-#include "blocks/names.h"
-#include "io/case.h"
+#include "unit.h"
 
-#include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
+#include "blocks/names.h"
+#include "case_io.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 enum { MAX_NAMES = 256, CHOICES = 5 }; // official names of a weight
 
@@ -98,61 +96,35 @@ static vka_weights *renamed(const struct vka_case *c, int choice, char **data)
 
 // --- runs ---
 
-static vka_io *make_outputs(const struct vka_case *c)
-{
-    vka_io *io = calloc(c->out_count + 1, sizeof *io);
-    for (size_t i = 0; i < c->out_count; i++) {
-        uint64_t count = 0;
-        vka_dtype dtype = vka_case_dtype((vka_dtype)c->out[i].dtype);
-        vka_shape_count(&c->out[i].shape, &count);
-        count *= vka_dtype_size(dtype);
-        io[i] = (vka_io){c->out[i].name, dtype, calloc(1, (size_t)count + 1), count};
-    }
-    return io;
-}
-
-static void free_outputs(vka_io *io)
-{
-    for (vka_io *o = io; o->name; o++)
-        free(o->data);
-    free(io);
-}
-
-static vka_result run(struct vka_case *c, const vka_io *outputs)
+static vka_result run(struct vka_case *c, struct case_outputs *outputs)
 {
     vka_graph *graph = NULL;
-    vka_plan *plan = NULL;
-    vka_io *inputs = calloc(c->in_count + 1, sizeof *inputs);
     vka_result result = vka_case_build(c, &graph);
     if (result == VKA_OK)
-        result = vka_plan_create(device, graph, NULL, &plan);
-    vka_case_inputs(c, inputs);
-    if (result == VKA_OK)
-        result = vka_plan_run(plan, inputs, outputs);
-    vka_plan_destroy(plan);
+        result = case_run(device, c, graph, NULL, outputs);
     vka_graph_destroy(graph);
-    free(inputs);
     return result;
 }
 
 // The case with its weights under the choice-th names; whether it is as it should be.
-static bool same_again(struct vka_case *c, int choice, const vka_io *want)
+static bool same_again(struct vka_case *c, int choice, const struct case_outputs *want)
 {
     const vka_weight_info *weights = vka_block_find(c->block)->weights;
     char **data = calloc(c->weights->count + 1, sizeof *data);
     vka_weights *own = c->weights, *set = renamed(c, choice, data);
-    vka_io *got = make_outputs(c);
+    struct case_outputs got;
+    case_outputs_make(c, &got);
     c->weights = set;
-    bool good = run(c, got) == VKA_OK;
+    bool good = run(c, &got) == VKA_OK;
     c->weights = own;
     if (weights->name && !vka_official_any(weights)) {
         good = !good && strstr(vka_last_error(), "weights have no official names");
     } else {
         for (size_t i = 0; good && i < c->out_count; i++)
-            good = memcmp(got[i].data, want[i].data, (size_t)want[i].bytes) == 0;
+            good = memcmp(got.io[i].data, want->io[i].data, (size_t)want->io[i].bytes) == 0;
     }
     vka_weights_destroy(set);
-    free_outputs(got);
+    case_outputs_free(&got);
     for (size_t i = 0; i < own->count; i++)
         free(data[i]);
     free(data);
@@ -164,41 +136,29 @@ static int run_case(const char *path)
     struct vka_case *c;
     int wrong = 0;
     assert_int_equal(vka_case_open(context, path, &c), VKA_OK);
-    vka_io *want = make_outputs(c);
-    assert_int_equal(run(c, want), VKA_OK);
+    struct case_outputs want;
+    case_outputs_make(c, &want);
+    assert_int_equal(run(c, &want), VKA_OK);
     for (int choice = 0; choice < CHOICES; choice++) {
-        if (same_again(c, choice, want))
+        if (same_again(c, choice, &want))
             continue;
         printf("FAIL %s, names %d: %s\n", path, choice, vka_last_error());
         wrong++;
     }
-    free_outputs(want);
+    case_outputs_free(&want);
     vka_case_close(c);
     return wrong;
 }
 
 // --- all ---
 
-static int list(const char *folder, char **names)
-{
-    DIR *dir = opendir(folder);
-    int count = 0;
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (entry->d_name[0] != '.' && count < MAX_NAMES)
-            names[count++] = strdup(entry->d_name);
-    }
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
 static void cases_of_block(void **state)
 {
     char folder[1024], path[2048], *names[MAX_NAMES];
     int wrong = 0;
     snprintf(folder, sizeof folder, "%s/%s", VKA_CASES, (const char *)*state);
-    int count = list(folder, names);
-    for (int i = 0; i < count; i++) {
+    size_t count = case_list(folder, names, MAX_NAMES);
+    for (size_t i = 0; i < count; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         wrong += run_case(path);
         free(names[i]);
@@ -211,18 +171,17 @@ int main(int argc, char **argv)
 {
     static char *names[MAX_NAMES];
     static struct CMUnitTest tests[MAX_NAMES];
-    int count = argc > 1 ? 0 : list(VKA_CASES, names);
+    size_t count = argc > 1 ? 0 : case_list(VKA_CASES, names, MAX_NAMES), listed = count;
     for (int i = 1; i < argc && count < MAX_NAMES; i++)
         names[count++] = argv[i];
-    for (int i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++)
         tests[i] = (struct CMUnitTest){names[i], cases_of_block, NULL, NULL, names[i]};
     if (count == 0) {
         fprintf(stderr, "no cases in %s\n", VKA_CASES);
         return 1;
     }
-    int failed =
-        _cmocka_run_group_tests("official", tests, (size_t)count, open_device, close_device);
-    for (int i = argc > 1 ? count : 0; i < count; i++)
+    int failed = _cmocka_run_group_tests("official", tests, count, open_device, close_device);
+    for (size_t i = 0; i < listed; i++)
         free(names[i]);
     return failed;
 }

@@ -53,6 +53,25 @@ void case_assert_right(const struct vka_case *c, const struct case_outputs *r, d
     }
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+size_t case_list(const char *folder, char **names, size_t most)
+{
+    DIR *dir = opendir(folder);
+    size_t count = 0;
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (entry->d_name[0] != '.' && count < most)
+            names[count++] = strdup(entry->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    qsort(names, count, sizeof *names, by_name);
+    return count;
+}
+
 static bool find_case(const char *id, bool largest, char *path, size_t size)
 {
     char folder[512];

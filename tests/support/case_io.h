@@ -24,6 +24,8 @@ vka_result case_run(vka_device *device, const struct vka_case *c, vka_graph *gra
 // Asserts that the outputs are those of the case.
 void case_assert_right(const struct vka_case *c, const struct case_outputs *r, double bound);
 
+// The names in a folder, in order and by malloc, at most `most`; none where it can't be read.
+size_t case_list(const char *folder, char **names, size_t most);
 // The smallest (largest) case file of a block; false where there is none.
 bool case_smallest(const char *id, char *path, size_t size);
 bool case_largest(const char *id, char *path, size_t size);

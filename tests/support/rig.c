@@ -41,6 +41,18 @@ void rig_end(struct rig *rig)
     assert_int_equal(rig->memory.blocks, 0);
 }
 
+int rig_setup(void **state)
+{
+    rig_start(*state);
+    return 0;
+}
+
+int rig_teardown(void **state)
+{
+    rig_end(*state);
+    return 0;
+}
+
 void rig_new_graph(struct rig *rig)
 {
     vka_graph_destroy(rig->graph);

@@ -25,6 +25,11 @@ void rig_start(struct rig *rig);
 void rig_start_on(struct rig *rig, const char *select);
 // Takes what there is, and asserts that no memory was lost.
 void rig_end(struct rig *rig);
+// A test on a rig of its own: as `state`, too.
+#define RIG_TEST(test, rig)                                                                        \
+    cmocka_unit_test_prestate_setup_teardown(test, rig_setup, rig_teardown, rig)
+int rig_setup(void **state);
+int rig_teardown(void **state);
 // A new graph in place of the old one, over the same weights.
 void rig_new_graph(struct rig *rig);
 

@@ -29,20 +29,6 @@ static void add_se(const char *prefix)
     }
 }
 
-static int start(void **state)
-{
-    (void)state;
-    rig_start(&rig);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    rig_end(&rig);
-    return 0;
-}
-
 static const vka_attr reduction[] = {{"reduction", VKA_ATTR_INT, false, 2, 0, NULL, NULL, 0}, {0}};
 
 static vka_tensor map(void)
@@ -459,7 +445,7 @@ static void test_attributes(void **state)
     expect_attr(vka_attr_int("kernel_size", INT64_MAX), "weight 'a.channel.fc1.weight'");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST(name) RIG_TEST(name, &rig)
 
 int main(void)
 {

@@ -8,20 +8,6 @@
 
 static struct rig rig;
 
-static int start(void **state)
-{
-    (void)state;
-    rig_start(&rig);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    rig_end(&rig);
-    return 0;
-}
-
 static vka_tensor floats(const char *name, vka_shape shape)
 {
     return rig_input(&rig, name, VKA_F32, shape);
@@ -134,7 +120,7 @@ static void test_count_boxes(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST(name) RIG_TEST(name, &rig)
     const struct CMUnitTest tests[] = {
         TEST(test_window_attention), TEST(test_window_dot),    TEST(test_window_sum),
         TEST(test_bilinear_logits),  TEST(test_bilinear_pool), TEST(test_additive),

@@ -13,20 +13,6 @@
 static struct rig rig;
 static const float numbers[4096];
 
-static int start(void **state)
-{
-    (void)state;
-    rig_start(&rig);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    rig_end(&rig);
-    return 0;
-}
-
 struct tensor {
     const char *name; // NULL ends the list
     vka_shape shape;
@@ -35,8 +21,8 @@ struct tensor {
 // A new set and a graph over it.
 static void use(const struct tensor *list)
 {
-    end(NULL);
-    start(NULL);
+    rig_end(&rig);
+    rig_start(&rig);
     for (; list->name; list++)
         rig_add_weight(&rig, list->name, list->shape, numbers);
     rig_new_graph(&rig);
@@ -207,8 +193,8 @@ static void test_one_for_two(void **state)
     (void)state;
     const char *c = "channel_att.gate_c.gate_c_";
     static const char *const kinds[] = {"weight", "bias", "running_mean", "running_var"};
-    end(NULL);
-    start(NULL);
+    rig_end(&rig);
+    rig_start(&rig);
     for (int i = 0; i < 2; i++) {
         for (int k = 0; k < 4; k++) {
             char name[96];
@@ -365,8 +351,8 @@ static void test_sub_blocks(void **state)
 static void test_a_set(void **state)
 {
     (void)state;
-    end(NULL);
-    start(NULL);
+    rig_end(&rig);
+    rig_start(&rig);
     rig_add_weight(&rig, "a.conv.weight", VKA_SHAPE(1, 1, 3), numbers);
     rig_add_weight(&rig, "b.fc.0.weight", VKA_SHAPE(2, 4), numbers);
     rig_add_weight(&rig, "b.fc.2.weight", VKA_SHAPE(4, 2), numbers);
@@ -391,7 +377,7 @@ static void test_too_late(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+#define TEST(name) RIG_TEST(name, &rig)
     const struct CMUnitTest tests[] = {
         TEST(test_names),       TEST(test_patterns),         TEST(test_missing),
         TEST(test_wrong_shape), TEST(test_axes_of_one),      TEST(test_surplus),
