@@ -59,11 +59,11 @@ static void make_plan(const struct vka_attention_job *job, struct plan *t, int t
     t->key_panel = even_panel(block, VKA_WIDE_ROWS);
     t->value_panel = even_panel(job->width, VKA_WIDE_ROWS);
     t->few = t->rows <= VKA_STRIP_ROWS && job->k_step[3] == 1 && job->v_step[3] == 1;
-    t->pack_k = !t->few && job->k_step[2] != 1 && job->k_step[3] != 1;
     // Rows that lie apart are packed, too: a power of two apart, few of them fit into a cache.
+    t->pack_k =
+        !t->few && job->k_step[2] != 1 && (job->k_step[3] != 1 || job->k_step[2] != job->depth);
     t->pack_v = !t->few && (job->v_step[3] != 1 || job->v_step[2] != job->width);
-    t->key_size =
-        t->pack_k ? vka_round_up(vka_round_up(block, t->key_panel) * job->depth, ALIGNED) : 0;
+    t->key_size = t->pack_k ? vka_round_up(block * job->depth, ALIGNED) : 0;
     t->value_size = t->pack_v ? vka_round_up(block * job->width, ALIGNED) : 0;
     t->logit_size = block * t->lanes;
     t->extra_size = job->has_bias || job->has_mask ? t->logit_size : 0;
@@ -192,16 +192,6 @@ static void last_keys(const struct run *r, const struct panel *p, int64_t *least
 
 // --- a block of keys ---
 
-static void pack_keys(const struct run *r, const struct piece *x, const float *k, int64_t count)
-{
-    const struct vka_attention_job *job = r->job;
-    const struct plan *t = &r->plan;
-    for (int64_t i = 0; i < count; i += t->key_panel)
-        t->kernels->pack(x->keys + i * job->depth, (int)t->key_panel, k + i * job->k_step[2],
-                         job->k_step[2], job->k_step[3], (int)vka_smaller(t->key_panel, count - i),
-                         job->depth);
-}
-
 // Queries are [row][depth] here.
 static void dot_logits(const struct run *r, const struct piece *x, const struct panel *p,
                        const float *k, int64_t count)
@@ -227,10 +217,10 @@ static void make_logits(const struct run *r, const struct piece *x, const struct
                             .b = p->queries,
                             .b_step = p->step,
                             .c_row = p->lanes,
-                            .a_row = t->pack_k ? 1 : job->k_step[2],
-                            .a_step = t->pack_k ? t->key_panel : job->k_step[3]};
+                            .a_row = t->pack_k ? job->depth : job->k_step[2],
+                            .a_step = t->pack_k ? 1 : job->k_step[3]};
     for (int64_t i = 0; i < count; i += t->key_panel) {
-        tile.a = t->pack_k ? x->keys + i * job->depth : k + i * job->k_step[2];
+        tile.a = (t->pack_k ? x->keys : k) + i * tile.a_row;
         tile.c = x->logits + i * p->lanes;
         t->kernels->wide((int)vka_smaller(t->key_panel, count - i), p->lanes, &tile);
     }
@@ -349,11 +339,13 @@ static struct block block_of(const struct vka_attention_job *job, const struct p
 static void pack_block(const struct run *r, const struct piece *x, const struct block *b)
 {
     const struct vka_attention_job *job = r->job;
-    if (r->plan.pack_k)
-        pack_keys(r, x, b->k, b->count);
-    if (r->plan.pack_v)
-        r->plan.kernels->pack(x->values, (int)job->width, b->v, job->v_step[3], job->v_step[2],
-                              (int)job->width, b->count);
+    const struct plan *t = &r->plan;
+    if (t->pack_k)
+        t->kernels->pack(x->keys, (int)job->depth, b->k, job->k_step[3], job->k_step[2],
+                         (int)job->depth, b->count);
+    if (t->pack_v)
+        t->kernels->pack(x->values, (int)job->width, b->v, job->v_step[3], job->v_step[2],
+                         (int)job->width, b->count);
 }
 
 // Keys that no query of the panel sees are left out.

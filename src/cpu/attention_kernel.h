@@ -36,10 +36,20 @@ KERNEL static void apply_last(float *s, int width, int64_t keys, const float *la
     }
 }
 
+INLINE void soften_key(int vectors, float *s, const vec *from, vec *total)
+{
+    UNROLL for (int w = 0; w < vectors; w++)
+    {
+        vec p = v_exp2(v_load(s + w * LANES) - from[w]);
+        v_store(s + w * LANES, p);
+        total[w] = total[w] + p;
+    }
+}
+
 INLINE bool soften_vectors(int vectors, float *s, int width, int64_t keys, float *max, float *sum,
                            float *factor)
 {
-    vec now[WIDE_VECTORS], from[WIDE_VECTORS], total[WIDE_VECTORS];
+    vec now[WIDE_VECTORS], from[WIDE_VECTORS], total[2][WIDE_VECTORS];
     UNROLL for (int w = 0; w < vectors; w++)
     {
         now[w] = v_load(max + w * LANES);
@@ -57,22 +67,23 @@ INLINE bool soften_vectors(int vectors, float *s, int width, int64_t keys, float
         // All masked so far: any finite number will do.
         from[w] = v_select(v_less(v_set(MINUS_INFINITY), now[w]), now[w], v_zero());
         vec f = v_exp2(v_load(max + w * LANES) - from[w]);
-        total[w] = v_load(sum + w * LANES) * f;
+        total[0][w] = total[1][w] = v_zero();
         v_store(max + w * LANES, now[w]);
         v_store(factor + w * LANES, f);
         changed = changed || v_any(v_less(f, v_set(1)));
     }
-    for (float *at = s; at < end; at += width) {
-        UNROLL for (int w = 0; w < vectors; w++)
-        {
-            vec p = v_exp2(v_load(at + w * LANES) - from[w]);
-            v_store(at + w * LANES, p);
-            total[w] = total[w] + p;
-        }
+    // Every second key has a sum of its own, and none is added to what is large already.
+    float *at = s;
+    for (; at + width < end; at += 2 * width) {
+        soften_key(vectors, at, from, total[0]);
+        soften_key(vectors, at + width, from, total[1]);
     }
+    if (at < end)
+        soften_key(vectors, at, from, total[0]);
     UNROLL for (int w = 0; w < vectors; w++)
     {
-        v_store(sum + w * LANES, total[w]);
+        vec before = v_load(sum + w * LANES) * v_load(factor + w * LANES);
+        v_store(sum + w * LANES, before + (total[0][w] + total[1][w]));
     }
     return changed;
 }
