@@ -257,6 +257,10 @@ static VKAPI_ATTR VkResult VKAPI_CALL fake_allocate(VkDevice device,
         moved.memoryTypeIndex = 0;
     VkResult result = wrap_vkAllocateMemory(device, &moved, callbacks, memory);
     unsigned at = vk_calls.count[CALL_vkAllocateMemory] % 256;
+    for (int i = 0; i < 256; i++) { // a driver may give a handle again
+        if (result == VK_SUCCESS && allocated[i].memory == *memory)
+            allocated[i].memory = VK_NULL_HANDLE;
+    }
     if (result == VK_SUCCESS) {
         allocated[at].memory = *memory;
         allocated[at].bytes = info->allocationSize;
