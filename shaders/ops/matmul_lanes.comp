@@ -9,23 +9,63 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "matmul.glsl"
 
-layout(constant_id = 9) const uint A_MODE = 0; // how a is read: 0 by element,
-                                               // 1 four along k, 2 four along its rows
+// Drivers compile each memory access of the unrolled code for long: what isn't needed must go, and
+// one load serves as many sums as it can.
+layout(constant_id = 9) const uint MODES = 0; // VKA_LANES_..
+const bool ALONG_K = (MODES & VKA_LANES_A_ALONG_K) != 0;
+const bool ALONG_M = (MODES & VKA_LANES_A_ALONG_M) != 0;
+const bool WHOLE = (MODES & VKA_LANES_WHOLE) != 0;
+const bool SHORT = (MODES & VKA_LANES_SHORT) != 0;
+const bool BIAS_OF_COLUMNS = (MODES & VKA_LANES_BIAS_OF_COLUMNS) != 0;
+const bool BIAS_OF_ROWS = (MODES & VKA_LANES_BIAS_OF_ROWS) != 0;
+const bool RESIDUAL_FOURS = (MODES & VKA_LANES_RESIDUAL_FOURS) != 0;
+
 BUFFER_VEC4_IN(0, a4);
 #ifdef VEC4
 BUFFER_VEC4_IN(1, b4);
 BUFFER_VEC4_OUT(3, dst4);
+#ifdef RESIDUAL
+BUFFER_VEC4_IN(4, residual4);
+#endif
 #endif
 
-const uint STEP = 4; // terms of a trip: fewer updates of what goes round
-const uint BLOCK = 1024; // terms that are summed by themselves, so that long sums stay good
+const uint STEP = VKA_LANES_STEP;
 
 #ifdef VEC4
 #define SUM vec4
-const uint COLS = TN / 4;
+#define PART(x, c) x[c]
+const uint WIDE = 4, COLS = TN / 4;
 #else
 #define SUM float
-const uint COLS = TN;
+#define PART(x, c) x
+const uint WIDE = 1, COLS = TN;
+#endif
+
+SUM bias_at(tile_place t, uint row, uint col)
+{
+    SUM v;
+    uint start = p.bias_offset + batch_start(p.bias_stride, t.batch) + row * p.bias_stride[3];
+    if (BIAS_OF_ROWS)
+        return SUM(LOAD(bias, start)); // one address for all lanes
+    [[unroll]] for (uint c = 0; c < WIDE; c++)
+        PART(v, c) = LOAD(bias, start + (col + c) * p.bias_stride[4]);
+    return v;
+}
+
+#ifdef RESIDUAL
+SUM residual_at(tile_place t, uint row, uint col)
+{
+    uint start =
+        p.residual_offset + batch_start(p.residual_stride, t.batch) + row * p.residual_stride[3];
+    SUM v;
+#ifdef VEC4
+    if (RESIDUAL_FOURS)
+        return LOAD4(residual4, (start + col) / 4);
+#endif
+    [[unroll]] for (uint c = 0; c < WIDE; c++)
+        PART(v, c) = LOAD(residual, start + (col + c) * p.residual_stride[4]);
+    return v;
+}
 #endif
 
 void main()
@@ -60,9 +100,9 @@ void main()
         [[unroll]] for (uint j = 0; j < COLS; j++)
             sum[i][j] = total[i][j] = SUM(0.0);
 
-    uint whole = p.k - p.k % STEP;
+    uint whole = WHOLE ? p.k : p.k - p.k % STEP;
     for (uint k = 0; k < whole; k += STEP) {
-        if (k % BLOCK == 0) {
+        if (!SHORT && k % VKA_LANES_BLOCK == 0) {
             [[unroll]] for (uint i = 0; i < TM; i++)
                 [[unroll]] for (uint j = 0; j < COLS; j++) {
                     total[i][j] += sum[i][j];
@@ -73,7 +113,7 @@ void main()
         [[unroll]] for (uint u = 0; u < STEP; u++)
             [[unroll]] for (uint j = 0; j < COLS; j++)
                 bv[u][j] = B_OF(k + u, j);
-        if (A_MODE == 2) {
+        if (ALONG_M) {
             [[unroll]] for (uint u = 0; u < STEP; u++)
                 [[unroll]] for (uint i = 0; i < TM; i += 4) {
                     uint rows = t.a_start + (k + u) * a_col + min(t.m0 + i, p.m - 4);
@@ -85,7 +125,7 @@ void main()
         } else {
             [[unroll]] for (uint i = 0; i < TM; i++) {
                 vec4 av;
-                if (A_MODE == 1) {
+                if (ALONG_K) {
                     av = LOAD4(a4, (row_start[i] + k) / 4);
                 } else {
                     [[unroll]] for (uint u = 0; u < STEP; u++)
@@ -97,7 +137,7 @@ void main()
             }
         }
     }
-    for (uint k = whole; k < p.k; k++) {
+    for (uint k = whole; !WHOLE && k < p.k; k++) {
         [[unroll]] for (uint j = 0; j < COLS; j++) {
             SUM bv = B_OF(k, j);
             [[unroll]] for (uint i = 0; i < TM; i++)
@@ -105,21 +145,32 @@ void main()
         }
     }
 
+    SUM column_bias[COLS];
+    [[unroll]] for (uint j = 0; j < COLS; j++) {
+        if (HAS_BIAS && BIAS_OF_COLUMNS)
+            column_bias[j] = bias_at(t, 0, min(col[j], p.n - WIDE));
+    }
     [[unroll]] for (uint i = 0; i < TM; i++) {
         uint row = t.m0 + i;
         if (row >= p.m)
             break;
         [[unroll]] for (uint j = 0; j < COLS; j++) {
-            SUM all = total[i][j] + sum[i][j];
+            if (col[j] >= p.n)
+                continue;
+            SUM all = p.alpha * (total[i][j] + sum[i][j]);
+            if (HAS_BIAS && BIAS_OF_COLUMNS)
+                all += column_bias[j];
+            else if (HAS_BIAS)
+                all += bias_at(t, row, col[j]);
+#ifdef RESIDUAL
+            all += residual_at(t, row, col[j]);
+#endif
+            [[unroll]] for (uint c = 0; c < WIDE; c++)
+                PART(all, c) = vka_activate(ACT, PART(all, c), ACT_A, ACT_B);
 #ifdef VEC4
-            if (col[j] < p.n) {
-                [[unroll]] for (uint c = 0; c < 4; c++)
-                    all[c] = finished(row, col[j] + c, t.batch, all[c]);
-                STORE4(dst4, out_index(t, row, col[j]) / 4, all);
-            }
+            STORE4(dst4, out_index(t, row, col[j]) / 4, all);
 #else
-            if (col[j] < p.n)
-                STORE(dst, out_index(t, row, col[j]), finished(row, col[j], t.batch, all));
+            STORE(dst, out_index(t, row, col[j]), all);
 #endif
         }
     }

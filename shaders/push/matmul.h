@@ -7,6 +7,18 @@
 
 #include "push.h"
 
+// What a lane of the shader for programs on CPUs needn't be compiled for (a specialization
+// constant; bits). A is read four at a time along k, or along its rows.
+#define VKA_LANES_A_ALONG_K       1u
+#define VKA_LANES_A_ALONG_M       2u
+#define VKA_LANES_WHOLE           4u    // k is a multiple of the terms of a trip
+#define VKA_LANES_SHORT           8u    // k is one block of terms
+#define VKA_LANES_BIAS_OF_COLUMNS 16u   // the same in all rows
+#define VKA_LANES_BIAS_OF_ROWS    32u   // the same in all columns
+#define VKA_LANES_RESIDUAL_FOURS  64u   // the residual lies as the output does
+#define VKA_LANES_STEP            4u    // terms of a trip: fewer updates of what goes round
+#define VKA_LANES_BLOCK           1024u // terms summed by themselves, so that long sums stay good
+
 PUSH(matmul)
 {
     uint m, n, k;

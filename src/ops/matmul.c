@@ -290,13 +290,28 @@ static bool fours_of_b(const struct vka_args *args, const struct vka_product *p)
            args->out[0].offset % 4 == 0;
 }
 
-static uint32_t a_mode_of(const struct vka_args *args, const struct vka_product *p)
+static uint32_t a_mode_of(const struct vka_args *args, const struct vka_product *p, uint32_t rows)
 {
     const struct vka_product_side *a = &p->side[VKA_PRODUCT_A];
     if (a->col == 1 && by_four(&args->in[A], p, VKA_PRODUCT_A, a->row))
-        return 1;
-    bool rows = a->row == 1 && p->m % 4 == 0;
-    return rows && by_four(&args->in[A], p, VKA_PRODUCT_A, a->col) ? 2 : 0;
+        return VKA_LANES_A_ALONG_K;
+    bool along = a->row == 1 && p->m % 4 == 0 && rows >= 4;
+    return along && by_four(&args->in[A], p, VKA_PRODUCT_A, a->col) ? VKA_LANES_A_ALONG_M : 0;
+}
+
+static uint32_t lane_modes(const struct vka_args *args, const struct vka_product *p, uint32_t rows)
+{
+    const struct vka_product_side *bias = &p->side[VKA_PRODUCT_BIAS];
+    const struct vka_product_side *residual = &p->side[VKA_PRODUCT_RESIDUAL];
+    uint32_t modes = a_mode_of(args, p, rows);
+    modes |= p->k % VKA_LANES_STEP == 0 ? VKA_LANES_WHOLE : 0;
+    modes |= p->k <= VKA_LANES_BLOCK ? VKA_LANES_SHORT : 0;
+    modes |= bias->row == 0 ? VKA_LANES_BIAS_OF_COLUMNS : 0;
+    modes |= bias->col == 0 ? VKA_LANES_BIAS_OF_ROWS : 0;
+    if (residual->present && residual->col == 1 &&
+        by_four(&args->in[RESIDUAL], p, VKA_PRODUCT_RESIDUAL, residual->row))
+        modes |= VKA_LANES_RESIDUAL_FOURS;
+    return modes;
 }
 
 // A b that has its columns together as rows: worth a copy, which a weight needs but once.
@@ -324,10 +339,8 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
                       .sums_n = fours ? 4 * vka_lane_sums(p.n / 4, FOURS, LANES)
                                       : vka_lane_sums(p.n, COLUMNS, LANES),
                       .sums_m = vka_lane_sums(p.m, ROWS_MOST, 1),
-                      .more = {a_mode_of(args, &p)},
                       .turns = vka_lane_turns(p.k)};
-    if (cut.more[0] == 2 && cut.sums_m < 4)
-        cut.more[0] = 0;
+    cut.more[0] = lane_modes(args, &p, cut.sums_m);
     cut.tile_m = cut.sums_m;
     cut.tile_n = cut.sums_n * LANES;
     launch(l, args, &p, &cut);
