@@ -25,7 +25,7 @@ VKA_CLONES static void clamp(float *position, int count, float last)
 VKA_CLONES static void split(const float *position, int count, float size, struct split *s)
 {
     for (int i = 0; i < count; i++) {
-        float p = position[i], inside = (p > -1) & (p < size) ? p : FAR;
+        float p = position[i], inside = ((p > -1) & (p < size)) ? p : FAR;
         int32_t whole = (int32_t)inside;
         int32_t low = whole - (inside < (float)whole);
         s->low[i] = low;

@@ -5,6 +5,7 @@
 #include "cpu/winograd.h"
 #include "cpu/threads.h"
 #include "graph/plan.h"
+#include "rig.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -177,9 +178,58 @@ static void test_threads(void **state_)
     run_all(3);
 }
 
+// A plan takes this way where the weight is known, and keeps 36 numbers for 9.
+enum {
+    CHANNELS = 40,
+    SIDE = 17,
+    NUMBERS = CHANNELS * SIDE * SIDE,
+    TERMS = CHANNELS * CHANNELS * 9
+};
+
+static uint64_t run_plan(struct rig *rig, bool known, const float *x, const float *w, float *y)
+{
+    const vka_shape shape = {4, {CHANNELS, CHANNELS, 3, 3}};
+    rig_new_graph(rig);
+    vka_graph *g = rig->graph;
+    vka_tensor in = rig_input(rig, "x", VKA_F32, (vka_shape){4, {1, CHANNELS, SIDE, SIDE}});
+    vka_tensor weight = known ? rig_weight(rig, "w") : rig_input(rig, "w", VKA_F32, shape);
+    struct vka_conv p = {.before = {1, 1}, .after = {1, 1}};
+    vka_output(g, "y", vka_conv(g, in, weight, &p));
+    vka_plan *plan = rig_plan(rig, NULL);
+    // The second input is left out where the weight is known.
+    vka_io inputs[] = {{"x", VKA_F32, (void *)(uintptr_t)x, NUMBERS * sizeof *x},
+                       {known ? NULL : "w", VKA_F32, (void *)(uintptr_t)w, TERMS * sizeof *w},
+                       {0}};
+    vka_io outputs[] = {{"y", VKA_F32, y, NUMBERS * sizeof *y}, {0}};
+    for (int i = 0; i < 2; i++)
+        rig_assert_ok(vka_plan_run(plan, inputs, outputs));
+    uint64_t bytes = vka_plan_report(plan)->constant_bytes;
+    vka_plan_destroy(plan);
+    return bytes;
+}
+
+static void test_plan(void **state_)
+{
+    (void)state_;
+    struct rig rig;
+    rig_start(&rig);
+    float *x = random_floats(NUMBERS), *w = random_floats(TERMS), *got = random_floats(NUMBERS);
+    float *direct = random_floats(NUMBERS);
+    rig_add_weight(&rig, "w", (vka_shape){4, {CHANNELS, CHANNELS, 3, 3}}, w);
+    uint64_t without = run_plan(&rig, false, x, w, direct);
+    uint64_t with = run_plan(&rig, true, x, w, got);
+    assert_true(without < TERMS && with >= 4 * TERMS * sizeof *w);
+    for (int i = 0; i < NUMBERS; i++)
+        assert_float_equal(direct[i], got[i], 2e-4);
+    float *all[] = {x, w, got, direct};
+    for (size_t i = 0; i < VKA_COUNT(all); i++)
+        free(all[i]);
+    rig_end(&rig);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_alone),
-                                       cmocka_unit_test(test_threads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_alone), cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_plan)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
