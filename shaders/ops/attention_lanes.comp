@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// Attention where the device is a program on a CPU: a lane is QL queries, the keys and values that
-// all lanes need are read at one address, four elements at a time; nothing is shared. KEYS at a
-// time with a running maximum.
+// Attention where the device is a program on a CPU: a lane is QL queries. The keys and values that
+// all lanes need are loaded once by the subgroup, four elements a lane, and handed round: a load at
+// one address for all would be checked against the buffer's end element by element. KEYS at a time
+// with a running maximum.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
 #include "attention.glsl"
 
 layout(constant_id = 6) const uint QL = 2;
-layout(constant_id = 7) const uint KEYS = 4;
+layout(constant_id = 7) const uint KEYS = 2;
+layout(constant_id = 8) const uint SUBGROUP = 8; // lanes that load together; 1: each for itself
 
 BUFFER_VEC4_IN(0, q4);
 BUFFER_VEC4_IN(1, k4);
@@ -18,6 +22,15 @@ BUFFER_VEC4_OUT(3, dst4);
 
 const uint DEPTH4 = DEPTH / 4;
 const uint WIDTH4 = WIDTH / 4;
+// Fours that a lane holds of a block of keys, and of values.
+const uint K_HELD = (KEYS * DEPTH4 + SUBGROUP - 1) / SUBGROUP;
+const uint V_HELD = (KEYS * WIDTH4 + SUBGROUP - 1) / SUBGROUP;
+
+// Where the rows of key `key` start, in fours; past the last key its own once more.
+#define K_ROW(key) ((k_start + min(key, p.keys - 1) * p.k_stride[2]) / 4)
+#define V_ROW(key) ((v_start + min(key, p.keys - 1) * p.v_stride[2]) / 4)
+// Four `n` of those that the subgroup holds.
+#define HELD(block, n) subgroupShuffle(block[(n) / SUBGROUP], (n) % SUBGROUP)
 
 void main()
 {
@@ -51,14 +64,23 @@ void main()
 
     uint end = key_end(last_query);
     for (uint key = 0; key < end; key += KEYS) {
+        vec4 k_held[K_HELD], v_held[V_HELD];
+        [[unroll]] for (uint i = 0; i < K_HELD && SUBGROUP > 1; i++) {
+            uint n = i * SUBGROUP + gl_SubgroupInvocationID;
+            k_held[i] = LOAD4(k4, K_ROW(key + n / DEPTH4) + n % DEPTH4);
+        }
         float s[QL][KEYS];
         [[unroll]] for (uint j = 0; j < KEYS; j++) {
-            uint row = (k_start + min(key + j, p.keys - 1) * p.k_stride[2]) / 4;
+            uint row = K_ROW(key + j);
             vec4 dots[QL];
             [[unroll]] for (uint r = 0; r < QL; r++)
                 dots[r] = vec4(0.0);
             [[unroll]] for (uint i = 0; i < DEPTH4; i++) {
-                vec4 kv = LOAD4(k4, row + i);
+                vec4 kv;
+                if (SUBGROUP > 1)
+                    kv = HELD(k_held, j * DEPTH4 + i);
+                else
+                    kv = LOAD4(k4, row + i);
                 [[unroll]] for (uint r = 0; r < QL; r++)
                     dots[r] = fma(query[r][i], kv, dots[r]);
             }
@@ -66,24 +88,35 @@ void main()
                 s[r][j] = logit(at, index[r], key + j, seen[r],
                                 (dots[r].x + dots[r].y) + (dots[r].z + dots[r].w));
         }
+        float f[QL];
         [[unroll]] for (uint r = 0; r < QL; r++) {
             float now = most[r];
             [[unroll]] for (uint j = 0; j < KEYS; j++)
                 now = max(now, s[r][j]);
-            float f = weight_of(most[r], now);
+            f[r] = weight_of(most[r], now);
             most[r] = now;
-            total[r] *= f;
+            total[r] *= f[r];
             [[unroll]] for (uint j = 0; j < KEYS; j++) {
                 s[r][j] = weight_of(s[r][j], now);
                 total[r] += s[r][j];
             }
-            [[unroll]] for (uint i = 0; i < WIDTH4; i++)
-                sum[r][i] *= f;
         }
-        [[unroll]] for (uint j = 0; j < KEYS; j++) {
-            uint row = (v_start + min(key + j, p.keys - 1) * p.v_stride[2]) / 4;
-            [[unroll]] for (uint i = 0; i < WIDTH4; i++) {
-                vec4 vv = LOAD4(v4, row + i);
+        [[unroll]] for (uint i = 0; i < V_HELD && SUBGROUP > 1; i++) {
+            uint n = i * SUBGROUP + gl_SubgroupInvocationID;
+            v_held[i] = LOAD4(v4, V_ROW(key + n / WIDTH4) + n % WIDTH4);
+        }
+        uint v_row[KEYS];
+        [[unroll]] for (uint j = 0; j < KEYS; j++)
+            v_row[j] = V_ROW(key + j);
+        [[unroll]] for (uint i = 0; i < WIDTH4; i++) { // a sum is read and written once
+            [[unroll]] for (uint r = 0; r < QL; r++)
+                sum[r][i] *= f[r];
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                vec4 vv;
+                if (SUBGROUP > 1)
+                    vv = HELD(v_held, j * WIDTH4 + i);
+                else
+                    vv = LOAD4(v4, v_row[j] + i);
                 [[unroll]] for (uint r = 0; r < QL; r++)
                     sum[r][i] = fma(vec4(s[r][j]), vv, sum[r][i]);
             }

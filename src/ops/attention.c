@@ -314,7 +314,7 @@ static void launch_few(struct vka_launch *l, const struct vka_args *args)
 // --- devices that are programs ---
 
 // Queries of a lane; elements of a query and its sum that still are worth holding in one.
-enum { QUERIES = 2, LANES_MOST = 256 };
+enum { QUERIES = 4, LANES_MOST = 256 };
 
 static bool by_four(const struct vka_array *a)
 {
@@ -326,7 +326,7 @@ static bool by_four(const struct vka_array *a)
 
 static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
 {
-    return limits->is_cpu && fits_any(limits, args) &&
+    return limits->is_cpu && limits->subgroup_arithmetic && fits_any(limits, args) &&
            args->in[Q].dim[3] + args->in[V].dim[3] <= LANES_MOST && by_four(&args->in[Q]) &&
            by_four(&args->in[K]) && by_four(&args->in[V]) && by_four(&args->out[OUT]);
 }
@@ -335,16 +335,22 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_attention_job job;
     job_of(args, &job);
-    // Keys unrolled: as many as leave the driver's compiler less than half a second of work.
+    uint32_t subgroup = vka_sharing_lanes(vka_launch_limits(l));
+    uint32_t lanes = subgroup > LANES ? subgroup : LANES;
+    // Queries and keys unrolled: as many as leave the driver's compiler less than half a second of
+    // work.
     int64_t size = job.depth + job.width;
+    bool small = subgroup > 1 && size <= LANES_MOST / 2;
+    uint32_t queries = small ? vka_lane_sums(job.queries, QUERIES, lanes) : QUERIES / 2;
     uint32_t keys = size <= LANES_MOST / 4 ? 4 : size <= LANES_MOST / 2 ? 2 : 1;
     struct vka_dispatch d;
-    vka_begin(l, &d, is_full(args) ? "attention_lanes_full" : "attention_lanes", LANES, 1, 1);
+    vka_begin(l, &d, is_full(args) ? "attention_lanes_full" : "attention_lanes", lanes, 1, 1);
     add_constants(&d, args, &job);
-    vka_constant_u32(&d, QUERIES);
+    vka_constant_u32(&d, queries);
     vka_constant_u32(&d, keys);
+    vka_constant_u32(&d, subgroup);
     tell_turns(&d, &job, keys, 1);
-    launch(l, args, &d, &job, LANES * QUERIES);
+    launch(l, args, &d, &job, lanes * queries);
 }
 
 // --- cooperative matrices ---

@@ -138,6 +138,12 @@ static inline uint32_t vka_lane_sums(int64_t size, uint32_t most, uint32_t lanes
         sums /= 2;
     return sums;
 }
+// Lanes of a program on a CPU that load for each other (shuffles, in modules that ask for
+// subgroup_arithmetic); 1: each loads for itself, as few would save little.
+static inline uint32_t vka_sharing_lanes(const struct vka_limits *limits)
+{
+    return limits->subgroup_size >= 8 ? limits->subgroup_size : 1;
+}
 // Turns of a sum of `terms` that a lane makes alone, four terms a turn.
 static inline double vka_lane_turns(int64_t terms)
 {
