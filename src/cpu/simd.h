@@ -10,7 +10,7 @@
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) &&        \
     !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define VKA_CLONES __attribute__((target_clones("avx2", "default")))
+#define VKA_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define VKA_CLONES
 #endif
