@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 //
 // binary: y = act(a op b), one invocation an element. VKA_INT_IN, VKA_INT_OUT: integers and bools.
+// VKA_FOURS: a workgroup for a part of a row, four elements at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "types.glsl"
 #include "activation.glsl"
@@ -26,6 +27,11 @@ BUFFER_IN(1, b);
 BUFFER_INT_OUT(2, y);
 #else
 BUFFER_OUT(2, y);
+#endif
+#ifdef VKA_FOURS
+BUFFER_VEC4_IN(0, a4);
+BUFFER_VEC4_IN(1, b4);
+BUFFER_VEC4_OUT(2, y4);
 #endif
 
 bool compare(VALUE x, VALUE z)
@@ -100,6 +106,31 @@ bool unordered(VALUE x, VALUE z)
 #endif
 }
 
+#if !defined(VKA_INT_IN) && !defined(VKA_INT_OUT)
+float result(float x, float z)
+{
+    return vka_activate(ACT, combine(x, z), p.act_a, p.act_b);
+}
+#endif
+
+#ifdef VKA_FOURS
+void main()
+{
+    part_of_row part = strided_part();
+    uint at_a = strided_index(0, part.at), at_b = strided_index(1, part.at);
+    uint to = strided_index(2, part.at) / 4;
+    const bool a_along = (ALONG & 1u) != 0, b_along = (ALONG & 2u) != 0;
+    vec4 x = vec4(LOAD(a, at_a)), z = vec4(LOAD(b, at_b));
+    FOR_FOURS(part, i, {
+        if (a_along)
+            x = LOAD4(a4, at_a / 4 + i);
+        if (b_along)
+            z = LOAD4(b4, at_b / 4 + i);
+        STORE4(y4, to + i, vec4(result(x.x, z.x), result(x.y, z.y), result(x.z, z.z),
+                                result(x.w, z.w)));
+    })
+}
+#else
 void main()
 {
     uint i = global_index();
@@ -117,6 +148,7 @@ void main()
 #if defined(VKA_INT_IN)
     y.v[to] = combine(x, z);
 #elif !defined(VKA_INT_OUT)
-    STORE(y, to, vka_activate(ACT, combine(x, z), p.act_a, p.act_b));
+    STORE(y, to, result(x, z));
 #endif
 }
+#endif

@@ -4,8 +4,10 @@
 // reduce: a group takes some rows, some lanes each. Each lane combines blocks of elements, then the
 // blocks (sums with what rounding took away), then the lanes are combined as a tree: sums stay good
 // in rows of any length.
-// VKA_INT: integers and bools.
+// VKA_INT: integers and bools. VKA_FOURS: four elements at a time, where the device is a program:
+// along a row of its own for each group, or of four rows side by side, a lane for each four rows.
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #ifdef VKA_INT
 #define GROUP_TYPE int
 #endif
@@ -17,6 +19,9 @@
 layout(constant_id = 3) const uint KEPT = 1; // axes
 layout(constant_id = 4) const uint REDUCED = 1;
 layout(constant_id = 5) const int KIND = 0;
+#ifdef VKA_FOURS
+layout(constant_id = 6) const bool ACROSS = false;
+#endif
 
 const bool SUMS = KIND == REDUCE_SUM || KIND == REDUCE_MEAN || KIND == REDUCE_SUM_SQUARES ||
                   KIND == REDUCE_L2 || KIND == REDUCE_LOGSUMEXP;
@@ -114,6 +119,85 @@ GROUP_TYPE lane_total(uint base, GROUP_TYPE shift)
     return SUMS ? combine(total, lost) : total;
 }
 
+#ifdef VKA_FOURS
+BUFFER_VEC4_IN(0, x4);
+BUFFER_VEC4_OUT(1, y4);
+
+vec4 combine4(vec4 a, vec4 b)
+{
+    return vec4(combine(a.x, b.x), combine(a.y, b.y), combine(a.z, b.z), combine(a.w, b.w));
+}
+
+void add_to_total(inout vec4 total, inout vec4 lost, vec4 part)
+{
+    if (!SUMS) {
+        total = combine4(total, part);
+        return;
+    }
+    add_to_sum(total.x, lost.x, part.x);
+    add_to_sum(total.y, lost.y, part.y);
+    add_to_sum(total.z, lost.z, part.z);
+    add_to_sum(total.w, lost.w, part.w);
+}
+
+vec4 load4(uint i)
+{
+    vec4 v = LOAD4(x4, i);
+    return KIND == REDUCE_SUM_SQUARES || KIND == REDUCE_L2 ? v * v : v;
+}
+
+// `count` fours, `step` fours apart.
+vec4 total_of_fours(uint at, uint step, uint count)
+{
+    vec4 total = vec4(identity()), lost = vec4(0.0), part;
+    for (uint blocks = count / BLOCK; blocks > 0; blocks--) {
+        part = load4(at);
+        [[unroll]] for (uint k = 1; k < BLOCK; k++)
+            part = combine4(part, load4(at + k * step));
+        add_to_total(total, lost, part);
+        at += BLOCK * step;
+    }
+    part = vec4(identity());
+    for (uint k = count % BLOCK; k > 0; k--) {
+        part = combine4(part, load4(at));
+        at += step;
+    }
+    add_to_total(total, lost, part);
+    return SUMS ? total + lost : total;
+}
+
+void run_along()
+{
+    uint lanes = gl_WorkGroupSize.y, lane = gl_LocalInvocationID.y, fours = p.columns / 4;
+    uint at = (p.x + offset_along(0, KEPT, min(group_index(), p.rows - 1))) / 4 + lane;
+    vec4 total = total_of_fours(at, lanes, fours / lanes);
+    if (lane < fours % lanes)
+        total = combine4(total, load4(at + fours / lanes * lanes));
+    float value = combine(combine(total.x, total.y), combine(total.z, total.w));
+    value = finish(group_combine(value), 0.0);
+    if (lane == 0 && group_index() < p.rows)
+        STORE(y, p.y + group_index(), value);
+}
+
+void run_across()
+{
+    uint row = global_index() * 4;
+    if (row >= p.rows)
+        return;
+    uint at = (p.x + offset_along(0, KEPT, row)) / 4;
+    vec4 v = total_of_fours(at, p.stride[KEPT] / 4, p.columns);
+    STORE4(y4, (p.y + row) / 4,
+           vec4(finish(v.x, 0.0), finish(v.y, 0.0), finish(v.z, 0.0), finish(v.w, 0.0)));
+}
+
+void main()
+{
+    if (ACROSS)
+        run_across();
+    else
+        run_along();
+}
+#else
 void main()
 {
     uint row = group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
@@ -137,3 +221,4 @@ void main()
 #endif
     }
 }
+#endif

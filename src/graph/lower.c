@@ -356,8 +356,8 @@ static bool lower_all(struct lowering *l)
 {
     vka_graph *g = l->g;
     vka_drop_unneeded(g);
-    if (!l->p->device && !l->expand)
-        vka_merge(g);
+    if (!l->expand)
+        vka_merge(l->p);
     for (size_t i = 0; i < g->node_count && !vka_failed(g); i++) {
         if (!lower_node(l, &g->nodes[i]))
             return false;

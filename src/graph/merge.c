@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Merging, for the CPU: a map that several steps read costs a pass over memory each, so a mean and
-// a max of the same map are taken in one, and a product by a gate isn't stored where those who read
-// it can multiply themselves. A device's caches and dispatches are another matter: there the graph
-// stays as it was written.
+// Merging: a map that several steps read costs a pass over memory each, so a mean and a max of the
+// same map are taken in one, and a product by a gate isn't stored where those who read it can
+// multiply themselves. A device for which what would come of it has no variant keeps the graph as
+// it was written.
 #include "graph/program.h"
 #include "ops/ops.h"
 
@@ -41,6 +41,20 @@ static void make_mean_max(vka_graph *g, struct vka_op_node *node, vka_tensor x, 
     node->n_out = 2;
     node->out[MEAN] = node->out[MAX] = 0;
     node->out[result] = out;
+}
+
+// Whether the device can do that as it stands.
+static bool fits(const struct vka_program *p, const struct vka_op_node *node)
+{
+    struct vka_args args;
+    if (!p->device)
+        return true;
+    vka_program_args(p, node, &args);
+    for (const struct vka_variant *v = node->op->variants; v && v->name; v++) {
+        if (!v->fits || v->fits(&p->limits, &args))
+            return true;
+    }
+    return false;
 }
 
 // --- products ---
@@ -135,9 +149,10 @@ static void move_into(vka_graph *g, struct vka_op_node *node, vka_tensor t, vka_
     node->in[2] = other;
 }
 
-static void merge_product(vka_graph *g, size_t i, const size_t *last)
+static void merge_product(const struct vka_program *p, size_t i, const size_t *last)
 {
-    struct vka_op_node *node = &g->nodes[i];
+    vka_graph *g = p->g;
+    struct vka_op_node *node = &g->nodes[i], was[MOST_READERS];
     struct readers r;
     int map = map_of(g, node);
     if (map < 0 || !find_readers(g, i + 1, last[node->out[0]], node->out[0], &r))
@@ -146,8 +161,14 @@ static void merge_product(vka_graph *g, size_t i, const size_t *last)
         if (!multiplies_itself(g, r.node[k], node->out[0]))
             return;
     }
-    for (int k = 0; k < r.count; k++)
+    bool fit = true;
+    for (int k = 0; k < r.count; k++) {
+        was[k] = *r.node[k];
         move_into(g, r.node[k], node->out[0], node->in[map], node->in[1 - map]);
+        fit &= fits(p, r.node[k]);
+    }
+    for (int k = 0; k < r.count && !fit; k++)
+        *r.node[k] = was[k];
 }
 
 // --- pairs ---
@@ -160,9 +181,12 @@ static bool same_mean_max(const struct vka_op_node *a, const struct vka_op_node 
 }
 
 // Takes the result that `node` lacks from a later one like it.
-static void merge_pair(vka_graph *g, struct vka_op_node *node, struct vka_op_node *other)
+static void merge_pair(const struct vka_program *program, struct vka_op_node *node,
+                       struct vka_op_node *other)
 {
+    vka_graph *g = program->g;
     struct vka_mean_max p, q;
+    struct vka_op_node was = *node;
     int result, lacks = node->out[MEAN] ? MAX : MEAN;
     if (node->op == &vka_op_mean_max) {
         if (!same_mean_max(node, other) || node->out[lacks] || !other->out[lacks])
@@ -177,26 +201,31 @@ static void merge_pair(vka_graph *g, struct vka_op_node *node, struct vka_op_nod
         return;
     make_mean_max(g, node, node->in[0], 0);
     node->out[result] = other->out[0];
-    other->out[0] = 0;
+    if (fits(program, node))
+        other->out[0] = 0;
+    else
+        *node = was;
 }
 
-static void merge_pairs(vka_graph *g, size_t i)
+static void merge_pairs(const struct vka_program *program, size_t i)
 {
+    vka_graph *g = program->g;
     struct vka_mean_max p;
     int result;
     struct vka_op_node *node = &g->nodes[i];
     if (node->op != &vka_op_mean_max && !reduces(g, node, &p, &result))
         return;
     for (size_t k = i + 1; k < g->node_count && k < i + REACH; k++)
-        merge_pair(g, node, &g->nodes[k]);
+        merge_pair(program, node, &g->nodes[k]);
 }
 
-void vka_merge(vka_graph *g)
+void vka_merge(struct vka_program *p)
 {
+    vka_graph *g = p->g;
     const size_t *last = last_readers(g);
     for (size_t i = 0; i < g->node_count && !vka_failed(g); i++)
-        merge_product(g, i, last);
+        merge_product(p, i, last);
     for (size_t i = 0; i < g->node_count && !vka_failed(g); i++)
-        merge_pairs(g, i);
+        merge_pairs(p, i);
     vka_drop_unneeded(g);
 }

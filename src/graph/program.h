@@ -70,8 +70,8 @@ static inline bool vka_is_known(const vka_graph *g, vka_tensor t)
     enum vka_store store = g->values[g->values[t].base].store;
     return store == VKA_STORE_WEIGHT || store == VKA_STORE_CONSTANT;
 }
-// What the CPU reads in one pass instead of several, merged: see graph/merge.c.
-void vka_merge(vka_graph *g);
+// What can be read in one pass instead of several, merged: see graph/merge.c.
+void vka_merge(struct vka_program *p);
 // Drops nodes that no output needs; outputs that aren't wanted become 0.
 void vka_drop_unneeded(vka_graph *g);
 

@@ -186,17 +186,18 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-static void launch(struct vka_launch *l, const struct vka_args *args)
+static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
 {
     const struct params *p = args->params;
     struct vka_strided s = walk(args);
     float tail[] = {p->act.a, p->act.b};
-    struct vka_strided_launch d = {.shader = "binary",
+    struct vka_strided_launch d = {.shader = fours ? "binary_fours" : "binary",
                                    .array = {&args->in[0], &args->in[1], &args->out[0]},
                                    .constants = {(uint32_t)p->kind, (uint32_t)p->act.kind},
                                    .n_constants = 2,
                                    .tail = tail,
-                                   .tail_size = sizeof tail};
+                                   .tail_size = sizeof tail,
+                                   .fours = fours};
     _Static_assert(sizeof(struct vka_push_binary) == (5 + 3 * 5) * 4 + sizeof tail,
                    "push constants");
     if (args->in[0].dtype != VKA_F32)
@@ -206,7 +207,26 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_strided_emit(l, &s, &d);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    emit(l, args, false);
+}
+
+static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct vka_array *arrays[] = {&args->in[0], &args->in[1], &args->out[0]};
+    struct vka_strided s = walk(args);
+    return vka_strided_fours(limits, &s, arrays) && args->in[0].dtype == VKA_F32 &&
+           args->out[0].dtype == VKA_F32;
+}
+
+static void launch_fours(struct vka_launch *l, const struct vka_args *args)
+{
+    emit(l, args, true);
+}
+
+static const struct vka_variant variants[] = {
+    {"fours", fits_fours, launch_fours}, {"baseline", NULL, launch}, {0}};
 
 const struct vka_op vka_op_binary = {
     .name = "binary",

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
 // mean_max: the mean and the largest along axes from one read, of x or of x times a factor that is
-// never stored. What a plan for the CPU makes of reductions that stand side by side
+// never stored. What a plan makes of reductions that stand side by side
 // (graph/merge.c); sums are taken as in reduce, so that they don't hang on the number of threads.
 #include "cpu/simd.h"
 #include "cpu/spans.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
+#include "mean_max.h"
+#include "util/whole.h"
 
 #include <math.h>
 
@@ -279,6 +281,91 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
         out[MAX] = vka_reduce(g, VKA_REDUCE_MAX, x, p->axes, p->keep);
 }
 
+// --- Vulkan ---
+
+enum { LANES = VKA_FOURS_LANES, MOST_AXES = 4, MOST_WIDE = 4 };
+
+static int factor_of(const struct vka_args *args, const struct vka_rows *r, bool across)
+{
+    const struct vka_strided *s = across ? &r->kept : &r->reduced;
+    if (!vka_present(&args->in[FACTOR]))
+        return FACTOR_NONE;
+    return s->stride[FACTOR][s->rank - 1] == 0 ? FACTOR_ONE : FACTOR_FOUR;
+}
+
+// Fours of a factor must be aligned, too.
+static bool factor_fits(const struct vka_args *args, const struct vka_rows *r, bool across)
+{
+    const struct vka_strided *s = across ? &r->kept : &r->reduced;
+    const struct vka_strided *other = across ? &r->reduced : &r->kept;
+    if (factor_of(args, r, across) != FACTOR_FOUR)
+        return true;
+    bool fits = s->stride[FACTOR][s->rank - 1] == 1 && args->in[FACTOR].offset % 4 == 0;
+    for (int i = 0; i < s->rank - 1; i++)
+        fits &= s->stride[FACTOR][i] % 4 == 0;
+    for (int i = 0; i < other->rank; i++)
+        fits &= other->stride[FACTOR][i] % 4 == 0;
+    return fits;
+}
+
+static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    enum vka_rows_fours fours = vka_rows_fours(limits, &r, &args->in[X]);
+    bool outputs = true;
+    for (int i = 0; i < args->n_out; i++)
+        outputs &= !vka_present(&args->out[i]) || args->out[i].offset % 4 == 0;
+    return fours != VKA_FOURS_NONE && outputs && r.kept.rank <= MOST_AXES &&
+           factor_fits(args, &r, fours == VKA_FOURS_ACROSS);
+}
+
+static struct vka_push_mean_max push_of(const struct vka_rows *r)
+{
+    struct vka_push_mean_max push = {.rows = (uint)r->rows,
+                                     .columns = (uint)r->columns,
+                                     .scale = (float)(1.0 / (double)r->columns),
+                                     .step = (uint)r->reduced.stride[X][0],
+                                     .factor_step = (uint)r->reduced.stride[FACTOR][0]};
+    for (int i = 0; i < r->kept.rank; i++) {
+        int axis = r->kept.rank - 1 - i;
+        push.dim[i] = (uint)r->kept.dim[axis];
+        push.stride[i] = (uint)r->kept.stride[X][axis];
+        push.factor_stride[i] = (uint)r->kept.stride[FACTOR][axis];
+    }
+    return push;
+}
+
+static void launch_fours(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    bool across = vka_rows_fours(vka_launch_limits(l), &r, &args->in[X]) == VKA_FOURS_ACROSS;
+    // Wide steps along the rows, so that each page that a step touches gives more than one line.
+    int64_t wide = across ? MOST_WIDE : 1;
+    while (wide > 1 && r.kept.dim[r.kept.rank - 1] % (wide * 4) != 0)
+        wide /= 2;
+    struct vka_dispatch d;
+    vka_begin(l, &d, "mean_max", across ? LANES : 1, across ? 1 : LANES, 1);
+    vka_constant_u32(&d, (uint32_t)r.kept.rank);
+    vka_constant_u32(&d, across);
+    vka_constant_u32(&d, (uint32_t)factor_of(args, &r, across));
+    vka_constant_u32(&d, vka_present(&args->out[MEAN]));
+    vka_constant_u32(&d, vka_present(&args->out[MAX]));
+    vka_constant_u32(&d, (uint32_t)wide);
+    struct vka_push_mean_max push = push_of(&r);
+    push.x = vka_bind(l, &d, &args->in[X], VKA_READ);
+    push.factor = vka_bind(l, &d, &args->in[FACTOR], VKA_READ);
+    bool mean = vka_present(&args->out[MEAN]);
+    uint first = vka_bind(l, &d, &args->out[mean ? MEAN : MAX], VKA_WRITE);
+    uint second = vka_bind(l, &d, &args->out[MAX], VKA_WRITE);
+    push.mean = first;
+    push.most = second;
+    VKA_PUSH(&d, push);
+    vka_turns(&d, (double)vka_divide_up(r.columns, across ? 1 : 4 * LANES) * 5 / 4, "a row");
+    vka_emit(l, &d, (uint64_t)(across ? vka_divide_up(r.rows, 4 * wide * LANES) : r.rows), 1, 1);
+}
+
+static const struct vka_variant variants[] = {{"fours", fits_fours, launch_fours}, {0}};
+
 const struct vka_op vka_op_mean_max = {
     .name = "mean_max",
     .summary = "mean and max along axes in one, of a product if need be",
@@ -287,5 +374,6 @@ const struct vka_op vka_op_mean_max = {
     .infer = infer,
     .cpu = cpu,
     .cpu_scratch = cpu_scratch,
+    .variants = variants,
     .expand = expand,
 };

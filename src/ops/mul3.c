@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// mul3: the product x * a * b, broadcast, without x * a being stored. What a plan for the CPU makes
+// mul3: the product x * a * b, broadcast, without x * a being stored. What a plan makes
 // of two gates in a row (graph/merge.c).
 #include "cpu/simd.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "ops/strided.h"
+#include "mul3.h"
 
 enum { X, A, B, INPUTS };
 
@@ -60,13 +61,51 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
     }
 }
 
+static struct vka_strided walk(const struct vka_args *args)
+{
+    const struct vka_array *arrays[] = {&args->in[X], &args->in[A], &args->in[B], &args->out[0]};
+    return vka_strided_of(&args->out[0], INPUTS + 1, arrays);
+}
+
 static void cpu(const struct vka_cpu_run *run)
 {
     const struct vka_args *args = run->args;
-    const struct vka_array *arrays[] = {&args->in[X], &args->in[A], &args->in[B], &args->out[0]};
-    struct vka_strided s = vka_strided_of(&args->out[0], INPUTS + 1, arrays);
+    struct vka_strided s = walk(args);
     vka_strided_run(run->threads, &s, 2, run_span, (void *)args);
 }
+
+// --- Vulkan ---
+
+static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
+{
+    struct vka_strided s = walk(args);
+    struct vka_strided_launch d = {
+        .shader = fours ? "mul3_fours" : "mul3",
+        .array = {&args->in[X], &args->in[A], &args->in[B], &args->out[0]},
+        .fours = fours};
+    _Static_assert(sizeof(struct vka_push_mul3) == (5 + 4 * 5) * 4, "push constants");
+    vka_strided_emit(l, &s, &d);
+}
+
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    emit(l, args, false);
+}
+
+static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct vka_array *arrays[] = {&args->in[X], &args->in[A], &args->in[B], &args->out[0]};
+    struct vka_strided s = walk(args);
+    return vka_strided_fours(limits, &s, arrays);
+}
+
+static void launch_fours(struct vka_launch *l, const struct vka_args *args)
+{
+    emit(l, args, true);
+}
+
+static const struct vka_variant variants[] = {
+    {"fours", fits_fours, launch_fours}, {"baseline", NULL, launch}, {0}};
 
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
@@ -79,5 +118,6 @@ const struct vka_op vka_op_mul3 = {
     .flags = VKA_OP_STRIDED | VKA_OP_IN_PLACE | VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,
+    .variants = variants,
     .expand = expand,
 };

@@ -9,6 +9,7 @@
 #include "ops/ops.h"
 #include "ops/rows.h"
 #include "reduce.h"
+#include "util/whole.h"
 
 #include <math.h>
 
@@ -440,22 +441,28 @@ static int passes_of(int kind)
     return kind == VKA_REDUCE_LOGSUMEXP ? 3 : 2;
 }
 
-static void launch(struct vka_launch *l, const struct vka_args *args)
+static void emit(struct vka_launch *l, const struct vka_args *args, const struct vka_rows *rows,
+                 struct vka_row_group group, enum vka_rows_fours fours)
 {
     const struct params *p = args->params;
-    struct vka_rows r = rows_of(args);
-    struct vka_row_group group = vka_rows_group(vka_launch_limits(l), &r);
+    const struct vka_rows r = *rows;
+    int64_t a_group = fours == VKA_FOURS_ACROSS ? 4 * (int64_t)group.rows : group.rows;
     struct vka_dispatch d;
     if (r.rows > INT32_MAX || r.columns > INT32_MAX) {
         vka_launch_fail(l, "reduce: %lld rows of %lld elements are too many", (long long)r.rows,
                         (long long)r.columns);
         return;
     }
-    vka_begin(l, &d, args->in[0].dtype == VKA_F32 ? "reduce" : "reduce_int", group.rows,
-              group.lanes, 1);
+    vka_begin(l, &d,
+              fours                          ? "reduce_fours"
+              : args->in[0].dtype == VKA_F32 ? "reduce"
+                                             : "reduce_int",
+              group.rows, group.lanes, 1);
     vka_constant_u32(&d, (uint32_t)r.kept.rank);
     vka_constant_u32(&d, (uint32_t)r.reduced.rank);
     vka_constant_u32(&d, (uint32_t)p->kind);
+    if (fours)
+        vka_constant_u32(&d, fours == VKA_FOURS_ACROSS);
     struct vka_push_reduce push = {.rows = (uint32_t)r.rows, .columns = (uint32_t)r.columns};
     int axes = 0;
     push.scale = (float)(1.0 / (double)r.columns);
@@ -464,8 +471,35 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     put_axes(&push, &r.kept, &axes);
     put_axes(&push, &r.reduced, &axes);
     VKA_PUSH(&d, push);
-    vka_turns(&d, vka_rows_turns(&r, group.lanes, passes_of(p->kind)), "a row");
-    vka_emit(l, &d, ((uint64_t)r.rows + group.rows - 1) / group.rows, 1, 1);
+    enum { BLOCK = 8 }; // elements of a turn, where there are fours; as many turns are left
+    double turns = fours ? (double)r.columns / BLOCK + BLOCK
+                         : vka_rows_turns(&r, group.lanes, passes_of(p->kind));
+    vka_turns(&d, turns, "a row");
+    vka_emit(l, &d, (uint64_t)vka_divide_up(r.rows, a_group), 1, 1);
+}
+
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    emit(l, args, &r, vka_rows_group(vka_launch_limits(l), &r), VKA_FOURS_NONE);
+}
+
+static void launch_fours(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    enum vka_rows_fours fours = vka_rows_fours(vka_launch_limits(l), &r, &args->in[0]);
+    bool along = fours == VKA_FOURS_ALONG;
+    struct vka_row_group group = {along ? 1 : VKA_FOURS_LANES, along ? VKA_FOURS_LANES : 1};
+    emit(l, args, &r, group, fours);
+}
+
+static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct params *p = args->params;
+    struct vka_rows r = rows_of(args);
+    return p->kind != VKA_REDUCE_LOGSUMEXP && args->in[0].dtype == VKA_F32 &&
+           args->out[0].offset % 4 == 0 &&
+           vka_rows_fours(limits, &r, &args->in[0]) != VKA_FOURS_NONE;
 }
 
 static bool fits(const struct vka_limits *limits, const struct vka_args *args)
@@ -541,7 +575,8 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
     out[0] = vka_reshape(g, out[0], vka_shape_of(g, node->out[0]));
 }
 
-static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};
+static const struct vka_variant variants[] = {
+    {"fours", fits_fours, launch_fours}, {"baseline", fits, launch}, {0}};
 
 const struct vka_op vka_op_reduce = {
     .name = "reduce",

@@ -78,6 +78,28 @@ struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struc
     return (struct vka_row_group){size / lanes, lanes};
 }
 
+enum vka_rows_fours vka_rows_fours(const struct vka_limits *limits, const struct vka_rows *r,
+                                   const struct vka_array *x)
+{
+    int kept = r->kept.rank - 1;
+    enum vka_rows_fours found = VKA_FOURS_NONE;
+    if (!limits->is_cpu || limits->subgroup_size < VKA_FOURS_LANES || r->reduced.rank != 1 ||
+        x->offset % 4 != 0)
+        return found;
+    if (r->reduced.stride[0][0] == 1 && r->columns % 4 == 0)
+        found = VKA_FOURS_ALONG;
+    else if (r->kept.stride[0][kept] == 1 && r->kept.dim[kept] % 4 == 0 &&
+             r->reduced.stride[0][0] % 4 == 0)
+        found = VKA_FOURS_ACROSS;
+    bool along = found == VKA_FOURS_ALONG;
+    for (int i = 0; i < (along ? kept + 1 : kept); i++) {
+        if (r->kept.stride[0][i] % 4 != 0 && r->kept.dim[i] > 1)
+            found = VKA_FOURS_NONE;
+    }
+    int64_t fours = along ? r->columns / 4 : r->rows / 4;
+    return fours >= VKA_FOURS_LANES ? found : VKA_FOURS_NONE;
+}
+
 bool vka_rows_fit(const struct vka_limits *limits, const struct vka_rows *r, int passes)
 {
     // A row for a whole GPU is worth being cut long before it must be.

@@ -2,9 +2,11 @@
 //
 // Collapsing axes, walking operands on the CPU, push constants for shaders.
 #include "ops/strided.h"
+#include "util/whole.h"
 
 #include <string.h>
 
+enum { LANES = 8, MOST_FOURS = 128 }; // of a workgroup; fours that a lane takes
 enum { GROUP = 128, MOST_DISPATCHES = 1 << 16 };
 
 static int64_t broadcast_stride(const struct vka_array *a, int shape_rank, int axis)
@@ -223,14 +225,47 @@ static struct vka_array part_of(const struct vka_strided_launch *d, const struct
     return part;
 }
 
+bool vka_strided_fours(const struct vka_limits *limits, const struct vka_strided *s,
+                       const struct vka_array *const *arrays)
+{
+    int last = s->rank - 1;
+    if (!limits->is_cpu || limits->subgroup_size < LANES || s->rank > VKA_STRIDED_AXES ||
+        s->dim[last] % 4 != 0 || (s->rank > 1 && s->dim[last] < 4 * LANES) ||
+        s->stride[s->n - 1][last] != 1)
+        return false;
+    for (int k = 0; k < s->n; k++) {
+        bool aligned = arrays[k]->offset % 4 == 0;
+        for (int i = 0; i < last; i++)
+            aligned &= s->stride[k][i] % 4 == 0;
+        if (s->stride[k][last] != 0 && (s->stride[k][last] != 1 || !aligned))
+            return false;
+    }
+    return true;
+}
+
+// The number of workgroups; tells the shader how many fours a lane takes, of which operands.
+static uint64_t cut_rows(const struct vka_strided *s, uint32_t *walk)
+{
+    int last = s->rank - 1;
+    int64_t fours = s->dim[last] / 4, turns = vka_divide_up(fours, LANES);
+    turns = vka_smaller(turns, MOST_FOURS);
+    *walk |= (uint32_t)turns << 4;
+    for (int k = 0; k < s->n; k++)
+        *walk |= (s->stride[k][last] == 1 ? 1u : 0u) << (16 + k);
+    return (uint64_t)(vka_strided_count(s) / s->dim[last] * vka_divide_up(fours, turns * LANES));
+}
+
 static void emit_part(struct vka_launch *l, const struct vka_strided *s,
                       const struct vka_strided_launch *d, const int64_t *at)
 {
     struct vka_dispatch dispatch;
     uint32_t offset[VKA_STRIDED_OPERANDS], push[VKA_PUSH_BYTES / 4];
     uint32_t size = d->group[0] ? d->group[0] : GROUP, lanes = d->group[0] ? d->group[1] : 1;
-    vka_begin(l, &dispatch, d->shader, size, lanes, 1);
-    vka_constant_u32(&dispatch, (uint32_t)s->rank);
+    uint32_t walk = (uint32_t)s->rank;
+    uint64_t count = (uint64_t)vka_strided_count(s);
+    uint64_t groups = d->fours ? cut_rows(s, &walk) : (count + size - 1) / size;
+    vka_begin(l, &dispatch, d->shader, d->fours ? LANES : size, lanes, 1);
+    vka_constant_u32(&dispatch, walk);
     for (int i = 0; i < d->n_constants; i++)
         vka_constant_u32(&dispatch, d->constants[i]);
     for (int k = 0; k < s->n; k++) {
@@ -241,12 +276,13 @@ static void emit_part(struct vka_launch *l, const struct vka_strided *s,
     if (d->tail_size)
         memcpy(push + words, d->tail, d->tail_size);
     vka_push(&dispatch, push, (uint32_t)words * 4 + d->tail_size);
-    uint64_t count = (uint64_t)vka_strided_count(s);
     if (d->along)
         vka_turns(&dispatch, d->turns, "a row");
+    else if (d->fours)
+        vka_turns(&dispatch, MOST_FOURS + 1, "a part of a row");
     else
         vka_no_loops(&dispatch);
-    vka_emit(l, &dispatch, (count + size - 1) / size, 1, 1);
+    vka_emit(l, &dispatch, groups, 1, 1);
 }
 
 void vka_strided_emit(struct vka_launch *l, const struct vka_strided *s,

@@ -67,9 +67,18 @@ struct vka_strided_launch {
     const struct vka_strided *along; // axes that one element of the walk runs along; NULL: none
     double turns;                    // of the loops along them
     uint32_t group[2];               // elements and lanes of a workgroup; 0: 128 and 1
+    bool fours;                      // see vka_strided_fours
 };
 void vka_strided_emit(struct vka_launch *l, const struct vka_strided *s,
                       const struct vka_strided_launch *d);
+
+// Where the device is a program, four elements a load and several loads a lane are many times
+// faster than an invocation an element: whether the operands allow it. Each lies along the last
+// axis, or repeats one element there; the shader has a twin for it (VKA_FOURS of
+// common/strided.glsl). Not for narrow programs: one with subgroups of 4 takes minutes to compile
+// such shaders.
+bool vka_strided_fours(const struct vka_limits *limits, const struct vka_strided *s,
+                       const struct vka_array *const *arrays);
 
 // The axes beyond the `keep` largest, as a loop on the host: `rest` gets at most `keep` axes,
 // `outer` the others.

@@ -59,23 +59,42 @@ static void cpu(const struct vka_cpu_run *run)
     vka_strided_run(run->threads, &s, 4, run_span, (void *)run->args);
 }
 
-static void launch(struct vka_launch *l, const struct vka_args *args)
+static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
 {
     const struct vka_activation *f = args->params;
     struct vka_strided s = walk(args);
     float tail[] = {f->a, f->b};
-    struct vka_strided_launch d = {.shader = "unary",
+    struct vka_strided_launch d = {.shader = fours ? "unary_fours" : "unary",
                                    .array = {&args->in[0], &args->out[0]},
                                    .constants = {(uint32_t)f->kind},
                                    .n_constants = 1,
                                    .tail = tail,
-                                   .tail_size = sizeof tail};
+                                   .tail_size = sizeof tail,
+                                   .fours = fours};
     _Static_assert(sizeof(struct vka_push_unary) == (5 + 2 * 5) * 4 + sizeof tail,
                    "push constants");
     vka_strided_emit(l, &s, &d);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    emit(l, args, false);
+}
+
+static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct vka_array *arrays[] = {&args->in[0], &args->out[0]};
+    struct vka_strided s = walk(args);
+    return vka_strided_fours(limits, &s, arrays) && s.stride[0][s.rank - 1] == 1;
+}
+
+static void launch_fours(struct vka_launch *l, const struct vka_args *args)
+{
+    emit(l, args, true);
+}
+
+static const struct vka_variant variants[] = {
+    {"fours", fits_fours, launch_fours}, {"baseline", NULL, launch}, {0}};
 
 const struct vka_op vka_op_unary = {
     .name = "unary",

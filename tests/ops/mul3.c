@@ -29,6 +29,7 @@ static const struct op_case cases[] = {
      .in = {F(2, 5, 7, 90), F(2, 1, 7, 90), F(5, 1, 1)},
      DEFINED,
      O(2, 5, 7, 90)},
+    {.name = "fours", .in = {F(2, 5, 4, 85), F(5, 1, 1), F(2, 1, 4, 85)}, DEFINED, O(2, 5, 4, 85)},
     {.name = "each broadcast", .in = {F(3, 1, 1), F(5, 1), F(7)}, DEFINED, O(3, 5, 7)},
     {.name = "long", .in = {F(1, 1500), F(1), F(1, 1500)}, DEFINED, O(1, 1500)},
     {.name = "special", .in = {OP_F32(OP_SPECIAL, 3, 31), F(31), F(3, 1)}, DEFINED, O(3, 31)},

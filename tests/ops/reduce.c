@@ -98,6 +98,10 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
     free(most);
 }
 
+#define FOURS(fill)                                                                                \
+    {                                                                                              \
+        VKA_F32, fill, 0, 0, OP_SHAPE(3, 5, 4, 45), true                                           \
+    }
 #define CASE(name_, kind, axes, keep, operand, bound_, ...)                                        \
     {                                                                                              \
         .name = name_, .in = {operand}, .build = build, .define = define,                          \
@@ -143,6 +147,13 @@ static const struct op_case cases[] = {
     FLOATS("sum of squares", SUM_SQUARES, OP_NORMAL, 3e-7),
     FLOATS("l2", L2, OP_NORMAL, 3e-7),
     FLOATS("logsumexp", LOGSUMEXP, OP_NORMAL, 3e-7),
+    CASE("fours, maps", MEAN, 12, 0, FOURS(OP_POSITIVE), 3e-7, 3, 5),
+    CASE("fours, maps, special", MAX, 12, 0, FOURS(OP_SPECIAL), 0, 3, 5),
+    CASE("fours, maps, l2", L2, 12, 1, FOURS(OP_NORMAL), 3e-7, 3, 5, 1, 1),
+    CASE("fours, channels", MEAN, 2, 1, FOURS(OP_POSITIVE), 3e-7, 3, 1, 4, 45),
+    CASE("fours, channels, special", MIN, 2, 0, FOURS(OP_SPECIAL), 0, 3, 4, 45),
+    CASE("fours, many channels", SUM, 2, 0, OP_F32(OP_POSITIVE, 2, 261, 44), 3e-7, 2, 44),
+    CASE("fours, rows", SUM, 2, 0, OP_F32(OP_POSITIVE, 3, 1500), 3e-7, 3),
     CASE("prod", PROD, 1, 0, OP_F32(OP_POSITIVE, 7, 13), 1e-6, 13),
     CASE("prod of rows", PROD, 2, 0, OP_F32(OP_NORMAL, 13, 7), 1e-6, 13),
     CASE("logsumexp, wide", LOGSUMEXP, 2, 0, MATRIX(OP_WIDE), 3e-7, 37),

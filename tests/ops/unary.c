@@ -141,6 +141,8 @@ static const struct op_case cases[] = {
     THREE("sign", SIGN, 0, 0),
     CASE("one element", VKA_ACT_TANH, 0, 0, OP_NORMAL, 3e-7, 1, 1, 1),
     CASE("rank 8", VKA_ACT_NEG, 0, 0, OP_NORMAL, 0, 2, 3, 2, 2, 3, 2, 2, 3),
+    CASE("fours", VKA_ACT_SILU, 0, 0, OP_NORMAL, 3e-7, 3, 44),
+    CASE("long, fours", VKA_ACT_SQUARE, 0, 0, OP_NORMAL, 3e-7, 30004),
     CASE("long", VKA_ACT_SILU, 0, 0, OP_NORMAL, 3e-7, 100003),
 };
 

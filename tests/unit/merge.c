@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Merging: which passes over a map a plan for the CPU takes together, and which it must not.
+// Merging: which passes over a map a plan takes together, and which it must not.
 #include "rig.h"
 
 #include <stdio.h>
@@ -11,17 +11,27 @@ enum { CHANNELS = 1 << 1, PLACES = 1 << 2 | 1 << 3 };
 static struct rig rig;
 static vka_tensor x, channel, place; // a map, a gate for its channels, one for its places
 
-static void start(void)
+static bool device_is_cpu;
+
+static void start_with(int64_t width)
 {
     rig_start(&rig);
-    x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(2, 8, 3, 5));
+    device_is_cpu = false;
+    x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(2, 8, 3, width));
     channel = rig_input(&rig, "channel", VKA_F32, VKA_SHAPE(2, 8, 1, 1));
-    place = rig_input(&rig, "place", VKA_F32, VKA_SHAPE(2, 1, 3, 5));
+    place = rig_input(&rig, "place", VKA_F32, VKA_SHAPE(2, 1, 3, width));
+}
+
+static void start(void)
+{
+    start_with(5);
 }
 
 static void operations(bool device, bool expand, char *text, size_t size)
 {
     struct vka_limits limits = rig_least_limits();
+    limits.is_cpu = device_is_cpu;
+    limits.subgroup_size = 8;
     struct vka_program *p;
     rig_assert_ok(vka_program_create(rig.graph, device ? &limits : NULL, false, expand, &p));
     text[0] = '\0';
@@ -90,6 +100,31 @@ static void test_gates(void **state)
     reduced("largest", VKA_REDUCE_MAX, y, CHANNELS);
     vka_output(rig.graph, "y", vka_mul(rig.graph, y, place));
     expect("mean_max mul3", "binary reduce reduce binary");
+}
+
+// A device that is a program has kernels for what is merged, four elements at a time; where maps
+// aren't of fours, all stays as it was.
+static void on_a_program(int64_t width, const char *want)
+{
+    char text[256];
+    start_with(width);
+    device_is_cpu = true;
+    vka_tensor y = vka_mul(rig.graph, channel, x);
+    reduced("mean", VKA_REDUCE_MEAN, y, CHANNELS);
+    reduced("largest", VKA_REDUCE_MAX, y, CHANNELS);
+    reduced("x's mean", VKA_REDUCE_MEAN, x, PLACES);
+    reduced("x's largest", VKA_REDUCE_MAX, x, PLACES);
+    vka_output(rig.graph, "y", vka_mul(rig.graph, y, place));
+    operations(true, false, text, sizeof text);
+    assert_string_equal(text, want);
+    rig_end(&rig);
+}
+
+static void test_program(void **state)
+{
+    (void)state;
+    on_a_program(20, "mean_max mean_max mul3");
+    on_a_program(5, "binary reduce reduce reduce reduce binary");
 }
 
 static void test_gate_of_one(void **state)
@@ -171,12 +206,13 @@ static void test_integers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pair),          cmocka_unit_test(test_no_pair),
-        cmocka_unit_test(test_two_pairs),     cmocka_unit_test(test_gates),
-        cmocka_unit_test(test_gate_of_one),   cmocka_unit_test(test_wanted_product),
-        cmocka_unit_test(test_other_readers), cmocka_unit_test(test_views),
-        cmocka_unit_test(test_square),        cmocka_unit_test(test_large_gate),
-        cmocka_unit_test(test_integers),      cmocka_unit_test(test_later_view),
+        cmocka_unit_test(test_program),        cmocka_unit_test(test_pair),
+        cmocka_unit_test(test_no_pair),        cmocka_unit_test(test_two_pairs),
+        cmocka_unit_test(test_gates),          cmocka_unit_test(test_gate_of_one),
+        cmocka_unit_test(test_wanted_product), cmocka_unit_test(test_other_readers),
+        cmocka_unit_test(test_views),          cmocka_unit_test(test_square),
+        cmocka_unit_test(test_large_gate),     cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_later_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
