@@ -28,6 +28,8 @@ const bool FOURS = (TILE & 512u) != 0u; // of the weight can be read at once
 const bool INSIDE_0 = (TILE & 1024u) != 0u;
 const bool INSIDE_1 = (TILE & 2048u) != 0u;
 const bool INSIDE_2 = (TILE & 4096u) != 0u;
+const bool WHOLE = (TILE & 8192u) != 0u;  // terms are a multiple of VKA_CONV_STEP
+const bool SHORT = (TILE & 16384u) != 0u; // at most VKA_CONV_BLOCK of them
 const uint TAPS = KERNEL_0 * KERNEL_1 * KERNEL_2;
 
 BUFFER_IN(0, x);
@@ -96,15 +98,25 @@ float x_at(origin first, term t)
     return inside ? v : 0.0;
 }
 
+float bias_of(uint channel)
+{
+    return HAS_BIAS ? LOAD(bias, p.bias_offset + channel * p.bias_step) : 0.0;
+}
+
 // `channel` of the output, over all groups; `item` of the batch.
-void store(uint item, uint channel, uint place, float sum)
+void store_with(float bias_of_channel, uint item, uint channel, uint place, float sum)
 {
     uint places = p.size_out[0] * p.size_out[1] * p.size_out[2];
     uint at = (item * p.groups * p.out_channels + channel) * places + place;
     if (HAS_BIAS)
-        sum += LOAD(bias, p.bias_offset + channel * p.bias_step);
+        sum += bias_of_channel;
 #ifdef RESIDUAL
     sum += LOAD(residual, p.residual_offset + at);
 #endif
     STORE(dst, p.out_offset + at, vka_activate(ACT, sum, ACT_A, ACT_B));
+}
+
+void store(uint item, uint channel, uint place, float sum)
+{
+    store_with(bias_of(channel), item, channel, place, sum);
 }

@@ -10,8 +10,7 @@
 
 BUFFER_VEC4_IN(1, weight4);
 
-const uint STEP = 4;     // terms of a trip
-const uint BLOCK = 1024; // terms that are summed by themselves, so that long sums stay good
+const uint STEP = VKA_CONV_STEP;
 
 void main()
 {
@@ -43,9 +42,9 @@ void main()
         [[unroll]] for (uint j = 0; j < TN; j++)
             sum[i][j] = total[i][j] = 0.0;
 
-    uint whole = terms - terms % STEP;
+    uint whole = WHOLE ? terms : terms - terms % STEP;
     for (uint k = 0; k < whole; k += STEP) {
-        if (k % BLOCK == 0) {
+        if (!SHORT && k % VKA_CONV_BLOCK == 0) {
             [[unroll]] for (uint i = 0; i < TM; i++)
                 [[unroll]] for (uint j = 0; j < TN; j++) {
                     total[i][j] += sum[i][j];
@@ -71,7 +70,7 @@ void main()
                     sum[i][j] = fma(w[u], v[u][j], sum[i][j]);
         }
     }
-    for (uint k = whole; k < terms; k++) {
+    for (uint k = whole; !WHOLE && k < terms; k++) {
         term t = term_of(k);
         [[unroll]] for (uint j = 0; j < TN; j++) {
             float v = x_at(first[j], t);
@@ -80,9 +79,11 @@ void main()
         }
     }
 
-    [[unroll]] for (uint i = 0; i < TM; i++)
+    [[unroll]] for (uint i = 0; i < TM; i++) {
+        uint channel = part * p.out_channels + min(m0 + i, p.out_channels - 1);
+        float b = bias_of(channel);
         [[unroll]] for (uint j = 0; j < TN; j++)
             if (m0 + i < p.out_channels && n0 + j * lanes < places)
-                store(item, part * p.out_channels + m0 + i, n0 + j * lanes,
-                      total[i][j] + sum[i][j]);
+                store_with(b, item, channel, n0 + j * lanes, total[i][j] + sum[i][j]);
+    }
 }

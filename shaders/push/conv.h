@@ -8,6 +8,9 @@
 
 #include "push.h"
 
+#define VKA_CONV_STEP  4u    // terms of a trip of the shader for programs on CPUs
+#define VKA_CONV_BLOCK 1024u // terms summed by themselves, so that long sums stay good
+
 PUSH(conv)
 {
     uint size_in[3], size_out[3], before[3], x_step[3];

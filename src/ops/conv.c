@@ -279,6 +279,7 @@ struct cut {
     uint32_t invocations, sums_m, sums_n;
     uint64_t tile_m, tile_n;
     double turns;
+    uint32_t trims;                      // flags behind those of the sums
     const struct vka_matrix_cut *matrix; // or NULL
 };
 
@@ -306,7 +307,7 @@ static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
     }
     vka_constant_u32(d, (cut->sums_m - 1) | (cut->sums_n - 1) << 4 |
                             (uint32_t)vka_present(&args->in[BIAS]) << 8 | (uint32_t)fours << 9 |
-                            inside << 10);
+                            inside << 10 | cut->trims);
 }
 
 static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct vka_args *args,
@@ -400,6 +401,9 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     cut.tile_m = cut.sums_m;
     cut.tile_n = cut.sums_n * LANES;
     cut.turns = vka_lane_turns(terms_of(args));
+    // What needn't be compiled: terms left over, blocks of a long sum.
+    cut.trims = (uint32_t)(terms_of(args) % VKA_CONV_STEP == 0) << 13 |
+                (uint32_t)(terms_of(args) <= VKA_CONV_BLOCK) << 14;
     launch(l, args, &job, &cut);
 }
 
