@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// matmul where the device is a program on a CPU: no shared memory, lanes along the columns, one
-// address of a for all lanes, as many multiply-adds for each load as the registers hold.
+// matmul where the device is a program on a CPU: no shared memory, lanes along the columns, as many
+// multiply-adds for each load as the registers hold.
 // VEC4: a lane's columns lie together in b and in the output by fours; else TN columns, a workgroup
-// apart.
+// apart. With it, rows of a that lie along k are loaded by the subgroup, a row a lane, and handed
+// round: a load at one address for all would be checked against the buffer's end element by element.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#ifdef VEC4
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
 #include "matmul.glsl"
 
 // Drivers compile each memory access of the unrolled code for long: what isn't needed must go, and
@@ -19,6 +24,15 @@ const bool SHORT = (MODES & VKA_LANES_SHORT) != 0;
 const bool BIAS_OF_COLUMNS = (MODES & VKA_LANES_BIAS_OF_COLUMNS) != 0;
 const bool BIAS_OF_ROWS = (MODES & VKA_LANES_BIAS_OF_ROWS) != 0;
 const bool RESIDUAL_FOURS = (MODES & VKA_LANES_RESIDUAL_FOURS) != 0;
+#ifdef VEC4
+layout(constant_id = 10) const uint SUBGROUP = 1; // lanes that load together; 1: each for itself
+const bool SHARED = ALONG_K && SUBGROUP > 1;
+const uint HELD = (TM + SUBGROUP - 1) / SUBGROUP; // rows of a lane
+#define HELD_ROW(i) subgroupShuffle(held[(i) / SUBGROUP], (i) % SUBGROUP)
+#else
+const bool SHARED = false;
+#define HELD_ROW(i) vec4(0.0)
+#endif
 
 BUFFER_VEC4_IN(0, a4);
 #ifdef VEC4
@@ -95,6 +109,14 @@ void main()
 #endif
     }
 
+#ifdef VEC4
+    uint held_start[HELD];
+    [[unroll]] for (uint i = 0; i < HELD && SHARED; i++) {
+        uint row = t.m0 + i * SUBGROUP + gl_SubgroupInvocationID;
+        held_start[i] = t.a_start + min(row, p.m - 1) * a_row;
+    }
+#endif
+
     SUM sum[TM][COLS], total[TM][COLS];
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < COLS; j++)
@@ -113,6 +135,11 @@ void main()
         [[unroll]] for (uint u = 0; u < STEP; u++)
             [[unroll]] for (uint j = 0; j < COLS; j++)
                 bv[u][j] = B_OF(k + u, j);
+#ifdef VEC4
+        vec4 held[HELD];
+        [[unroll]] for (uint i = 0; i < HELD && SHARED; i++)
+            held[i] = LOAD4(a4, (held_start[i] + k) / 4);
+#endif
         if (ALONG_M) {
             [[unroll]] for (uint u = 0; u < STEP; u++)
                 [[unroll]] for (uint i = 0; i < TM; i += 4) {
@@ -125,7 +152,9 @@ void main()
         } else {
             [[unroll]] for (uint i = 0; i < TM; i++) {
                 vec4 av;
-                if (ALONG_K) {
+                if (SHARED) {
+                    av = HELD_ROW(i);
+                } else if (ALONG_K) {
                     av = LOAD4(a4, (row_start[i] + k) / 4);
                 } else {
                     [[unroll]] for (uint u = 0; u < STEP; u++)

@@ -332,17 +332,22 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_product p;
     vka_product_of(args, &p);
-    bool fours = fours_of_b(args, &p);
+    const struct vka_limits *limits = vka_launch_limits(l);
+    bool fours = fours_of_b(args, &p) && limits->subgroup_arithmetic;
+    bool along_k = a_mode_of(args, &p, 1) == VKA_LANES_A_ALONG_K;
+    uint32_t sharing = fours && along_k ? vka_sharing_lanes(limits) : 1;
+    uint32_t lanes = sharing > LANES ? sharing : LANES;
     struct cut cut = {.module = fours ? "matmul_fours" : "matmul_lanes",
                       .residual_module = fours ? "matmul_fours_residual" : "matmul_lanes_residual",
-                      .invocations = LANES,
-                      .sums_n = fours ? 4 * vka_lane_sums(p.n / 4, FOURS, LANES)
-                                      : vka_lane_sums(p.n, COLUMNS, LANES),
+                      .invocations = lanes,
+                      .sums_n = fours ? 4 * vka_lane_sums(p.n / 4, FOURS, lanes)
+                                      : vka_lane_sums(p.n, COLUMNS, lanes),
                       .sums_m = vka_lane_sums(p.m, ROWS_MOST, 1),
                       .turns = vka_lane_turns(p.k)};
     cut.more[0] = lane_modes(args, &p, cut.sums_m);
+    cut.more[1] = sharing;
     cut.tile_m = cut.sums_m;
-    cut.tile_n = cut.sums_n * LANES;
+    cut.tile_n = (uint64_t)cut.sums_n * lanes;
     launch(l, args, &p, &cut);
 }
 
