@@ -4,7 +4,7 @@
 // multiply-adds for each load as the registers hold.
 // VEC4: a lane's columns lie together in b and in the output by fours; else TN columns, a workgroup
 // apart. With it, rows of a that lie along k are loaded by the subgroup, a row a lane, and handed
-// round: a load at one address for all would be checked against the buffer's end element by element.
+// round: a load at one address for all would be checked against the buffer's end lane by lane.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
