@@ -3,7 +3,8 @@
 # One line a SPIR-V module: name, source under shaders/ops, flags.
 #   F16  also built as <name>_f16, where float tensors are stored in 16 bits (-DVKA_F16)
 #   -DX  macros (a capability or a type; numbers are specialization constants)
-#   vka_matrix_module: f16 alone, where the compiler knows cooperative matrices
+#   vka_matrix_module: f16 alone, where the compiler knows cooperative matrices; SECOND: where it
+#   knows VK_NV_cooperative_matrix2, too
 #   SPV13, SPV16  for --target-env vulkan1.2, vulkan1.3 (else vulkan1.1)
 vka_module(unary unary.comp F16)
 vka_module(unary_fours unary.comp F16 -DVKA_FOURS)
@@ -37,8 +38,11 @@ vka_module(attention attention.comp F16)
 vka_module(attention_full attention.comp F16 -DFULL)
 vka_module(attention_few attention_few.comp F16)
 vka_module(attention_few_full attention_few.comp F16 -DFULL)
+vka_module(attention_merge attention_merge.comp F16)
 vka_matrix_module(attention_matrix attention_matrix.comp)
 vka_matrix_module(attention_matrix_full attention_matrix.comp -DFULL)
+vka_matrix_module(attention_matrix2 attention_matrix2.comp SECOND)
+vka_matrix_module(attention_matrix2_full attention_matrix2.comp SECOND -DFULL)
 vka_module(attention_lanes attention_lanes.comp F16)
 vka_module(attention_lanes_full attention_lanes.comp F16 -DFULL)
 vka_module(criss_cross criss_cross.comp F16)

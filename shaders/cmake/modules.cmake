@@ -11,22 +11,27 @@ file(MAKE_DIRECTORY ${vka_spirv_out} ${CMAKE_CURRENT_BINARY_DIR}/generated)
 if(NOT VKATTN_SPIRV_DIR)
   find_program(GLSLANG NAMES glslangValidator glslang REQUIRED)
   find_program(SPIRV_VAL NAMES spirv-val REQUIRED)
-  # Old compilers don't know the cooperative matrices.
-  if(NOT DEFINED VKATTN_MATRIX)
-    execute_process(
-      COMMAND ${GLSLANG} -V --target-env vulkan1.2 -S comp -o ${vka_spirv_out}/probe
-              ${CMAKE_CURRENT_LIST_DIR}/matrix_probe.glsl
-      RESULT_VARIABLE vka_probe OUTPUT_QUIET ERROR_QUIET)
-    if(vka_probe EQUAL 0)
-      execute_process(COMMAND ${SPIRV_VAL} --target-env vulkan1.2 ${vka_spirv_out}/probe
-                      RESULT_VARIABLE vka_probe OUTPUT_QUIET ERROR_QUIET)
+  # Old compilers don't know the cooperative matrices, or not the second extension.
+  function(vka_probe option env what)
+    if(NOT DEFINED ${option})
+      execute_process(
+        COMMAND ${GLSLANG} -V --target-env ${env} -S comp ${ARGN} -o ${vka_spirv_out}/probe
+                ${vka_shader_dir}/cmake/matrix_probe.glsl
+        RESULT_VARIABLE probe OUTPUT_QUIET ERROR_QUIET)
+      if(probe EQUAL 0)
+        execute_process(COMMAND ${SPIRV_VAL} --target-env ${env} ${vka_spirv_out}/probe
+                        RESULT_VARIABLE probe OUTPUT_QUIET ERROR_QUIET)
+      endif()
+      string(COMPARE EQUAL "${probe}" 0 known)
+      set(${option} ${known} CACHE BOOL "Build the shaders for ${what}")
+      if(NOT known)
+        message(STATUS "glslang is too old for ${what}: their shaders are left out")
+      endif()
     endif()
-    string(COMPARE EQUAL "${vka_probe}" 0 vka_probe)
-    set(VKATTN_MATRIX ${vka_probe} CACHE BOOL "Build the shaders for cooperative matrices")
-    if(NOT vka_probe)
-      message(STATUS "glslang is too old for cooperative matrices: their shaders are left out")
-    endif()
-  endif()
+  endfunction()
+  vka_probe(VKATTN_MATRIX vulkan1.2 "cooperative matrices")
+  vka_probe(VKATTN_MATRIX2 vulkan1.3 "cooperative matrices whose elements are computed with"
+            -DSECOND)
 endif()
 
 # One shader: `source` to `spv`, validated.
@@ -78,18 +83,26 @@ endfunction()
 # of prebuilt modules has it.
 file(STRINGS ${VULKAN_INCLUDE_DIR}/vulkan/vulkan_core.h vka_header_knows
      REGEX "define VK_KHR_cooperative_matrix 1")
+file(STRINGS ${VULKAN_INCLUDE_DIR}/vulkan/vulkan_core.h vka_header_knows_second
+     REGEX "define VK_NV_cooperative_matrix2 1")
 function(vka_matrix_module name source)
-  if(NOT vka_header_knows) # nothing would ask a device for them
+  cmake_parse_arguments(M "SECOND" "" "" ${ARGN})
+  # Else nothing would ask a device for them.
+  if(NOT vka_header_knows OR (M_SECOND AND NOT vka_header_knows_second))
     return()
   endif()
   if(VKATTN_SPIRV_DIR)
     if(NOT EXISTS ${VKATTN_SPIRV_DIR}/${name}_f16.spv)
       return()
     endif()
-  elseif(NOT VKATTN_MATRIX)
+  elseif(NOT VKATTN_MATRIX OR (M_SECOND AND NOT VKATTN_MATRIX2))
     return()
   endif()
-  vka_compile(${name}_f16 ${source} vulkan1.2 -DVKA_F16=1 ${ARGN})
+  set(env vulkan1.2)
+  if(M_SECOND)
+    set(env vulkan1.3)
+  endif()
+  vka_compile(${name}_f16 ${source} ${env} -DVKA_F16=1 ${M_UNPARSED_ARGUMENTS})
   set(vka_spirv ${vka_spirv} PARENT_SCOPE)
   set(vka_names ${vka_names} PARENT_SCOPE)
 endfunction()

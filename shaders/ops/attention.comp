@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Attention with a running maximum: a workgroup of 8 x 8 takes ROWS queries of a head through all
-// keys, COLS at a time. Logits are made as tiles of a product, weights pass through shared memory,
-// the sums of values stay in registers: 4 rows x TN columns a lane.
+// Attention with a running maximum: a workgroup of 8 x 8 takes a tile of ROWS through its keys,
+// COLS at a time. Logits are made as tiles of a product, weights pass through shared memory, the
+// sums of values stay in registers: 4 rows x TN columns a lane.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "attention.glsl"
-
-BUFFER_IN(0, q);
-BUFFER_IN(1, k);
-BUFFER_IN(2, v);
-BUFFER_OUT(3, dst);
+#include "attention_rows.glsl"
 
 const uint LANES = 8;
 const uint INVOCATIONS = LANES * LANES;
@@ -31,6 +26,7 @@ shared float most[ROWS];
 shared float total[ROWS];
 shared float factor[ROWS];
 shared float part[INVOCATIONS];
+shared uint q_row[ROWS]; // where a row of q begins
 
 #define Q_AT(row, d) slab[(row) * (SLICE + 1) + (d)]
 #define K_AT(row, d) slab[(ROWS + (row)) * (SLICE + 1) + (d)]
@@ -41,26 +37,24 @@ void main()
     uint group = group_index();
     if (group >= p.end)
         return;
-    uint tiles = (p.queries + ROWS - 1) / ROWS;
-    uint first = group % tiles * ROWS;
-    place at = place(group / tiles / p.heads, group / tiles % p.heads);
-    uint shared_head = at.head / p.share;
-    uint q_start = p.q_offset + at.batch * p.q_stride[0] + at.head * p.q_stride[1];
-    uint k_start = p.k_offset + at.batch * p.k_stride[0] + shared_head * p.k_stride[1];
-    uint v_start = p.v_offset + at.batch * p.v_stride[0] + shared_head * p.v_stride[1];
+    tile t = tile_of(group, ROWS);
     uint lane = gl_LocalInvocationIndex, tx = lane % LANES, ty = lane / LANES;
 
     if (lane < ROWS) {
         most[lane] = GONE;
         total[lane] = 0.0;
+        q_row[lane] = q_start(t, t.first + lane);
     }
     float sum[PER_LANE][TN];
     [[unroll]] for (uint i = 0; i < PER_LANE; i++)
         [[unroll]] for (uint j = 0; j < TN; j++)
             sum[i][j] = 0.0;
 
-    uint end = key_end(min(first + ROWS, p.queries) - 1);
-    for (uint key = 0; key < end; key += COLS) {
+    start_seen();
+    barrier();
+    for (uint key = t.begin; key < t.end; key += COLS) {
+        if (!tile_seen(t, ROWS, key, COLS))
+            continue;
         float s[PER_LANE][PER_LANE];
         [[unroll]] for (uint i = 0; i < PER_LANE; i++)
             [[unroll]] for (uint j = 0; j < PER_LANE; j++)
@@ -68,13 +62,13 @@ void main()
         for (uint d0 = 0; d0 < DEPTH; d0 += SLICE) {
             for (uint i = lane; i < ROWS * SLICE; i += INVOCATIONS) {
                 uint d = i % SLICE, row = i / SLICE;
-                bool in_q = d0 + d < DEPTH && first + row < p.queries;
+                bool in_q = d0 + d < DEPTH && t.first + row < t.rows;
                 bool in_k = d0 + d < DEPTH && key + row < p.keys;
                 float qv = 0.0, kv = 0.0;
                 if (in_q)
-                    qv = LOAD(q, q_start + (first + row) * p.q_stride[2] + d0 + d);
+                    qv = LOAD(q, q_row[row] + d0 + d);
                 if (in_k)
-                    kv = LOAD(k, k_start + (key + row) * p.k_stride[2] + d0 + d);
+                    kv = LOAD(k, t.k_start + (key + row) * p.k_stride[2] + d0 + d);
                 Q_AT(row, d) = qv;
                 K_AT(row, d) = kv;
             }
@@ -92,7 +86,8 @@ void main()
             barrier();
         }
         [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
-            uint row = ty + i * LANES, query = min(first + row, p.queries - 1);
+            uint row = ty + i * LANES, query = query_of(t, t.first + row);
+            place at = place_of(t, t.first + row);
             uint last = key_end(query);
             [[unroll]] for (uint j = 0; j < PER_LANE; j++) {
                 uint col = tx + j * LANES;
@@ -136,8 +131,8 @@ void main()
             for (uint i = lane; i < VALUE_ROWS * WIDE; i += INVOCATIONS) {
                 uint c = i % WIDE, kk = i / WIDE;
                 float value = 0.0;
-                if (c < WIDTH && key + k0 + kk < end)
-                    value = LOAD(v, v_start + (key + k0 + kk) * p.v_stride[2] + c);
+                if (c < WIDTH && key + k0 + kk < t.end)
+                    value = LOAD(v, t.v_start + (key + k0 + kk) * p.v_stride[2] + c);
                 slab[kk * WIDE + c] = value;
             }
             barrier();
@@ -157,15 +152,15 @@ void main()
 
     barrier(); // where no key is seen, nothing waited for the first values
     [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
-        uint row = ty + i * LANES, query = first + row;
-        if (query >= p.queries)
+        uint row = ty + i * LANES;
+        if (t.first + row >= t.rows)
             continue;
-        float over = total[row] == 0.0 ? 0.0 : 1.0 / total[row];
-        uint to = p.out_offset + ((at.batch * p.heads + at.head) * p.queries + query) * WIDTH;
+        float over = out_factor(total[row]);
+        uint to = out_start(t, t.first + row);
         [[unroll]] for (uint j = 0; j < TN; j++)
             if (tx + j * LANES < WIDTH)
-                STORE(dst, to + tx + j * LANES, sum[i][j] * over);
+                store_sum(to + tx + j * LANES, sum[i][j] * over);
         if (tx == 0)
-            store_lse(at, query, most[row], total[row]);
+            finish_row(t, t.first + row, most[row], total[row]);
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Attention on cooperative matrices, with a running maximum. A subgroup takes TM fragments of
-// queries, kept in registers, through all keys, COLS at a time, which all subgroups share. Logits
+// Attention on cooperative matrices (common/attention_matrix.glsl), with a running maximum. Logits
 // go through shared memory, since which lane holds which element of a fragment is the driver's
 // business; so do the factors by which the sums of values shrink.
 #version 450
@@ -12,90 +11,14 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
-#include "attention.glsl"
+#include "attention_matrix.glsl"
 
-layout(constant_id = 6) const uint FM = 16; // a fragment is FM x FK by FK x FN
-layout(constant_id = 7) const uint FN = 16;
-layout(constant_id = 8) const uint FK = 16;
-layout(constant_id = 9) const uint SUBGROUP = 32; // a multiple of its queries, FM * TM
-layout(constant_id = 10) const uint TM = 1;
-layout(constant_id = 11) const uint SUBS = 4;
-layout(constant_id = 12) const uint COLS = 32; // a multiple of FM * TM, FN and FK
-layout(constant_id = 13) const bool EIGHTS = false; // rows of q, k and v can be read by eights
-
-BUFFER_IN(0, q);
-BUFFER_IN(1, k);
-BUFFER_IN(2, v);
-BUFFER_OUT(3, dst);
-BUFFER_EIGHTS_IN(0, q8);
-BUFFER_EIGHTS_IN(1, k8);
-BUFFER_EIGHTS_IN(2, v8);
-
-const uint INVOCATIONS = SUBS * SUBGROUP;
-const uint OWN = FM * TM; // queries of a subgroup
-const uint ROWS = OWN * SUBS;
-const uint EACH = SUBGROUP / OWN; // lanes of a query
-const uint FD = (DEPTH + FK - 1) / FK; // fragments along the depth, along the width
-const uint FW = (WIDTH + FN - 1) / FN;
-const uint PAD = 8;
-const uint K_SIZE = (FD * FK + 7) / 8 * 8, K_STEP = (K_SIZE + PAD) / 4; // a row, in fours
-const uint V_SIZE = (FW * FN + 7) / 8 * 8, V_STEP = (V_SIZE + PAD) / 4;
+const uint EACH = SUBGROUP / OWN; // lanes of a row
 const uint W_STEP = (COLS + PAD) / 4;
 const uint S_STEP = (COLS + 4) / 4;
-shared f16vec4 keys[COLS * K_STEP];
-shared f16vec4 values[COLS * V_STEP];
 shared f16vec4 weights[ROWS * W_STEP];
 shared vec4 logits[ROWS * S_STEP];
-
-#define FRAGMENT_Q   coopmat<float16_t, gl_ScopeSubgroup, FM, FK, gl_MatrixUseA>
-#define FRAGMENT_B   coopmat<float16_t, gl_ScopeSubgroup, FK, FN, gl_MatrixUseB>
-#define FRAGMENT_SUM coopmat<float, gl_ScopeSubgroup, FM, FN, gl_MatrixUseAccumulator>
-#define BY_ROWS      gl_CooperativeMatrixLayoutRowMajor
-#define BY_COLUMNS   gl_CooperativeMatrixLayoutColumnMajor
-
-// COLS rows of q, k or v from `first` on to shared memory; zeros past `count` rows and past the
-// rows' `size`, since what is read for nothing there is multiplied too.
-#define LOAD_ROWS(to, to_step, room, name, name8, start, step, first, count, size)                 \
-    for (uint i = gl_LocalInvocationIndex; i < COLS * (room / 8); i += INVOCATIONS) {              \
-        uint row = i / (room / 8), d = i % (room / 8) * 8;                                         \
-        uvec4 eight = uvec4(0);                                                                    \
-        if (first + row < count && d < size) {                                                     \
-            uint from = start + (first + row) * step + d;                                          \
-            if (EIGHTS) {                                                                          \
-                eight = name8.v[from / 8];                                                         \
-            } else {                                                                               \
-                [[unroll]] for (uint j = 0; j < 8; j++)                                            \
-                    if (d + j < size)                                                              \
-                        eight[j / 2] |= packFloat2x16(f16vec2(name.v[from + j], 0.0))              \
-                                        << j % 2 * 16;                                             \
-            }                                                                                      \
-        }                                                                                          \
-        uint at_ = row * to_step + d / 4;                                                          \
-        to[at_] = f16vec4(unpackFloat2x16(eight.x), unpackFloat2x16(eight.y));                     \
-        to[at_ + 1] = f16vec4(unpackFloat2x16(eight.z), unpackFloat2x16(eight.w));                 \
-    }
-
-FRAGMENT_Q queries[TM * FD];
-FRAGMENT_SUM sums[TM * FW];
-float most = GONE, total = 0.0; // of this lane's query
-
-// The subgroup's queries, by way of the keys' place: COLS at a time.
-void load_queries(uint q_start, uint first)
-{
-    for (uint row0 = 0; row0 < ROWS; row0 += COLS) {
-        LOAD_ROWS(keys, K_STEP, K_SIZE, q, q8, q_start, p.q_stride[2], first + row0, p.queries,
-                  DEPTH)
-        barrier();
-        if (gl_SubgroupID * OWN / COLS * COLS == row0) {
-            uint own = gl_SubgroupID * OWN - row0;
-            [[unroll]] for (uint i = 0; i < TM; i++)
-                [[unroll]] for (uint d = 0; d < FD; d++)
-                    coopMatLoad(queries[i * FD + d], keys,
-                                (own + i * FM) * K_STEP + d * FK / 4, K_STEP, BY_ROWS);
-        }
-        barrier();
-    }
-}
+float most = GONE, total = 0.0; // of this lane's row
 
 void make_logits()
 {
@@ -116,7 +39,7 @@ void make_logits()
     subgroupBarrier();
 }
 
-// A factor of each row of the subgroup's queries, times its sums. The factor takes the place of the
+// A factor of each row of the subgroup, times its sums. The factor takes the place of the
 // row's logits.
 void scale_sums(uint row, float factor)
 {
@@ -136,7 +59,7 @@ void scale_sums(uint row, float factor)
 
 // Weights of the block of keys that begins at `key`, by the lanes of a row; the factor of all that
 // was summed before.
-float make_weights(place at, uint row, uint query, uint key)
+float make_weights(place at, uint query, uint row, uint key)
 {
     uint last = key_end(query), lane = gl_SubgroupInvocationID % EACH;
     float now = most;
@@ -183,9 +106,8 @@ void add_values()
 }
 
 // Fragments of the output by way of the logits' place.
-void store_sums(place at, uint first)
+void store_sums(tile t)
 {
-    uint to = p.out_offset + (at.batch * p.heads + at.head) * p.queries * WIDTH;
     uint row0 = gl_SubgroupID * OWN;
     [[unroll]] for (uint w = 0; w < FW; w++) {
         [[unroll]] for (uint i = 0; i < TM; i++)
@@ -193,9 +115,9 @@ void store_sums(place at, uint first)
         subgroupBarrier();
         for (uint e = gl_SubgroupInvocationID; e < OWN * FN; e += SUBGROUP) {
             uint row = row0 + e / FN, column = w * FN + e % FN;
-            if (first + row < p.queries && column < WIDTH)
-                STORE(dst, to + (first + row) * WIDTH + column,
-                      logits[row * S_STEP + e % FN / 4][e % 4]);
+            if (t.first + row < t.rows && column < WIDTH)
+                store_sum(out_start(t, t.first + row) + column,
+                          logits[row * S_STEP + e % FN / 4][e % 4]);
         }
         subgroupBarrier();
     }
@@ -206,32 +128,27 @@ void main()
     uint group = group_index();
     if (group >= p.end)
         return;
-    uint tiles = (p.queries + ROWS - 1) / ROWS;
-    uint first = group % tiles * ROWS;
-    place at = place(group / tiles / p.heads, group / tiles % p.heads);
-    uint shared_head = at.head / p.share;
-    uint q_start = p.q_offset + at.batch * p.q_stride[0] + at.head * p.q_stride[1];
-    uint k_start = p.k_offset + at.batch * p.k_stride[0] + shared_head * p.k_stride[1];
-    uint v_start = p.v_offset + at.batch * p.v_stride[0] + shared_head * p.v_stride[1];
+    tile t = tile_of(group, ROWS);
     uint row = gl_SubgroupID * OWN + gl_SubgroupInvocationID / EACH;
-    uint query = min(first + row, p.queries - 1);
+    uint query = query_of(t, t.first + row);
+    place at = place_of(t, t.first + row);
 
-    load_queries(q_start, first);
+    load_queries(t);
     [[unroll]] for (uint i = 0; i < TM * FW; i++)
         sums[i] = FRAGMENT_SUM(0.0);
-    uint end = key_end(min(first + ROWS, p.queries) - 1);
-    for (uint key = 0; key < end; key += COLS) {
-        LOAD_ROWS(keys, K_STEP, K_SIZE, k, k8, k_start, p.k_stride[2], key, end, DEPTH)
-        LOAD_ROWS(values, V_STEP, V_SIZE, v, v8, v_start, p.v_stride[2], key, end, WIDTH)
-        barrier();
+    start_seen();
+    for (uint key = t.begin; key < t.end; key += COLS) {
+        if (!tile_seen(t, ROWS, key, COLS))
+            continue;
+        load_keys(t, key);
         make_logits();
-        float factor = make_weights(at, row, query, key);
+        float factor = make_weights(at, query, row, key);
         scale_sums(row, factor);
         add_values();
         barrier(); // before the next keys take these ones' place
     }
-    scale_sums(row, total == 0.0 ? 0.0 : 1.0 / total);
-    store_sums(at, first);
-    if (gl_SubgroupInvocationID % EACH == 0 && first + row < p.queries)
-        store_lse(at, query, most, total);
+    scale_sums(row, out_factor(total));
+    store_sums(t);
+    if (gl_SubgroupInvocationID % EACH == 0 && t.first + row < t.rows)
+        finish_row(t, t.first + row, most, total);
 }

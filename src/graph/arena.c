@@ -154,6 +154,8 @@ static void find_lifetimes(struct placing *s)
             s->first[node->out[i]] = s->last[node->out[i]] = (int)n;
             s->owner[node->out[i]] = node->out[i];
         }
+        s->first[node->scratch] = s->last[node->scratch] = (int)n;
+        s->owner[node->scratch] = node->scratch;
     }
     for (size_t n = 0; n < g->node_count; n++) {
         if (!runs_in_place(s, (int)n))

@@ -48,6 +48,7 @@ struct vka_op_node {
     int n_in, n_out;
     vka_tensor in[VKA_MAX_IN];   // 0: an absent optional operand
     vka_tensor out[VKA_MAX_OUT]; // 0: not wanted
+    vka_tensor scratch;          // what its launch asked for (vka_scratch); 0: nothing
 };
 
 // A tensor of I32 whose values must lie in lo..hi; checked when a run's data comes in.

@@ -11,6 +11,7 @@ struct vka_launch {
     const struct vka_program *p;
     int node;
     struct vka_program *into; // NULL: a trial
+    int64_t scratch;          // words
     char why[512];            // "" while all is well
     vka_result result;
 };
@@ -142,6 +143,13 @@ uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka
     return (uint32_t)((uint64_t)a->offset - b->begin / size);
 }
 
+struct vka_array vka_scratch(struct vka_launch *l, int64_t words)
+{
+    l->scratch = words;
+    vka_tensor id = l->into ? l->p->g->nodes[l->node].scratch : 0;
+    return (struct vka_array){.dtype = VKA_I32, .rank = 1, .dim = {words}, .stride = {1}, .id = id};
+}
+
 // Too many in one direction go on in the next one, in rows that are about equally full; in many
 // rows, since long work is cut between them.
 enum { FOLDED_ROWS = 64 };
@@ -208,10 +216,11 @@ void vka_emit(struct vka_launch *l, struct vka_dispatch *d, uint64_t x, uint64_t
 }
 
 bool vka_launch_fits(const struct vka_program *p, const struct vka_variant *variant,
-                     const struct vka_args *args, char *why, size_t why_size)
+                     const struct vka_args *args, int64_t *scratch, char *why, size_t why_size)
 {
     struct vka_launch l = {.p = p};
     variant->launch(&l, args);
+    *scratch = l.scratch;
     if (l.why[0])
         snprintf(why, why_size, "%s", l.why);
     return l.why[0] == '\0';

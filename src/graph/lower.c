@@ -274,8 +274,20 @@ static bool lower_known(struct lowering *l, const struct vka_op_node *node)
     return node->op->cpu ? vka_fold_node(l->p, node) : expand_node(l, node, no_kernel);
 }
 
+static bool keep_with(struct lowering *l, const struct vka_op_node *node,
+                      const struct vka_variant *variant, int64_t scratch)
+{
+    struct vka_op_node copy = *node;
+    if (scratch > 0)
+        copy.scratch = vka_new_value(l->g, VKA_I32, &(vka_shape){1, {scratch}});
+    if (vka_failed(l->g))
+        return false;
+    return keep(l, &copy, variant);
+}
+
 static bool lower_for_device(struct lowering *l, const struct vka_op_node *node)
 {
+    int64_t scratch = 0;
     // What a launch says has figures.
     char why[512] = "", wants[128] = "it has no GPU variant", text[600];
     struct vka_args args;
@@ -284,8 +296,8 @@ static bool lower_for_device(struct lowering *l, const struct vka_op_node *node)
     for (const struct vka_variant *v = node->op->variants; v && v->name && !expand; v++) {
         if (v->fits && !v->fits(&l->p->limits, &args))
             snprintf(wants, sizeof wants, "its variant '%s' wants more than that offers", v->name);
-        else if (vka_launch_fits(l->p, v, &args, why, sizeof why))
-            return keep(l, node, v);
+        else if (vka_launch_fits(l->p, v, &args, &scratch, why, sizeof why))
+            return keep_with(l, node, v, scratch);
     }
     snprintf(text, sizeof text, "doesn't fit the device: %s", why[0] ? why : wants);
     return expand_node(l, node, text);

@@ -57,8 +57,9 @@ vka_result vka_launch_all(struct vka_program *p);                               
 void vka_set_barriers(struct vka_program *p);                                     // graph/hazard.c
 
 // Whether a variant's launch stays within the device's limits; else `why` says what doesn't.
+// `scratch`: how many words it asks for.
 bool vka_launch_fits(const struct vka_program *p, const struct vka_variant *variant,
-                     const struct vka_args *args, char *why, size_t why_size);
+                     const struct vka_args *args, int64_t *scratch, char *why, size_t why_size);
 
 // Computes a node whose operands are all known, here and now, on the CPU: its outputs become
 // constants (graph/fold.c). False: the graph has failed.

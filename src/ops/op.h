@@ -88,8 +88,10 @@ struct vka_limits {
     bool f16_arithmetic;
     bool cooperative_matrix;
     struct vka_matrix_shape matrix; // in a program of f32 none: they would round its operands
+    bool matrix2;                   // their elements can be computed with, their rows reduced
     bool is_cpu;        // the device is a program: no shared memory to be had, few wide loads win
     uint32_t max_turns; // of an invocation's loops (vka_turns)
+    uint32_t busy;      // workgroups of 64 lanes that it takes; fewer are split where they can be
 };
 
 // The limit where the device is a program: such drivers end a shader's loops, without a word, after
@@ -161,6 +163,9 @@ static inline double vka_slice_turns(int64_t terms, uint32_t m, uint32_t n)
 // fixed.
 uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka_array *a,
                   enum vka_access access);
+// Room of `words` times 32 bits that lives as long as the node's dispatches: what one of them
+// writes and a later one reads. One a node.
+struct vka_array vka_scratch(struct vka_launch *l, int64_t words);
 void vka_push(struct vka_dispatch *d, const void *push, uint32_t size);
 #define VKA_PUSH(d, p)                                                                             \
     do {                                                                                           \

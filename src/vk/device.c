@@ -92,6 +92,12 @@ static void want_features(const struct vka_physical *p, struct vka_features *f)
     f->subgroups.subgroupSizeControl = matrices && p->sized_subgroups;
     f->subgroups.computeFullSubgroups = matrices && p->sized_subgroups;
 #endif
+#ifdef VK_NV_cooperative_matrix2
+    VkBool32 second = p->limits.matrix2;
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV *f2 = &f->matrix2;
+    f2->cooperativeMatrixReductions = f2->cooperativeMatrixConversions = second;
+    f2->cooperativeMatrixPerElementOperations = second;
+#endif
 }
 
 static vka_result create_handle(struct vka_vk *vk, struct vka_vk_device *d)

@@ -45,6 +45,9 @@ struct vka_features {
     VkPhysicalDeviceVulkanMemoryModelFeaturesKHR memory_model;
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroups;
 #endif
+#ifdef VK_NV_cooperative_matrix2
+    VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2;
+#endif
 };
 
 enum { VKA_MAX_EXTENSIONS = 4 };
@@ -66,7 +69,7 @@ struct vka_physical {
     uint32_t timestamp_bits; // 0: the queue can't
     double timestamp_ns;     // a tick
     bool float16_extension;  // Vulkan 1.1 has it as an extension only
-    bool matrix_extension;
+    bool matrix_extension, matrix2_extension;
     bool sized_subgroups;                       // a compute shader's can be asked for
     const char *extensions[VKA_MAX_EXTENSIONS]; // to enable
     uint32_t extension_count;

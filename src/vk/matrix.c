@@ -80,6 +80,7 @@ void vka_matrix_read(const struct vka_vk *vk, struct vka_physical *p)
     if (l->cooperative_matrix && l->subgroup_arithmetic && l->f16_storage &&
         vka_module_find("matmul_matrix_f16"))
         read_shapes(vk, p);
+    l->matrix2 = l->matrix2 && l->matrix.m > 0 && vka_module_find("attention_matrix2_f16");
     if (l->matrix.m > 0)
         read_subgroups(vk, p);
     else
@@ -92,6 +93,7 @@ void vka_matrix_read(const struct vka_vk *vk, struct vka_physical *p)
 {
     (void)vk;
     p->limits.matrix = (struct vka_matrix_shape){0};
+    p->limits.matrix2 = false;
 }
 
 #endif

@@ -50,6 +50,7 @@ static void keep_to_enabled(struct vka_physical *p, const VkDeviceCreateInfo *cr
     p->limits.f16_arithmetic = p->limits.f16_arithmetic && f.float16;
     p->limits.cooperative_matrix = false;
     p->limits.matrix = (struct vka_matrix_shape){0};
+    p->limits.matrix2 = false;
     p->info.f16 = p->limits.f16_storage;
     p->info.cooperative_matrix = false;
 }

@@ -19,6 +19,7 @@ static const struct vka_limits floor_limits = {
     .allocation = 1ull << 30,
     .offset_alignment = 256,
     .subgroup_size = 1,
+    .busy = 128,
 };
 
 static uint32_t min_u32(uint32_t a, uint32_t b)
@@ -48,7 +49,9 @@ static void clamp(struct vka_limits *l)
     l->subgroup_size = 1;
     l->subgroup_arithmetic = l->f16_storage = l->f16_arithmetic = l->cooperative_matrix = false;
     l->matrix = (struct vka_matrix_shape){0};
+    l->matrix2 = false;
     l->is_cpu = false;
+    l->busy = f->busy;
 }
 
 // --- extensions ---
@@ -97,6 +100,7 @@ static void choose_extensions(struct vka_physical *p, const struct extension_lis
         enable(p, "VK_KHR_shader_float16_int8");
     // Its modules are SPIR-V 1.6.
     p->matrix_extension = listed(list, "VK_KHR_cooperative_matrix") && api >= VK_API_VERSION_1_3;
+    p->matrix2_extension = p->matrix_extension && listed(list, "VK_NV_cooperative_matrix2");
 }
 
 // Where shaders of this build make use of it on this device; the chain of features follows.
@@ -105,6 +109,9 @@ static void choose_matrices(struct vka_physical *p)
     p->matrix_extension = p->limits.matrix.m > 0;
     if (p->matrix_extension)
         enable(p, "VK_KHR_cooperative_matrix");
+    p->matrix2_extension = p->limits.matrix2;
+    if (p->matrix2_extension)
+        enable(p, "VK_NV_cooperative_matrix2");
 }
 
 // --- properties ---
@@ -123,6 +130,15 @@ static vka_device_type type_of(VkPhysicalDeviceType type)
     default:
         return VKA_DEVICE_OTHER;
     }
+}
+
+// A large GPU runs 130 and more workgroups of several kinds at a time, eight of the smallest in the
+// place of each; the chips beside a CPU a tenth of that. What runs on a CPU is best left whole.
+static uint32_t busy_of(VkPhysicalDeviceType type)
+{
+    return type == VK_PHYSICAL_DEVICE_TYPE_CPU              ? 1
+           : type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ? floor_limits.busy
+                                                            : 8 * floor_limits.busy;
 }
 
 static void read_core_limits(struct vka_limits *l, const VkPhysicalDeviceLimits *v)
@@ -195,6 +211,7 @@ static void read_properties(const struct vka_vk *vk, struct vka_physical *p,
     if (buffers.maxBufferSize > 0)
         p->limits.allocation = min_u64(p->limits.allocation, buffers.maxBufferSize);
     p->limits.is_cpu = v->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    p->limits.busy = busy_of(v->deviceType);
     p->limits.max_turns = p->limits.is_cpu ? VKA_MOST_TURNS : UINT32_MAX;
     p->max_allocations = v->limits.maxMemoryAllocationCount;
     p->non_coherent_atom = v->limits.nonCoherentAtomSize ? v->limits.nonCoherentAtomSize : 1;
@@ -229,6 +246,11 @@ void vka_features_chain(const struct vka_physical *p, struct vka_features *f)
         f->memory_model.pNext = &f->subgroups;
     }
 #endif
+#ifdef VK_NV_cooperative_matrix2
+    f->matrix2.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV;
+    if (p->matrix2_extension)
+        f->subgroups.pNext = &f->matrix2;
+#endif
 }
 
 static void read_features(const struct vka_vk *vk, struct vka_physical *p)
@@ -244,6 +266,11 @@ static void read_features(const struct vka_vk *vk, struct vka_physical *p)
     p->sized_subgroups = f.subgroups.subgroupSizeControl && f.subgroups.computeFullSubgroups;
 #else
     p->limits.cooperative_matrix = p->matrix_extension; // to be told of
+#endif
+#ifdef VK_NV_cooperative_matrix2
+    p->limits.matrix2 = f.matrix2.cooperativeMatrixReductions &&
+                        f.matrix2.cooperativeMatrixConversions &&
+                        f.matrix2.cooperativeMatrixPerElementOperations;
 #endif
 }
 
@@ -318,8 +345,10 @@ vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, co
         vka_matrix_read(vk, p);
         if (vk->minimum)
             clamp(&p->limits);
-        if (vk->as_gpu)
+        if (vk->as_gpu) {
             p->limits.is_cpu = false;
+            p->limits.busy = busy_of(VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
+        }
         choose_matrices(p);
         p->info.f16 = p->limits.f16_storage;
         p->info.cooperative_matrix = p->limits.cooperative_matrix;

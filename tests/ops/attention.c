@@ -4,8 +4,25 @@
 #include <math.h>
 
 // Operands: q, k, v, bias, mask. d: scale. LSE: the second result is wanted, too; MAP: the map is
-// the result.
-enum { CAUSAL, OFFSET, REMOVES, LSE, MAP };
+// the result. WINDOW: a mask is made of which a query sees so many keys before and after it (whole
+// tiles of keys aren't seen); LENGTH: of which all see so many.
+enum { CAUSAL, OFFSET, REMOVES, LSE, MAP, WINDOW, LENGTH };
+
+static bool sees(const struct op_case *c, int64_t query, int64_t key)
+{
+    int64_t window = c->i[WINDOW], length = c->i[LENGTH];
+    return (window == 0 || (key >= query - window && key <= query + window)) &&
+           (length == 0 || key < length);
+}
+
+static vka_tensor made_mask(vka_graph *g, const struct op_case *c)
+{
+    int64_t queries = c->i[WINDOW] ? c->in[0].shape.dim[2] : 1, keys = c->in[1].shape.dim[2];
+    static int32_t v[1 << 14];
+    for (int64_t i = 0; i < queries * keys; i++)
+        v[i] = sees(c, i / keys, i % keys) != (c->i[REMOVES] != 0);
+    return vka_constant(g, VKA_BOOL, &(vka_shape){2, {queries, keys}}, v);
+}
 
 static struct vka_attention attention_of(const struct op_case *c)
 {
@@ -19,7 +36,7 @@ static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, v
 {
     struct vka_attention p = attention_of(c);
     p.bias = in[3];
-    p.mask = in[4];
+    p.mask = c->i[WINDOW] || c->i[LENGTH] ? made_mask(g, c) : in[4];
     if (c->i[MAP])
         out[0] = vka_attention_map(g, in[0], in[1], &p);
     else
@@ -40,7 +57,7 @@ static double logit(const struct op_case *c, const struct op_tensor *in, const i
     sum *= c->d[0];
     sum += in[3].v ? op_at(&in[3], &logits, place) : 0;
     bool gone = in[4].v && (op_at(&in[4], &logits, place) != 0) == (c->i[REMOVES] != 0);
-    if (c->i[CAUSAL] && key > at[2] + c->i[OFFSET])
+    if ((c->i[CAUSAL] && key > at[2] + c->i[OFFSET]) || !sees(c, at[2], key))
         gone = true;
     return gone ? -INFINITY : sum;
 }
@@ -272,6 +289,42 @@ static const struct op_case cases[] = {
      .d = {0.25},
      .i = {0, 0, 0, 1},
      O(2, 3, 40, 16)},
+    {.name = "one query of many keys, grouped, lse",
+     .in = {F(1, 4, 1, 24), F(1, 2, 600, 24), F(1, 2, 600, 24)},
+     DEFINED,
+     .d = {0.2},
+     .i = {0, 0, 0, 1},
+     O(1, 4, 1, 24)},
+    {.name = "few queries of many keys, everything",
+     .in = {F(1, 4, 3, 13), F(1, 2, 530, 13), F(1, 2, 530, 67), F(4, 3, 1), B(1, 1, 1, 530)},
+     DEFINED,
+     .d = {0.3},
+     .i = {1, 520, 1, 1},
+     O(1, 4, 3, 67)},
+    {.name = "rows of many keys, causal, some without a key",
+     .in = {F(1, 2, 20, 16), F(1, 1, 550, 16), F(1, 1, 550, 20)},
+     DEFINED,
+     .d = {0.25},
+     .i = {1, -3, 0, 1},
+     O(1, 2, 20, 20)},
+    {.name = "window of a few keys",
+     .in = {F(1, 2, 70, 16), F(1, 2, 150, 16), F(1, 2, 150, 16)},
+     DEFINED,
+     .d = {0.25},
+     .i = {0, 0, 0, 1, 0, 8},
+     O(1, 2, 70, 16)},
+    {.name = "window past the keys, grouped",
+     .in = {F(1, 4, 100, 8), F(1, 2, 50, 8), F(1, 2, 50, 8)},
+     DEFINED,
+     .d = {0.3},
+     .i = {0, 0, 1, 1, 0, 5},
+     O(1, 4, 100, 8)},
+    {.name = "few queries, keys of a length",
+     .in = {F(2, 2, 2, 8), F(2, 2, 600, 8), F(2, 2, 600, 8)},
+     DEFINED,
+     .d = {0.3},
+     .i = {0, 0, 0, 1, 0, 0, 130},
+     O(2, 2, 2, 8)},
     {.name = "map",
      .in = {F(2, 4, 9, 8), F(2, 2, 12, 8), {0}, F(9, 12), B(2, 1, 9, 12)},
      DEFINED,

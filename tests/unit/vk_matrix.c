@@ -14,6 +14,7 @@ enum { MOST = 1 << 16 };
 
 static struct rig rig;
 static bool has_matrices, has_f16;
+static const char *variant; // that is expected where there are matrices
 
 static void start(void)
 {
@@ -25,9 +26,10 @@ static void start(void)
         unit_setenv("VKATTN_LIMITS", NULL);
     const struct vka_limits *l = &rig.device->limits;
     has_matrices = l->matrix.m > 0;
+    variant = "matrix";
     has_f16 = l->f16_storage;
-    print_message("(fragments of %u x %u x %u, subgroups of %u)\n", l->matrix.m, l->matrix.n,
-                  l->matrix.k, l->matrix.subgroup);
+    print_message("(fragments of %u x %u x %u, subgroups of %u%s)\n", l->matrix.m, l->matrix.n,
+                  l->matrix.k, l->matrix.subgroup, l->matrix2 ? ", with reductions" : "");
 }
 
 static float *fill(vka_shape shape, uint32_t seed)
@@ -57,7 +59,7 @@ static void check_variant(const char *op)
     bool found = false;
     rig_assert_ok(vka_program_create(rig.graph, &rig.device->limits, has_f16, false, &p));
     for (size_t i = 0; i < p->g->node_count; i++) {
-        bool matrix = strcmp(p->g->nodes[i].variant->name, "matrix") == 0;
+        bool matrix = strcmp(p->g->nodes[i].variant->name, variant) == 0;
         found |= matrix && strcmp(p->g->nodes[i].op->name, op) == 0;
     }
     assert_int_equal(found, has_matrices);
@@ -142,14 +144,31 @@ static void attend(int64_t queries, int64_t keys, int64_t depth, bool causal, bo
     check("attention", shape, vka_attention(rig.graph, x, k, v, &p, NULL));
 }
 
-static void test_attention(void **state)
+static void attend_all(void)
 {
-    (void)state;
-    start();
     attend(64, 64, 16, false, false);
     attend(45, 77, 20, false, false);
     attend(50, 50, 32, true, false);
     attend(33, 40, 12, false, true);
+    attend(9, 600, 24, true, true); // split, packed: 18 rows
+}
+
+static void test_attention(void **state)
+{
+    (void)state;
+    start();
+    rig.device->limits.matrix2 = false;
+    attend_all();
+    rig_end(&rig);
+}
+
+static void test_attention2(void **state)
+{
+    (void)state;
+    start();
+    if (rig.device->limits.matrix2)
+        variant = "matrix2";
+    attend_all();
     rig_end(&rig);
 }
 
@@ -179,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_attention2),
         cmocka_unit_test(test_conv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
