@@ -3,8 +3,8 @@
 # One line a SPIR-V module: name, source under shaders/ops, flags.
 #   F16  also built as <name>_f16, where float tensors are stored in 16 bits (-DVKA_F16)
 #   -DX  macros (a capability or a type; numbers are specialization constants)
-#   vka_matrix_module: f16 alone, where the compiler knows cooperative matrices; SECOND: where it
-#   knows VK_NV_cooperative_matrix2, too
+#   vka_matrix_module: f16 alone, where the compiler knows cooperative matrices; SECOND: with
+#   VKATTN_MATRIX2 alone
 #   SPV13, SPV16  for --target-env vulkan1.2, vulkan1.3 (else vulkan1.1)
 vka_module(unary unary.comp F16)
 vka_module(unary_fours unary.comp F16 -DVKA_FOURS)

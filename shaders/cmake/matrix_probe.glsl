@@ -5,13 +5,6 @@
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#ifdef SECOND
-#extension GL_NV_cooperative_matrix2 : require
-float larger(const in float a, const in float b)
-{
-    return max(a, b);
-}
-#endif
 layout(constant_id = 0) const uint SIDE = 16;
 shared float16_t tile[256];
 layout(std430, binding = 0) buffer sums_buffer { float sums[]; };
@@ -24,8 +17,5 @@ void main()
     coopmat<float, gl_ScopeSubgroup, SIDE, SIDE, gl_MatrixUseAccumulator> sum;
     sum = coopMatMulAdd(a, b, coopmat<float, gl_ScopeSubgroup, SIDE, SIDE,
                                       gl_MatrixUseAccumulator>(0.0));
-#ifdef SECOND
-    coopMatReduceNV(sum, sum, gl_CooperativeMatrixReduceRowNV, larger);
-#endif
     coopMatStore(sum, sums, 0, SIDE, gl_CooperativeMatrixLayoutRowMajor);
 }

@@ -11,28 +11,25 @@ file(MAKE_DIRECTORY ${vka_spirv_out} ${CMAKE_CURRENT_BINARY_DIR}/generated)
 if(NOT VKATTN_SPIRV_DIR)
   find_program(GLSLANG NAMES glslangValidator glslang REQUIRED)
   find_program(SPIRV_VAL NAMES spirv-val REQUIRED)
-  # Old compilers don't know the cooperative matrices, or not the second extension.
-  function(vka_probe option env what)
-    if(NOT DEFINED ${option})
-      execute_process(
-        COMMAND ${GLSLANG} -V --target-env ${env} -S comp ${ARGN} -o ${vka_spirv_out}/probe
-                ${vka_shader_dir}/cmake/matrix_probe.glsl
-        RESULT_VARIABLE probe OUTPUT_QUIET ERROR_QUIET)
-      if(probe EQUAL 0)
-        execute_process(COMMAND ${SPIRV_VAL} --target-env ${env} ${vka_spirv_out}/probe
-                        RESULT_VARIABLE probe OUTPUT_QUIET ERROR_QUIET)
-      endif()
-      string(COMPARE EQUAL "${probe}" 0 known)
-      set(${option} ${known} CACHE BOOL "Build the shaders for ${what}")
-      if(NOT known)
-        message(STATUS "glslang is too old for ${what}: their shaders are left out")
-      endif()
+  # Old compilers don't know the cooperative matrices.
+  if(NOT DEFINED VKATTN_MATRIX)
+    execute_process(
+      COMMAND ${GLSLANG} -V --target-env vulkan1.2 -S comp -o ${vka_spirv_out}/probe
+              ${CMAKE_CURRENT_LIST_DIR}/matrix_probe.glsl
+      RESULT_VARIABLE vka_probe OUTPUT_QUIET ERROR_QUIET)
+    if(vka_probe EQUAL 0)
+      execute_process(COMMAND ${SPIRV_VAL} --target-env vulkan1.2 ${vka_spirv_out}/probe
+                      RESULT_VARIABLE vka_probe OUTPUT_QUIET ERROR_QUIET)
     endif()
-  endfunction()
-  vka_probe(VKATTN_MATRIX vulkan1.2 "cooperative matrices")
-  vka_probe(VKATTN_MATRIX2 vulkan1.3 "cooperative matrices whose elements are computed with"
-            -DSECOND)
+    string(COMPARE EQUAL "${vka_probe}" 0 vka_probe)
+    set(VKATTN_MATRIX ${vka_probe} CACHE BOOL "Build the shaders for cooperative matrices")
+    if(NOT vka_probe)
+      message(STATUS "glslang is too old for cooperative matrices: their shaders are left out")
+    endif()
+  endif()
 endif()
+
+option(VKATTN_MATRIX2 "Build attention's shaders for VK_NV_cooperative_matrix2, too" OFF)
 
 # One shader: `source` to `spv`, validated.
 function(vka_glslang spv source env)

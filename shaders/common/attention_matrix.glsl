@@ -34,9 +34,9 @@ shared f16vec4 values[COLS * V_STEP];
 #define BY_ROWS      gl_CooperativeMatrixLayoutRowMajor
 #define BY_COLUMNS   gl_CooperativeMatrixLayoutColumnMajor
 
-// COLS rows of q, k or v from `first` on to shared memory, of which `index` begins at `start`; zeros
-// past `count` rows and past the rows' `size`, since what is read for nothing there is multiplied
-// too.
+// COLS rows of q, k or v from `first` on to shared memory, of which `index` begins at `start`;
+// zeros past `count` rows and past the rows' `size`, since what is read for nothing there is
+// multiplied too.
 #define LOAD_ROWS(to, to_step, room, name, name8, start, first, count, size)                       \
     for (uint i = gl_LocalInvocationIndex; i < COLS * (room / 8); i += INVOCATIONS) {              \
         uint row = i / (room / 8), d = i % (room / 8) * 8, index = first + row;                    \

@@ -13,7 +13,7 @@ PUSH(attention)
     uint queries, keys;
     int causal_offset; // key j only for queries i >= j - causal_offset
     float scale;
-    uint end; // workgroups
+    uint end;  // workgroups
     uint span; // keys of a part, where they are split
     uint q_stride[3], k_stride[3], v_stride[3], bias_stride[4], mask_stride[4];
     uint q_offset, k_offset, v_offset, out_offset, bias_offset, mask_offset, lse_offset;

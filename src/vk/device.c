@@ -96,7 +96,7 @@ static void want_features(const struct vka_physical *p, struct vka_features *f)
     VkBool32 second = p->limits.matrix2;
     VkPhysicalDeviceCooperativeMatrix2FeaturesNV *f2 = &f->matrix2;
     f2->cooperativeMatrixReductions = f2->cooperativeMatrixConversions = second;
-    f2->cooperativeMatrixPerElementOperations = second;
+    f2->cooperativeMatrixPerElementOperations = f->maintenance4.maintenance4 = second;
 #endif
 }
 

@@ -47,6 +47,7 @@ struct vka_features {
 #endif
 #ifdef VK_NV_cooperative_matrix2
     VkPhysicalDeviceCooperativeMatrix2FeaturesNV matrix2;
+    VkPhysicalDeviceMaintenance4Features maintenance4; // its modules are of SPIR-V 1.6
 #endif
 };
 

@@ -248,8 +248,11 @@ void vka_features_chain(const struct vka_physical *p, struct vka_features *f)
 #endif
 #ifdef VK_NV_cooperative_matrix2
     f->matrix2.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_FEATURES_NV;
-    if (p->matrix2_extension)
+    f->maintenance4.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES;
+    if (p->matrix2_extension) {
         f->subgroups.pNext = &f->matrix2;
+        f->matrix2.pNext = &f->maintenance4;
+    }
 #endif
 }
 
@@ -268,7 +271,7 @@ static void read_features(const struct vka_vk *vk, struct vka_physical *p)
     p->limits.cooperative_matrix = p->matrix_extension; // to be told of
 #endif
 #ifdef VK_NV_cooperative_matrix2
-    p->limits.matrix2 = f.matrix2.cooperativeMatrixReductions &&
+    p->limits.matrix2 = f.maintenance4.maintenance4 && f.matrix2.cooperativeMatrixReductions &&
                         f.matrix2.cooperativeMatrixConversions &&
                         f.matrix2.cooperativeMatrixPerElementOperations;
 #endif

@@ -46,12 +46,12 @@ part() {
 "$build/vkattn" devices | tee "$out/devices.txt"
 # The failures and the counts alone.
 # shellcheck disable=SC2016
-part verify 180 sh -c 'vkattn=$1 device=$2
+part verify 160 sh -c 'vkattn=$1 device=$2
     shift 2
     "$vkattn" verify --device "$device" "$@" >"$0.all" || code=$?
     grep -v "^PASS" "$0.all"
     exit "${code:-0}"' "$out/verify" "$build/vkattn" "$device" "$top"/tests/cases/*/*.safetensors
-part peers 150 env PYTHONDONTWRITEBYTECODE=1 "$python" "$top/tests/bench/gpu.py" \
+part peers 185 env PYTHONDONTWRITEBYTECODE=1 "$python" "$top/tests/bench/gpu.py" \
     "$build/libvkattn.so" "$device"
 part blocks 130 sh "$top/tests/bench/blocks.sh" --build "$build" --device "$device"
 exit $status

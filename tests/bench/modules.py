@@ -161,7 +161,8 @@ class Sdpa(nn.Module):
         self.causal = causal
 
     def forward(self, q, k, v):
-        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        shared = {"enable_gqa": True} if q.shape[1] != k.shape[1] else {}
+        return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal, **shared)
 
 
 class Mha(nn.Module):

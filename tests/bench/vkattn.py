@@ -39,8 +39,14 @@ class PlanParams(c.Structure):
     _fields_ = [("dtype", c.c_int), ("profile", c.c_bool), ("expand", c.c_bool)]
 
 
+class Step(c.Structure):
+    _fields_ = [(n, c.c_char_p) for n in ("block", "op", "variant")] + [
+        ("dispatches", c.c_uint32), ("bytes", c.c_uint64), ("flops", c.c_double),
+        ("ms", c.c_double)]
+
+
 class Report(c.Structure):
-    _fields_ = [("device", c.c_char_p), ("step_count", c.c_size_t), ("steps", c.c_void_p),
+    _fields_ = [("device", c.c_char_p), ("step_count", c.c_size_t), ("steps", c.POINTER(Step)),
                 *((f"{n}_bytes", c.c_uint64)
                   for n in ("input", "output", "weight", "constant", "temporary")),
                 ("dispatches", c.c_uint32), ("barriers", c.c_uint32), ("ms", c.c_double)]
@@ -113,6 +119,13 @@ class Plan:
     def device_ms(self):
         """The last run's time on the device, where the plan was made with `profile`."""
         return self.lib.lib.vka_plan_report(self.plan).contents.ms
+
+    def variants(self):
+        """What the steps run by, in order: "attention/few x2", where x2 counts its dispatches."""
+        steps = [self.report.steps[i] for i in range(self.report.step_count)]
+        names = [f"{s.op.decode()}/{s.variant.decode()}"
+                 + (f" x{s.dispatches}" if s.dispatches > 1 else "") for s in steps]
+        return ", ".join(dict.fromkeys(names))
 
     def run(self, inputs, outputs):
         self.lib.call("vka_plan_run", self.plan, inputs, outputs)
