@@ -24,6 +24,7 @@ struct bench {
 
 struct row {
     const char *device;
+    double plan, first;         // ms: making the plan, its first run
     double median, least, most; // ms
     long rounds;
     double flops, bytes; // of a run
@@ -60,9 +61,8 @@ static long rounds_of(const struct bench *b, double first_ms)
 static vka_result time_plan(const struct bench *b, vka_plan *plan, const struct subject *s,
                             struct row *row)
 {
-    double first;
-    vka_result result = run_once(plan, s, &first);
-    row->rounds = rounds_of(b, first);
+    vka_result result = run_once(plan, s, &row->first);
+    row->rounds = rounds_of(b, row->first);
     double *ms = result == VKA_OK ? calloc((size_t)row->rounds, sizeof *ms) : NULL;
     if (result == VKA_OK && !ms)
         result = vka_out_of_memory(s->context);
@@ -137,6 +137,8 @@ static void print_row(struct bench *b, const struct subject *s, const struct row
     json_number("ms", row->median);
     json_number("least", row->least);
     json_number("most", row->most);
+    json_number("plan_ms", row->plan);
+    json_number("first_ms", row->first);
     json_number("gflops", gflops);
     json_number("gbytes", gbytes);
     printf(", \"rounds\": %ld, \"steps\": %zu, \"dispatches\": %u, \"temporaries\": %llu}",
@@ -153,7 +155,9 @@ static int bench_on(struct bench *b, const struct subject *s, const char *select
     vka_device *device = cli_device(s->context, select, &code);
     if (!device)
         return code;
+    double start = vka_sys_ms();
     vka_result result = vka_plan_create(device, s->graph, &b->plan, &plan);
+    row.plan = vka_sys_ms() - start;
     if (result == VKA_OK)
         result = time_plan(b, plan, s, &row);
     if (result == VKA_OK) {
@@ -271,7 +275,7 @@ const struct cli_command cli_bench = {
     "output of the block",
     "--json: [{\"name\", \"inputs\", \"device\", \"dtype\", \"ms\": the median, \"least\", "
     "\"most\",\n"
-    "\"gflops\", \"gbytes\": a second, \"rounds\", \"steps\", \"dispatches\", \"temporaries\": "
-    "bytes}, "
-    "..]\n",
+    "\"plan_ms\": to make the plan, \"first_ms\": of its first run, \"gflops\", \"gbytes\": a "
+    "second,\n"
+    "\"rounds\", \"steps\", \"dispatches\", \"temporaries\": bytes}, ..]\n",
     run};
