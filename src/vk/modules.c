@@ -5,6 +5,7 @@
 
 #include "util/context.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -15,6 +16,16 @@ const struct vka_module *vka_module_find(const char *name)
             return &vka_modules[i];
     }
     return NULL;
+}
+
+const struct vka_module *vka_module_for(const char *name, bool real16)
+{
+    char twin[96];
+    int length = snprintf(twin, sizeof twin, "%s_f16", name);
+    const struct vka_module *module = NULL;
+    if (real16 && length > 0 && (size_t)length < sizeof twin)
+        module = vka_module_find(twin);
+    return module ? module : vka_module_find(name);
 }
 
 static voidpf zlib_alloc(voidpf context, uInt count, uInt size)

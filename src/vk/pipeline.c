@@ -6,19 +6,7 @@
 #include "cpu/threads.h"
 #include "vk/cache.h"
 
-#include <stdio.h>
 #include <string.h>
-
-// Modules of integers alone have no f16 twin: they are what they are.
-static const struct vka_module *find_module(const char *name, bool real16)
-{
-    char twin[96];
-    int length = snprintf(twin, sizeof twin, "%s_f16", name);
-    const struct vka_module *module = NULL;
-    if (real16 && length > 0 && (size_t)length < sizeof twin)
-        module = vka_module_find(twin);
-    return module ? module : vka_module_find(name);
-}
 
 // The layers don't see specialization constants that break a limit.
 static vka_result check_limits(struct vka_vk_device *d, const struct vka_dispatch *p)
@@ -164,7 +152,7 @@ static vka_result key_of(struct vka_vk_device *d, const struct vka_dispatch *dis
                          struct vka_vk_pipeline *key)
 {
     *key = (struct vka_vk_pipeline){
-        .module = find_module(dispatch->shader, real16),
+        .module = vka_module_for(dispatch->shader, real16),
         .n_constants = dispatch->n_constants,
         .n_bindings = dispatch->n_bindings,
         .push_size = dispatch->push_size,
