@@ -219,6 +219,13 @@ static vka_tensor count_boxes(struct data *d, int64_t n)
     return vka_count_boxes(d->g, scores, boxes, input(d, VKA_SHAPE(8, 17)), n < 20 ? n : 20);
 }
 
+static vka_tensor mean_max(struct data *d, int64_t n)
+{
+    vka_tensor out[VKA_MAX_OUT];
+    vka_mean_max(d->g, input(d, VKA_SHAPE(n, 32)), 0, 1, false, out);
+    return out[0];
+}
+
 static const struct row rows[] = {
     {"additive", additive, false},
     {"relu_pairs", relu_pairs, false},
@@ -243,6 +250,7 @@ static const struct row rows[] = {
     {"window_dot", window_dot, false},
     {"window_sum", window_sum, false},
     {"count_boxes", count_boxes, false},
+    {"mean_max", mean_max, false},
 };
 
 // Ops that aren't in the table above, and why.
@@ -251,6 +259,7 @@ static const struct {
 } others[] = {
     {"unary", "no loops"},
     {"binary", "no loops"},
+    {"mul3", "no loops"},
     {"copy", "no loops"},
     {"pad", "no loops"},
     {"gather", "no loops"},
