@@ -119,12 +119,19 @@ run_under() {
     esac
 }
 
+# What its compiler knows and its driver offers.
+lavapipe26_flags=-DVKATTN_MATRIX2=ON
+
 suite_under() {
     case $1 in
     sanitize)
         VKATTN_BUILD_DIR=build-sanitize \
             VKATTN_CMAKE_FLAGS="${VKATTN_CMAKE_FLAGS:-} -DVKATTN_SANITIZE=ON" \
             run_under sanitize sh tests/run.sh
+        ;;
+    lavapipe26)
+        run_under lavapipe26 env VKATTN_CMAKE_FLAGS="${VKATTN_CMAKE_FLAGS:-} $lavapipe26_flags" \
+            sh tests/run.sh
         ;;
     *) run_under "$1" sh tests/run.sh ;;
     esac
@@ -135,7 +142,8 @@ one_command() {
     shift 2
     if [ "$driver" = lavapipe26 ] && [ -f CMakeLists.txt ]; then
         # shellcheck disable=SC2016
-        set -- sh -c '. tests/lib.sh && top=. && build_in build >build/build.log 2>&1 ||
+        set -- env lavapipe26_flags=$lavapipe26_flags \
+            sh -c '. tests/lib.sh && top=. && build_in build $lavapipe26_flags >build/build.log 2>&1 ||
             { tail -n 40 build/build.log >&2; exit 1; }; exec "$@"' sh "$@"
     fi
     run_under "$driver" "$@"

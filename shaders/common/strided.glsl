@@ -52,8 +52,8 @@ part_of_row strided_part()
     uint fours = p.dim[0] / 4, most = FOURS * gl_WorkGroupSize.x;
     uint parts = (fours + most - 1) / most, row = group_index() / parts;
     uint begin = (group_index() - row * parts) * most;
-    bool inside = row * p.dim[0] < p.count;
-    return part_of_row(strided_coords(row * p.dim[0]), begin,
+    bool inside = row < p.count / p.dim[0]; // else the first row's place, which can be read
+    return part_of_row(strided_coords(inside ? row * p.dim[0] : 0), begin,
                        inside ? min(begin + most, fours) : 0);
 }
 

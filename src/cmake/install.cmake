@@ -14,6 +14,10 @@ if(TARGET vkattn_command)
 endif()
 
 install(EXPORT vkattnTargets NAMESPACE vkattn:: DESTINATION ${package_dir})
+set(VKATTN_IS_STATIC ON)
+if(BUILD_SHARED_LIBS)
+  set(VKATTN_IS_STATIC OFF)
+endif()
 configure_package_config_file(src/cmake/vkattnConfig.cmake.in
                               ${CMAKE_CURRENT_BINARY_DIR}/vkattnConfig.cmake
                               INSTALL_DESTINATION ${package_dir})

@@ -46,6 +46,7 @@ void vka_begin(struct vka_launch *l, struct vka_dispatch *d, const char *shader,
     memset(d, 0, sizeof *d);
     d->shader = shader;
     d->node = l->node;
+    d->weight = 1;
     vka_constant_u32(d, size_x);
     vka_constant_u32(d, size_y);
     vka_constant_u32(d, size_z);
@@ -152,7 +153,7 @@ struct vka_array vka_scratch(struct vka_launch *l, int64_t words)
 
 // Too many in one direction go on in the next one, in rows that are about equally full; in many
 // rows, since long work is cut between them.
-enum { FOLDED_ROWS = 64 };
+enum { FOLDED_ROWS = 1024 };
 
 static void fold_groups(struct vka_launch *l, struct vka_dispatch *d)
 {

@@ -134,6 +134,7 @@ static void launch_merge(struct vka_launch *l, const struct vka_args *args,
         .rows = (uint)rows, .parts = (uint)parts, .width = (uint)job->width};
     struct vka_dispatch d;
     vka_begin(l, &d, "attention_merge", LANES * LANES, 1, 1);
+    d.weight = 0; // beside the products
     vka_constant_u32(&d, vka_present(&args->out[LSE]));
     push.from_offset = vka_bind(l, &d, sums, VKA_READ);
     push.to_offset = vka_bind(l, &d, &args->out[OUT], VKA_WRITE);
@@ -231,9 +232,7 @@ static bool find_few(const struct vka_limits *limits, const struct vka_attention
                      struct few *f)
 {
     enum { MOST = 8, MOST_ON_CPU = 4, TILES = 2 }; // compilers of programs take seconds for more
-    // Matrices are worth their while from few rows on.
-    bool matrices = limits->matrix.m > 0 && !limits->is_cpu;
-    if (rows_of(job) > (matrices ? MOST : MOST * TILES))
+    if (rows_of(job) > MOST * TILES)
         return false;
     int64_t rows = limits->is_cpu ? MOST_ON_CPU : MOST;
     while (rows > 1 && rows / 2 >= rows_of(job))
@@ -252,6 +251,15 @@ static bool fits_few(const struct vka_limits *limits, const struct vka_args *arg
     struct few f;
     vka_attention_job_of(args, &job);
     return fits_any(limits, args) && find_few(limits, &job, &f);
+}
+
+// Where matrices stand behind it: they are worth their while from few rows on.
+static bool fits_fewest(const struct vka_limits *limits, const struct vka_args *args)
+{
+    enum { FEWEST = 8 };
+    struct vka_attention_job job;
+    vka_attention_job_of(args, &job);
+    return rows_of(&job) <= FEWEST && fits_few(limits, args);
 }
 
 static void launch_few(struct vka_launch *l, const struct vka_args *args)
@@ -417,7 +425,11 @@ static void launch_matrix2(struct vka_launch *l, const struct vka_args *args)
 }
 
 const struct vka_variant vka_attention_variants[] = {
-    {"lanes", fits_lanes, launch_lanes},       {"few", fits_few, launch_few},
-    {"matrix2", fits_matrix2, launch_matrix2}, {"matrix", fits_matrix, launch_matrix},
-    {"baseline", fits_any, launch_baseline},   {NULL, NULL, NULL},
+    {"lanes", fits_lanes, launch_lanes},
+    {"few", fits_fewest, launch_few},
+    {"matrix2", fits_matrix2, launch_matrix2},
+    {"matrix", fits_matrix, launch_matrix},
+    {"few", fits_few, launch_few},
+    {"baseline", fits_any, launch_baseline},
+    {NULL, NULL, NULL},
 };

@@ -308,15 +308,21 @@ static bool factor_fits(const struct vka_args *args, const struct vka_rows *r, b
     return fits;
 }
 
+static double turns_of(const struct vka_rows *r, bool across)
+{
+    return (double)vka_divide_up(r->columns, across ? 1 : 4 * LANES) * 5 / 4;
+}
+
 static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct vka_rows r = rows_of(args);
     enum vka_rows_fours fours = vka_rows_fours(limits, &r, &args->in[X]);
     bool outputs = true;
+    if (fours == VKA_FOURS_NONE || turns_of(&r, fours == VKA_FOURS_ACROSS) > limits->max_turns)
+        return false;
     for (int i = 0; i < args->n_out; i++)
         outputs &= !vka_present(&args->out[i]) || args->out[i].offset % 4 == 0;
-    return fours != VKA_FOURS_NONE && outputs && r.kept.rank <= MOST_AXES &&
-           factor_fits(args, &r, fours == VKA_FOURS_ACROSS);
+    return outputs && r.kept.rank <= MOST_AXES && factor_fits(args, &r, fours == VKA_FOURS_ACROSS);
 }
 
 static struct vka_push_mean_max push_of(const struct vka_rows *r)
@@ -360,7 +366,7 @@ static void launch_fours(struct vka_launch *l, const struct vka_args *args)
     push.mean = first;
     push.most = second;
     VKA_PUSH(&d, push);
-    vka_turns(&d, (double)vka_divide_up(r.columns, across ? 1 : 4 * LANES) * 5 / 4, "a row");
+    vka_turns(&d, turns_of(&r, across), "a row");
     vka_emit(l, &d, (uint64_t)(across ? vka_divide_up(r.rows, 4 * wide * LANES) : r.rows), 1, 1);
 }
 

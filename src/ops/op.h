@@ -119,7 +119,8 @@ struct vka_dispatch {
         uint64_t begin, end; // bytes of the base; begin is aligned
         enum vka_access access;
     } bindings[VKA_MAX_BINDINGS];
-    int node;            // of the program
+    int node;      // of the program
+    double weight; // its share of the node's work, beside those of the node's other dispatches
     bool barrier_before; // graph/hazard.c
 };
 

@@ -134,7 +134,7 @@ void *vka_alloc(vka_context *context, uint64_t count, uint64_t size)
     void *ptr = bytes <= SIZE_MAX / 2
                     ? context->allocator.alloc(context->allocator.user, bytes ? (size_t)bytes : 1)
                     : NULL;
-    refused = ptr ? refused : bytes;
+    refused = ptr ? 0 : bytes;
     return ptr;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The shader modules that the build embeds (shaders/variants.cmake), packed by zlib: they shrink to
-// a fourth. One is unpacked when a pipeline is made of it, and no longer kept than that.
+// a fourth. One is unpacked when pipelines are made of it, and kept until they are.
 #ifndef VKA_VK_MODULES_H
 #define VKA_VK_MODULES_H
 

@@ -211,8 +211,12 @@ vka_result vka_vk_record_into(struct vka_vk_plan *plan, VkCommandBuffer command)
             VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT,
             VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
             VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-    for (size_t i = 0; i < plan->slice_count && result == VKA_OK; i++)
-        result = record_slice(plan, command, &plan->slices[i], &bound);
+    // The application submits it as one: slices would only wait for each other.
+    for (size_t i = 0; i < plan->program->dispatch_count && result == VKA_OK; i++) {
+        const struct vka_dispatch *d = &plan->program->dispatches[i];
+        struct vka_vk_slice whole = {i, 0, (uint32_t)d->groups[vka_vk_slice_axis(d)]};
+        result = record_slice(plan, command, &whole, &bound);
+    }
     return result;
 }
 

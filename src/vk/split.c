@@ -59,12 +59,13 @@ static bool add_dispatch(struct splitter *s, size_t i, double work)
     return true;
 }
 
-// Dispatches of a node follow each other; each is taken for an equal share of it.
-static size_t node_end(const struct vka_program *p, size_t first)
+// Dispatches of a node follow each other.
+static size_t node_end(const struct vka_program *p, size_t first, double *weight)
 {
-    size_t end = first + 1;
-    while (end < p->dispatch_count && p->dispatches[end].node == p->dispatches[first].node)
-        end++;
+    size_t end = first;
+    *weight = 0;
+    for (; end < p->dispatch_count && p->dispatches[end].node == p->dispatches[first].node; end++)
+        *weight += p->dispatches[end].weight;
     return end;
 }
 
@@ -72,10 +73,10 @@ static bool add_all(struct splitter *s)
 {
     const struct vka_program *p = s->plan->program;
     for (size_t i = 0; i < p->dispatch_count;) {
-        size_t end = node_end(p, i);
-        double share = vka_node_flops(p, &p->g->nodes[p->dispatches[i].node]) / (double)(end - i);
+        double weight, flops = vka_node_flops(p, &p->g->nodes[p->dispatches[i].node]);
+        size_t end = node_end(p, i, &weight);
         for (; i < end; i++) {
-            if (!add_dispatch(s, i, share))
+            if (!add_dispatch(s, i, flops * p->dispatches[i].weight / weight))
                 return false;
         }
     }
