@@ -190,25 +190,37 @@ static void sample_tap(const struct run *r, const struct block *b, int64_t tap, 
     }
 }
 
+// Terms k .. k + count - 1 of the taps that are there, for two vectors of channels.
+static void multiply_terms(const struct run *r, const struct block *b, int64_t pair, int vectors,
+                           const float *weight, int64_t k, int64_t count)
+{
+    const struct plan *t = &r->plan;
+    const int lanes = t->kernels->lanes;
+    const int64_t column = t->pitch * lanes;
+    const float *terms = b->terms + (pair / t->out * t->chunk * t->in + k / lanes) * column;
+    struct vka_places_product p = {.k = count,
+                                   .b = weight + k * vectors * lanes,
+                                   .a_block = column,
+                                   .c_block = column,
+                                   .add = true};
+    for (int row = 0; row < b->count; row += t->panel) {
+        int rows = b->count - row < t->panel ? b->count - row : t->panel;
+        p.a = terms + row * lanes;
+        p.c = b->sums + pair * column + row * lanes;
+        t->kernels->multiply_places(rows, vectors, &p);
+    }
+}
+
 static void multiply(const struct run *r, const struct block *b, int64_t first, int64_t taps)
 {
     const struct plan *t = &r->plan;
     const int lanes = t->kernels->lanes;
-    const int64_t column = t->pitch * lanes, tap = t->in * lanes;
+    const int64_t tap = t->in * lanes, terms = taps * tap;
     for (int64_t pair = 0; pair < t->all_out; pair += (pair + 1) % t->out == 0 ? 1 : 2) {
         int vectors = (int)vka_smaller(2, t->out - pair % t->out);
-        struct vka_places_product p = {.k = taps * tap,
-                                       .b = r->weight +
-                                            (pair * t->taps + first * vectors) * tap * lanes,
-                                       .a_block = column,
-                                       .c_block = column,
-                                       .add = true};
-        for (int row = 0; row < b->count; row += t->panel) {
-            int rows = b->count - row < t->panel ? b->count - row : t->panel;
-            p.a = b->terms + pair / t->out * t->chunk * t->in * column + row * lanes;
-            p.c = b->sums + pair * column + row * lanes;
-            t->kernels->multiply_places(rows, vectors, &p);
-        }
+        const float *weight = r->weight + (pair * t->taps + first * vectors) * tap * lanes;
+        for (int64_t k = 0; k < terms; k += DEPTH)
+            multiply_terms(r, b, pair, vectors, weight, k, vka_smaller(DEPTH, terms - k));
     }
 }
 

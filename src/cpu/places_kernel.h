@@ -28,7 +28,8 @@ KERNEL static void turn_places(float *dst, int64_t dst_line, const float *src, i
     }
 }
 
-// `rows` places by `vectors` vectors of channels; both are constants where this is called.
+// `rows` places by `vectors` vectors of channels; both are constants where this is called. What c
+// has is added last: terms that are small beside it are summed among themselves.
 INLINE void places_body(int rows, int vectors, const struct vka_places_product *t)
 {
     vec sum[TILE_ROWS][TILE_VECTORS];
@@ -36,7 +37,7 @@ INLINE void places_body(int rows, int vectors, const struct vka_places_product *
     {
         UNROLL for (int j = 0; j < vectors; j++)
         {
-            sum[i][j] = t->add ? v_load(t->c + j * t->c_block + i * LANES) : v_zero();
+            sum[i][j] = v_zero();
         }
     }
     const float *b = t->b, *block = t->a;
@@ -62,7 +63,10 @@ INLINE void places_body(int rows, int vectors, const struct vka_places_product *
     {
         UNROLL for (int j = 0; j < vectors; j++)
         {
-            v_store(t->c + j * t->c_block + i * LANES, sum[i][j]);
+            float *c = t->c + j * t->c_block + i * LANES;
+            if (t->add)
+                sum[i][j] += v_load(c);
+            v_store(c, sum[i][j]);
         }
     }
 }

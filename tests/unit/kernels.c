@@ -32,6 +32,13 @@ static void fill(float *x, int64_t count)
         x[i] = noise();
 }
 
+static void fill_all(void)
+{
+    fill(a, ROOM);
+    fill(b, ROOM);
+    fill(c_before, ROOM);
+}
+
 static void each_set(void (*check)(const struct vka_kernels *k))
 {
     int seen = 0;
@@ -109,9 +116,7 @@ static void tiles_of(const struct vka_kernels *k)
 static void test_tiles(void **unused)
 {
     (void)unused;
-    fill(a, ROOM);
-    fill(b, ROOM);
-    fill(c_before, ROOM);
+    fill_all();
     each_set(tiles_of);
 }
 
@@ -153,9 +158,7 @@ static void wides_of(const struct vka_kernels *k)
 static void test_wides(void **unused)
 {
     (void)unused;
-    fill(a, ROOM);
-    fill(b, ROOM);
-    fill(c_before, ROOM);
+    fill_all();
     each_set(wides_of);
 }
 
@@ -199,9 +202,7 @@ static void lanewise_of(const struct vka_kernels *k)
 static void test_lanewise(void **unused)
 {
     (void)unused;
-    fill(a, ROOM);
-    fill(b, ROOM);
-    fill(c_before, ROOM);
+    fill_all();
     each_set(lanewise_of);
 }
 
@@ -424,6 +425,89 @@ static void test_masks(void **unused)
     each_set(masks_of);
 }
 
+// --- places ---
+
+enum { PLACE_TERMS = 37 };
+
+static double places_sum(const struct vka_kernels *k, const struct vka_places_product *t,
+                         int vectors, int row, int col)
+{
+    double sum = 0;
+    for (int64_t kk = 0; kk < t->k; kk++)
+        sum += (double)t->a[kk / k->lanes * t->a_block + row * k->lanes + kk % k->lanes] *
+               (double)t->b[kk * vectors * k->lanes + col];
+    return sum;
+}
+
+static void check_places(const struct vka_kernels *k, const struct vka_places_product *t, int rows,
+                         int vectors)
+{
+    memcpy(c, c_before, sizeof c);
+    k->multiply_places(rows, vectors, t);
+    for (int64_t i = 0; i < 2 * t->c_block; i++) {
+        int64_t row = i % t->c_block / k->lanes, vector = i / t->c_block, lane = i % k->lanes;
+        if (row < rows && vector < vectors)
+            near(k->name,
+                 places_sum(k, t, vectors, (int)row, (int)(vector * k->lanes + lane)) +
+                     (t->add ? c_before[i] : 0),
+                 c[i]);
+        else
+            assert_true(c[i] == c_before[i]); // nothing else is written
+    }
+}
+
+// Terms that are too small to change c one by one.
+static void check_small_terms(const struct vka_kernels *k)
+{
+    const float large = 1 << 24;
+    static float ones[256 * 2 * VKA_SAMPLE_WIDTH];
+    for (size_t i = 0; i < VKA_COUNT(ones); i++)
+        ones[i] = 0.5f;
+    for (int i = 0; i < k->lanes; i++)
+        c[i] = large;
+    k->multiply_places(1, 1,
+                       &(struct vka_places_product){256, ones, ones, c, k->lanes, k->lanes, true});
+    for (int i = 0; i < k->lanes; i++)
+        assert_true(c[i] == large + 64);
+}
+
+static void products_of_places(const struct vka_kernels *k)
+{
+    struct vka_places_product t = {.a = a, .b = b, .c = c};
+    for (int rows = 1; rows <= k->tile_rows; rows++) {
+        for (t.k = 1; t.k <= PLACE_TERMS; t.k++) {
+            t.a_block = (rows + 1) * k->lanes;
+            t.c_block = (rows + 2) * k->lanes;
+            t.add = t.k % 3 == 0;
+            check_places(k, &t, rows, 1 + t.k % 2);
+        }
+    }
+    check_small_terms(k);
+}
+
+static void turns_of(const struct vka_kernels *k)
+{
+    const int64_t line = 41;
+    for (int channels = 1; channels <= k->lanes; channels++) {
+        for (int64_t count = 1; count <= line - 3; count++) {
+            memcpy(c, c_before, sizeof c);
+            k->turn_places(c, line, a, channels, count);
+            for (int64_t i = 0; i < (k->lanes + 1) * line; i++) {
+                bool there = i / line < channels && i % line < count;
+                assert_true(c[i] == (there ? a[i % line * k->lanes + i / line] : c_before[i]));
+            }
+        }
+    }
+}
+
+static void test_places(void **unused)
+{
+    (void)unused;
+    fill_all();
+    each_set(products_of_places);
+    each_set(turns_of);
+}
+
 // --- samples ---
 
 static double blended(const struct vka_corners *corners, int i)
@@ -454,10 +538,44 @@ static void blends_of(const struct vka_kernels *kernels)
     }
 }
 
+enum { MAP = 50, MAP_VECTORS = 3 }; // places
+
+static void blends_of_places(const struct vka_kernels *k)
+{
+    const int64_t map_block = (MAP + 1) * k->lanes, dst_block = (VKA_SAMPLE_BLOCK + 1) * k->lanes;
+    struct vka_corners corners;
+    for (int i = 0; i < 4 * VKA_SAMPLE_BLOCK; i++) {
+        int corner = i / VKA_SAMPLE_BLOCK, place = i % VKA_SAMPLE_BLOCK;
+        corners.at[corner][place] = i % 5 == 0 ? VKA_NOWHERE : 7 * i % MAP;
+        corners.part[corner][place] = b[i];
+    }
+    for (int count = 1; count <= VKA_SAMPLE_BLOCK; count += 9) {
+        memcpy(c, c_before, sizeof c);
+        k->blend_places(c, dst_block, a, map_block, MAP, &corners, count, MAP_VECTORS);
+        for (int64_t i = 0; i < (MAP_VECTORS + 1) * dst_block; i++) {
+            int64_t vector = i / dst_block, place = i % dst_block / k->lanes;
+            if (vector >= MAP_VECTORS || place >= count) {
+                assert_true(c[i] == c_before[i]); // nothing else is written
+                continue;
+            }
+            double sum = 0;
+            for (int corner = 0; corner < 4; corner++) {
+                int32_t at = corners.at[corner][place];
+                at = at == VKA_NOWHERE ? MAP : at;
+                sum += (double)corners.part[corner][place] *
+                       (double)a[vector * map_block + at * k->lanes + i % k->lanes];
+            }
+            near(k->name, sum, c[i]);
+        }
+    }
+}
+
 static void test_blends(void **unused)
 {
     (void)unused;
+    fill_all();
     each_set(blends_of);
+    each_set(blends_of_places);
 }
 
 static void test_choice(void **unused)
@@ -475,7 +593,8 @@ int main(void)
         cmocka_unit_test(test_wides),  cmocka_unit_test(test_lanewise),
         cmocka_unit_test(test_dots),   cmocka_unit_test(test_packing),
         cmocka_unit_test(test_soften), cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_masks),  cmocka_unit_test(test_blends),
+        cmocka_unit_test(test_masks),  cmocka_unit_test(test_places),
+        cmocka_unit_test(test_blends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
