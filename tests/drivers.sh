@@ -142,8 +142,8 @@ one_command() {
     shift 2
     if [ "$driver" = lavapipe26 ] && [ -f CMakeLists.txt ]; then
         # shellcheck disable=SC2016
-        set -- env lavapipe26_flags=$lavapipe26_flags \
-            sh -c '. tests/lib.sh && top=. && build_in build $lavapipe26_flags >build/build.log 2>&1 ||
+        set -- env flags="$lavapipe26_flags" sh -c '. tests/lib.sh && top=. &&
+            build_in build $flags >build/build.log 2>&1 ||
             { tail -n 40 build/build.log >&2; exit 1; }; exec "$@"' sh "$@"
     fi
     run_under "$driver" "$@"
