@@ -12,6 +12,7 @@ enum {
     DEPTH = 256, // terms summed before a sum is added to the one so far
     BAND = 16,   // lines of x that a thread copies at a time
     ALIGNED = 16,
+    MAPS = 1 << 20, // floats of x that are copied at a time, or one item's
 };
 
 // Channels go in segments, whole vectors each: those of a segment have the same group and offsets.
@@ -25,6 +26,7 @@ struct plan {
     int64_t pitch;                              // places from vector to vector of a block
     int panel;                                  // places of a product
     int64_t map;                                // places of x and one more, which is 0
+    int64_t batch;                              // items copied at a time
     int64_t weight_size, map_size, thread_size; // in floats
 };
 
@@ -33,7 +35,7 @@ struct run {
     struct plan plan;
     const float *weight;
     float *map, *own;
-    int64_t items, per_piece;
+    int64_t item, items, blocks, per_piece; // the first one at work, how many; of them all
 };
 
 struct block { // some places of an item of the batch
@@ -70,26 +72,32 @@ static void make_plan(const struct vka_deform_job *job, struct plan *t, int thre
     const int lanes = t->kernels->lanes;
     t->chunk = vka_smaller(t->taps, vka_larger(1, DEPTH / (t->in * lanes)));
     t->places = job->out[0] * job->out[1];
+    t->map = job->in[0] * job->in[1] + 1;
+    t->map_size = t->all_in * t->map * lanes;
+    t->batch = vka_smaller(job->n, vka_larger(1, MAPS / t->map_size));
+    t->map_size *= t->batch;
     t->block = VKA_SAMPLE_BLOCK;
     while (t->block > t->kernels->tile_rows &&
-           job->n * vka_divide_up(t->places, t->block) < 2 * threads)
+           t->batch * vka_divide_up(t->places, t->block) < 2 * threads)
         t->block /= 2;
     t->blocks = vka_divide_up(t->places, t->block);
     t->pitch = t->block | 1; // odd: vectors of a place lie in different sets of a cache
     t->panel = (int)vka_divide_up(t->block, vka_divide_up(t->block, t->kernels->tile_rows));
-    t->map = job->in[0] * job->in[1] + 1;
-    t->map_size = job->n * t->all_in * t->map * lanes;
     t->thread_size = vka_round_up((t->all_in * t->chunk + t->all_out) * t->pitch * lanes, ALIGNED);
 }
 
-// In multiply-adds of the kernels of products for a place and a tap, as measured: the other way
-// gathers each channel's samples.
+// In multiply-adds of the kernels of products, as measured: the other way gathers each channel's
+// samples, this one copies all of x.
 bool vka_deform_places_pays(const struct vka_deform_job *job)
 {
     struct plan t;
     set_sizes(job, &t);
-    int64_t lanes = t.kernels->lanes, out = vka_larger(2, t.out) * lanes;
-    return t.in * lanes * (out + lanes / 4) < job->in_channels * (job->out_channels + 4 * lanes);
+    double lanes = t.kernels->lanes, in = (double)t.in * lanes;
+    double out = (double)vka_larger(2, t.out) * lanes;
+    double samples = (double)job->out[0] * (double)job->out[1] * (double)t.taps;
+    double map = (double)job->in[0] * (double)job->in[1], copied = lanes < 8 ? 4 : lanes / 2;
+    double gathered = (double)job->in_channels * ((double)job->out_channels + 4 * lanes);
+    return in * (samples * (out + lanes / 4) + map * copied) < samples * gathered;
 }
 
 // --- the weight: [group][two vectors of channels out][tap][channel in] ---
@@ -143,7 +151,7 @@ void vka_deform_places_weight(const struct vka_deform_job *job, struct vka_threa
     vka_parallel(threads, job->groups * vka_divide_up(t.out, 2), pack_pair, &r);
 }
 
-// --- x with a place's channels side by side: [item][vector][place] ---
+// --- x with a place's channels side by side, of the items at work: [item][vector][place] ---
 
 static void copy_band(void *arg, int64_t number, int thread)
 {
@@ -153,7 +161,7 @@ static void copy_band(void *arg, int64_t number, int thread)
     const struct plan *t = &r->plan;
     const int lanes = t->kernels->lanes;
     int64_t bands = vka_divide_up(job->in[0], BAND), band = number % bands;
-    int64_t vector = number / bands % t->all_in, item = number / bands / t->all_in;
+    int64_t vector = number / bands % t->all_in, item = r->item + number / bands / t->all_in;
     int64_t segment = vector / t->length, part = vector % t->length * lanes;
     const float *x =
         job->x + item * job->x_step[0] + (segment * t->segment + part) * job->x_step[1];
@@ -183,10 +191,10 @@ static void sample_tap(const struct run *r, const struct block *b, int64_t tap, 
             vka_deform_corners(job, b->item, b->first, b->count, part, tap, step, &corners);
         }
         int64_t vector = (s / inside * t->chunk + slot) * t->in + s % inside * t->length;
-        t->kernels->blend_places(b->terms + vector * column, column,
-                                 r->map + (b->item * t->all_in + s * t->length) * t->map * lanes,
-                                 t->map * lanes, (int32_t)(t->map - 1), &corners, b->count,
-                                 (int)t->length);
+        t->kernels->blend_places(
+            b->terms + vector * column, column,
+            r->map + ((b->item - r->item) * t->all_in + s * t->length) * t->map * lanes,
+            t->map * lanes, (int32_t)(t->map - 1), &corners, b->count, (int)t->length);
     }
 }
 
@@ -267,9 +275,9 @@ static void piece(void *arg, int64_t number, int thread)
     const struct run *r = arg;
     const struct plan *t = &r->plan;
     float *own = r->own + thread * t->thread_size;
-    int64_t end = vka_smaller(r->items, (number + 1) * r->per_piece);
+    int64_t end = vka_smaller(r->blocks, (number + 1) * r->per_piece);
     for (int64_t i = number * r->per_piece; i < end; i++) {
-        struct block b = {.item = i / t->blocks, .first = i % t->blocks * t->block};
+        struct block b = {.item = r->item + i / t->blocks, .first = i % t->blocks * t->block};
         b.count = (int)vka_smaller(t->block, t->places - b.first);
         b.terms = own;
         b.sums = own + t->all_in * t->chunk * t->pitch * t->kernels->lanes;
@@ -279,29 +287,40 @@ static void piece(void *arg, int64_t number, int thread)
 
 // --- running ---
 
-size_t vka_deform_places_scratch(const struct vka_deform_job *job, int threads)
+size_t vka_deform_places_scratch(const struct vka_deform_job *job, bool keeps, int threads)
 {
     struct plan t;
     make_plan(job, &t, threads);
-    return (size_t)(vka_round_up(t.weight_size, ALIGNED) + vka_round_up(t.map_size, ALIGNED) +
-                    threads * t.thread_size) *
+    int64_t weight = keeps ? 0 : vka_round_up(t.weight_size, ALIGNED);
+    return (size_t)(weight + vka_round_up(t.map_size, ALIGNED) + threads * t.thread_size) *
            sizeof(float);
+}
+
+static void run_items(struct run *r, struct vka_threads *threads)
+{
+    const struct vka_deform_job *job = r->job;
+    const struct plan *t = &r->plan;
+    r->blocks = r->items * t->blocks;
+    int64_t work = r->items * t->places * t->taps * t->all_in * t->out * t->kernels->lanes;
+    int64_t pieces = vka_pieces(threads, r->blocks, work);
+    r->per_piece = vka_divide_up(r->blocks, pieces);
+    vka_parallel(threads, r->items * t->all_in * vka_divide_up(job->in[0], BAND), copy_band, r);
+    vka_parallel(threads, pieces, piece, r);
 }
 
 void vka_deform_places_run(const struct vka_deform_job *job, const void *weight,
                            struct vka_threads *threads, void *scratch)
 {
-    struct run r = {.job = job, .weight = weight ? weight : scratch};
+    struct run r = {.job = job, .weight = weight ? weight : scratch, .map = scratch};
     make_plan(job, &r.plan, vka_threads_count(threads));
     const struct plan *t = &r.plan;
-    r.map = (float *)scratch + vka_round_up(t->weight_size, ALIGNED);
-    r.own = r.map + vka_round_up(t->map_size, ALIGNED);
-    r.items = job->n * t->blocks;
-    int64_t work = job->n * t->places * t->taps * t->all_in * t->out * t->kernels->lanes;
-    int64_t pieces = vka_pieces(threads, r.items, work);
-    r.per_piece = vka_divide_up(r.items, pieces);
-    if (!weight)
+    if (!weight) {
         vka_deform_places_weight(job, threads, scratch);
-    vka_parallel(threads, job->n * t->all_in * vka_divide_up(job->in[0], BAND), copy_band, &r);
-    vka_parallel(threads, pieces, piece, &r);
+        r.map += vka_round_up(t->weight_size, ALIGNED);
+    }
+    r.own = r.map + vka_round_up(t->map_size, ALIGNED);
+    for (r.item = 0; r.item < job->n; r.item += t->batch) {
+        r.items = vka_smaller(t->batch, job->n - r.item);
+        run_items(&r, threads);
+    }
 }

@@ -153,8 +153,9 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_deform_job job;
     job_of(args, &job);
-    return vka_deform_places_pays(&job) ? vka_deform_places_scratch(&job, threads)
-                                        : vka_deform_scratch(&job, threads);
+    if (!vka_deform_places_pays(&job))
+        return vka_deform_scratch(&job, threads);
+    return vka_deform_places_scratch(&job, args->known >> WEIGHT & 1, threads);
 }
 
 static size_t cpu_kept(const struct vka_args *args)

@@ -17,12 +17,14 @@
 struct sizes {
     int64_t n, groups, in, out; // channels of a group
     int64_t high, wide, kernel;
+    bool keeps; // the weight is packed before
 };
 
 static const struct sizes cases[] = {
-    {1, 1, 18432, 3, 3, 2, 1}, // one tap has more terms than are summed at once
-    {2, 2, 1024, 40, 3, 3, 3},
-    {3, 1, 20, 70, 9, 11, 3},
+    {1, 1, 18432, 3, 3, 2, 1, true}, // one tap has more terms than are summed at once
+    {2, 2, 1024, 40, 3, 3, 3, false},
+    {3, 1, 20, 70, 9, 11, 3, true},
+    {3, 1, 4097, 5, 12, 13, 1, false}, // an item is copied at a time
 };
 
 static uint32_t state = 1;
@@ -86,11 +88,15 @@ static float *run(const struct sizes *s, struct vka_deform_job *job, int count)
     assert_int_equal(vka_context_create(&params, &context), VKA_OK);
     struct vka_threads *threads = context->threads;
     float *y = random_floats(s->n * s->groups * s->out * s->high * s->wide);
-    void *weight = vka_alloc_data(context, vka_deform_places_weight_size(job));
-    void *scratch =
-        vka_alloc_data(context, vka_deform_places_scratch(job, vka_threads_count(threads)));
-    assert_true(weight && scratch);
-    vka_deform_places_weight(job, threads, weight);
+    void *weight = NULL;
+    void *scratch = vka_alloc_data(
+        context, vka_deform_places_scratch(job, s->keeps, vka_threads_count(threads)));
+    assert_non_null(scratch);
+    if (s->keeps) {
+        weight = vka_alloc_data(context, vka_deform_places_weight_size(job));
+        assert_non_null(weight);
+        vka_deform_places_weight(job, threads, weight);
+    }
     job->y = y;
     vka_deform_places_run(job, weight, threads, scratch);
     vka_free_data(context, weight);
