@@ -4,7 +4,9 @@
 // of 6 x 6 places become 36 numbers that are multiplied with the weight's 36 point by point, which
 // is 36 products of matrices, tiles by channels; from the 36 sums the 4 x 4 places of the output
 // are made. The points are 0, +-2/3, +-3/2 and infinity: their errors are a fraction of those of
-// 0, +-1, +-2. With a dilation d, tiles take every d-th place. The weight is transformed once.
+// 0, +-1, +-2. With a dilation d, tiles take every d-th place. The weight is transformed once. An
+// infinity or NaN in a tile's 6 x 6 places may make any of its 4 x 4 outputs NaN, also those whose
+// windows don't hold it.
 #ifndef VKA_CPU_WINOGRAD_H
 #define VKA_CPU_WINOGRAD_H
 
