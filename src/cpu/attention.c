@@ -292,14 +292,16 @@ static void add_value_rows(const struct run *r, const struct piece *x, const str
     }
 }
 
-// What was summed before is multiplied with `factor` on the way.
+// What was summed before is multiplied with `factor`: of few rows where that isn't 1 (`changed`),
+// else on the way to the sums, where it costs nothing.
 static void add_values(const struct run *r, const struct piece *x, const struct panel *p,
-                       const float *v, int64_t count, const float *factor)
+                       const float *v, int64_t count, const float *factor, bool changed)
 {
     const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
     if (t->few) {
-        scale_sums(r, p, factor);
+        if (changed)
+            scale_sums(r, p, factor);
         add_value_rows(r, x, p, v, count);
         return;
     }
@@ -360,8 +362,8 @@ static void take_panel(const struct run *r, const struct piece *x, const struct 
     float factor[VKA_WIDE_COLS];
     make_logits(r, x, p, b->k, seen);
     change_logits(r, x, p, b->first, seen, least);
-    r->plan.kernels->soften(x->logits, p->lanes, seen, p->max, p->sum, factor);
-    add_values(r, x, p, b->v, seen, factor);
+    bool changed = r->plan.kernels->soften(x->logits, p->lanes, seen, p->max, p->sum, factor);
+    add_values(r, x, p, b->v, seen, factor, changed);
 }
 
 // A panel that the edge of causality runs through: its halves see less.
