@@ -459,16 +459,15 @@ static void check_places(const struct vka_kernels *k, const struct vka_places_pr
 // Terms that are too small to change c one by one.
 static void check_small_terms(const struct vka_kernels *k)
 {
-    const float large = 1 << 24;
     static float ones[256 * 2 * VKA_SAMPLE_WIDTH];
     for (size_t i = 0; i < VKA_COUNT(ones); i++)
         ones[i] = 0.5f;
     for (int i = 0; i < k->lanes; i++)
-        c[i] = large;
+        c[i] = 1 << 24;
     k->multiply_places(1, 1,
                        &(struct vka_places_product){256, ones, ones, c, k->lanes, k->lanes, true});
     for (int i = 0; i < k->lanes; i++)
-        assert_true(c[i] == large + 64);
+        assert_true(c[i] == (1 << 24) + 64);
 }
 
 static void products_of_places(const struct vka_kernels *k)
