@@ -10,6 +10,7 @@
 // SPOTLIGHT_DIR.
 #include "image.h"
 #include "network.h"
+#include "util/system.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -209,11 +210,24 @@ static const char *overlay_name(const char *overlay, const char *picture, int co
     return name;
 }
 
+static bool is_picture(const char *path)
+{
+    const char *dot = path ? strrchr(path, '.') : NULL;
+    return !path || (dot && (strcmp(dot, ".png") == 0 || strcmp(dot, ".jpg") == 0));
+}
+
 static bool names_differ(const char *overlay, char **pictures, int count)
 {
     char name[4096];
     for (int i = 0; overlay && i < count; i++) {
         snprintf(name, sizeof name, "%s", overlay_name(overlay, pictures[i], count));
+        for (int k = 0; k < count; k++) {
+            if (vka_sys_same(pictures[k], name)) {
+                fprintf(stderr, "spotlight: %s would take the place of the picture %s\n", name,
+                        pictures[k]);
+                return false;
+            }
+        }
         for (int k = 0; k < i; k++) {
             if (strcmp(name, overlay_name(overlay, pictures[k], count)) == 0) {
                 fprintf(stderr, "spotlight: %s and %s would both be laid over in %s\n", pictures[k],
@@ -247,6 +261,10 @@ int main(int argc, char **argv)
     }
     if (optind == argc)
         return fputs(usage, stderr), 2;
+    if (!is_picture(overlay)) {
+        fprintf(stderr, "spotlight: the output '%s' must end in .png or .jpg\n", overlay);
+        return 2;
+    }
     if (!names_differ(overlay, argv + optind, argc - optind))
         return 2;
     struct spotlight s = {0};

@@ -305,8 +305,13 @@ static int check_files(const struct batch *b, const struct cli_file *outputs, si
 }
 
 // An output in place of an input would be taken for one next time, and what was there is lost.
-static int check_inputs(const struct batch *b, size_t item, const char *path)
+static int check_inputs(const struct batch *b, size_t item, const char *const *own,
+                        const char *path)
 {
+    for (; *own; own++) {
+        if (vka_sys_same(*own, path))
+            return taken(path, *own);
+    }
     for (size_t i = 0; i < b->input_count; i++) {
         const char *input = batch_path(b, i, item);
         if (vka_sys_same(input, path))
@@ -342,7 +347,8 @@ static int check_pattern(const struct batch *b, const char *pattern)
     return check_folders(b, pattern);
 }
 
-int batch_check_outputs(const struct batch *b, const struct cli_file *outputs, size_t count)
+int batch_check_outputs(const struct batch *b, const char *const *own,
+                        const struct cli_file *outputs, size_t count)
 {
     int code = EXIT_DONE;
     for (size_t k = 0; k < count && code == EXIT_DONE; k++)
@@ -352,7 +358,7 @@ int batch_check_outputs(const struct batch *b, const struct cli_file *outputs, s
     for (size_t i = 0; i < b->count && code == EXIT_DONE; i++) {
         for (size_t k = 0; k < count && code == EXIT_DONE; k++) {
             char *path = batch_output(b, i, outputs[k].path);
-            code = path ? check_inputs(b, i, path) : no_memory();
+            code = path ? check_inputs(b, i, own, path) : no_memory();
             free(path);
         }
     }

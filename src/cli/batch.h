@@ -43,8 +43,10 @@ const char *batch_path(const struct batch *b, size_t input, size_t item);
 char *batch_output(const struct batch *b, size_t item, const char *pattern);
 
 // Whether each item's outputs have files of their own (outputs of one item may share a .safetensors
-// file), outside of folders that inputs come from. Returns an exit code, as batch_make.
-int batch_check_outputs(const struct batch *b, const struct cli_file *outputs, size_t count);
+// file), outside of folders that inputs come from, and takes the place of no input and of none of
+// `own` (files that the work reads besides, NULL ends them). Returns an exit code, as batch_make.
+int batch_check_outputs(const struct batch *b, const char *const *own,
+                        const struct cli_file *outputs, size_t count);
 
 // Whether all of an item's output files are there. They were written under another name, so that
 // what is there is whole.

@@ -195,11 +195,12 @@ static void do_work(struct work *w)
 
 static int run_call(const struct call *call)
 {
+    const char *own[] = {call->model, call->weights, NULL};
     struct work w = {.call = call, .files = calloc(call->output_count + 1, sizeof *w.files)};
     w.code = w.files ? batch_make(&w.batch, call->inputs, call->input_count, call->shards > 0)
                      : cli_no_memory("the call");
     if (w.code == EXIT_DONE)
-        w.code = batch_check_outputs(&w.batch, call->outputs, call->output_count);
+        w.code = batch_check_outputs(&w.batch, own, call->outputs, call->output_count);
     if (w.code == EXIT_DONE)
         do_work(&w);
     batch_free(&w.batch);

@@ -4,6 +4,7 @@
 #include "cli/npy.h"
 #include "cli/session.h"
 #include "io/model.h"
+#include "util/system.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -120,18 +121,46 @@ static void tell(const struct call *call, const char *raw, const struct plane *p
            plane->width, y, x);
 }
 
+// The raw map's file, beside the picture's; malloc'd.
+static char *raw_name(const struct call *call)
+{
+    size_t length = strlen(call->out) + 8;
+    char *raw = malloc(length);
+    if (raw) {
+        snprintf(raw, length, "%s", call->out);
+        snprintf(strrchr(raw, '.'), 8, ".npy");
+    }
+    return raw;
+}
+
+// What is written must not take the place of what is read.
+static int check_files(const struct call *call)
+{
+    const char *inputs[] = {call->picture, call->model, call->weights};
+    char *raw = raw_name(call);
+    int code = raw ? EXIT_DONE : cli_no_memory("the raw map's name");
+    for (size_t i = 0; i < VKA_COUNT(inputs) && code == EXIT_DONE; i++) {
+        const char *in = inputs[i];
+        const char *out = !in                           ? NULL
+                          : vka_sys_same(in, call->out) ? call->out
+                          : vka_sys_same(in, raw)       ? raw
+                                                        : NULL;
+        if (out)
+            code = cli_usage_error(&cli_see, "the output %s would take the place of the input %s",
+                                   out, in);
+    }
+    free(raw);
+    return code;
+}
+
 static bool save(struct session *s, const struct call *call, const struct plane *plane,
                  struct image *image)
 {
-    size_t length = strlen(call->out) + 8;
-    char *raw = malloc(length), error[IMAGE_ERROR];
+    char *raw = raw_name(call), error[IMAGE_ERROR];
     if (!raw) {
         s->code = cli_no_memory("the raw map's name");
         return false;
     }
-    snprintf(raw, length, "%s", call->out);
-    char *dot = strrchr(raw, '.');
-    snprintf(dot, 8, ".npy");
     vka_shape shape = {2, {plane->height, plane->width}};
     s->code = EXIT_WRONG;
     bool ok = image_overlay(image, plane->data, plane->width, plane->height);
@@ -264,7 +293,8 @@ static int run(int argc, char **argv)
     const char *dot = strrchr(call.out, '.');
     if (!dot || (strcmp(dot, ".png") != 0 && strcmp(dot, ".jpg") != 0))
         return cli_usage_error(&cli_see, "the output '%s' must end in .png or .jpg", call.out);
-    return see(&call);
+    int code = check_files(&call);
+    return code == EXIT_DONE ? see(&call) : code;
 }
 
 const struct cli_command cli_see = {

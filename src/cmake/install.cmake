@@ -43,6 +43,11 @@ if(IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
 list(TRANSFORM CMAKE_DL_LIBS PREPEND -l OUTPUT_VARIABLE VKATTN_PC_DL)
 list(JOIN VKATTN_PC_DL " " VKATTN_PC_DL)
+# A static library's own libraries, always: pkg-config is rarely called with --static.
+set(VKATTN_PC_LIBS "")
+if(VKATTN_IS_STATIC)
+  set(VKATTN_PC_LIBS " -lz -lm ${CMAKE_THREAD_LIBS_INIT} ${VKATTN_PC_DL}")
+endif()
 configure_file(src/cmake/vkattn.pc.in ${CMAKE_CURRENT_BINARY_DIR}/vkattn.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/vkattn.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

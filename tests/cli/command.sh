@@ -96,6 +96,14 @@ check "run --profile" 0 "temporaries" "$vkattn" run "$net" --weights "$weights" 
 check "see" 0 "peak at" "$vkattn" see "$net" --weights "$weights" --image "$picture" --map map \
     -o "$out/see.png" --device cpu
 true_that "see wrote both files" test -s "$out/see.png" -a -s "$out/see.npy"
+cp "$picture" "$out/own.png"
+check "see, in the picture's place" 2 "take the place of the input" "$vkattn" see "$net" \
+    --weights "$weights" --image "$out/own.png" --map map -o "$out/own.png"
+check "the sample, in its place" 2 "take the place of the picture" "$1/samples/spotlight" \
+    --device cpu "$out/own.png" -o "$out/own.png"
+check "the sample, no picture's name" 2 "must end in" "$1/samples/spotlight" --device cpu \
+    "$picture" -o "$out/own.npy"
+true_that "the picture is as it was" cmp "$out/own.png" "$picture"
 check "see, no such map" 2 "nonesuch" "$vkattn" see "$net" --weights "$weights" --image "$picture" \
     --map nonesuch -o "$out/see2.png" --device cpu
 check "see, no map at all" 2 "shape" "$vkattn" see "$net" --weights "$weights" --image "$picture" \
