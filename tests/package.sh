@@ -94,7 +94,7 @@ for kind in shared static; do
         -DCMAKE_PREFIX_PATH="$work/$kind/prefix"
 done
 check "pkg-config, shared" by_pkg_config "$work/shared/prefix" --print-errors
-check "pkg-config, static" by_pkg_config "$work/static/prefix"
+check "pkg-config, static" by_pkg_config "$work/static/prefix" --print-errors
 for how in subdirectory fetched; do
     check "$how" consumer "$work/$how" -DHOW="$how" -DVKATTN_SOURCE="$top" \
         -DVKATTN_SPIRV_DIR="$spirv"

@@ -245,21 +245,17 @@ static bool find_few(const struct vka_limits *limits, const struct vka_attention
     return false;
 }
 
-static bool fits_few(const struct vka_limits *limits, const struct vka_args *args)
-{
-    struct vka_attention_job job;
-    struct few f;
-    vka_attention_job_of(args, &job);
-    return fits_any(limits, args) && find_few(limits, &job, &f);
-}
+static bool fits_matrix(const struct vka_limits *limits, const struct vka_args *args);
 
-// Where matrices stand behind it: they are worth their while from few rows on.
-static bool fits_fewest(const struct vka_limits *limits, const struct vka_args *args)
+// Where matrices fit, they are worth their while from few rows on.
+static bool fits_few(const struct vka_limits *limits, const struct vka_args *args)
 {
     enum { FEWEST = 8 };
     struct vka_attention_job job;
+    struct few f;
     vka_attention_job_of(args, &job);
-    return rows_of(&job) <= FEWEST && fits_few(limits, args);
+    return fits_any(limits, args) && find_few(limits, &job, &f) &&
+           (rows_of(&job) <= FEWEST || !fits_matrix(limits, args));
 }
 
 static void launch_few(struct vka_launch *l, const struct vka_args *args)
@@ -425,11 +421,7 @@ static void launch_matrix2(struct vka_launch *l, const struct vka_args *args)
 }
 
 const struct vka_variant vka_attention_variants[] = {
-    {"lanes", fits_lanes, launch_lanes},
-    {"few", fits_fewest, launch_few},
-    {"matrix2", fits_matrix2, launch_matrix2},
-    {"matrix", fits_matrix, launch_matrix},
-    {"few", fits_few, launch_few},
-    {"baseline", fits_any, launch_baseline},
-    {NULL, NULL, NULL},
+    {"lanes", fits_lanes, launch_lanes},       {"few", fits_few, launch_few},
+    {"matrix2", fits_matrix2, launch_matrix2}, {"matrix", fits_matrix, launch_matrix},
+    {"baseline", fits_any, launch_baseline},   {NULL, NULL, NULL},
 };
