@@ -471,6 +471,7 @@ static int start(void **state)
         vka_device_open(h.context, "vulkan", &h.gpu) != VKA_OK)
         return print_message("%s\n", vka_last_error()), 1;
     h.gpu->limits.max_turns = VKA_MOST_TURNS; // whatever the device
+    h.gpu->limits.busy = 1;                   // loops as long as can be: nothing is split
     return 0;
 }
 
