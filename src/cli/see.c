@@ -99,8 +99,8 @@ static bool pick_plane(const struct call *call, const struct cli_tensor *map, co
     return true;
 }
 
-static void tell(const struct call *call, const char *raw, const struct plane *plane,
-                 const struct image *image)
+static void print_result(const struct call *call, const char *raw, const struct plane *plane,
+                         const struct image *image)
 {
     int y, x;
     image_peak(plane->data, plane->width, plane->height, image->width, image->height, &y, &x);
@@ -171,7 +171,7 @@ static bool save(struct session *s, const struct call *call, const struct plane 
     else if (vka_npy_write(s->context, raw, VKA_F32, &shape, plane->data) != VKA_OK)
         ok = (cli_failed(VKA_ERROR_IO), false);
     if (ok)
-        tell(call, raw, plane, image);
+        print_result(call, raw, plane, image);
     free(raw);
     return ok;
 }
