@@ -17,19 +17,17 @@ layout(constant_id = 11) const uint DILATION_2 = 1;
 layout(constant_id = 12) const int ACT = 0;
 layout(constant_id = 13) const float ACT_A = 0.0;
 layout(constant_id = 14) const float ACT_B = 0.0;
-// Sums of a lane: channels, places (4 bits each, less 1); then flags.
-layout(constant_id = 15) const uint TILE = 0;
+layout(constant_id = 15) const uint TILE = 0; // see conv.h
 
 const uint TM = (TILE & 15u) + 1u;
-const uint TN = (TILE >> 4 & 15u) + 1u;
-const bool HAS_BIAS = (TILE & 256u) != 0u;
-const bool FOURS = (TILE & 512u) != 0u; // of the weight can be read at once
-// Axes along which no tap is ever outside of x.
-const bool INSIDE_0 = (TILE & 1024u) != 0u;
-const bool INSIDE_1 = (TILE & 2048u) != 0u;
-const bool INSIDE_2 = (TILE & 4096u) != 0u;
-const bool WHOLE = (TILE & 8192u) != 0u;  // terms are a multiple of VKA_CONV_STEP
-const bool SHORT = (TILE & 16384u) != 0u; // at most VKA_CONV_BLOCK of them
+const uint TN = (TILE >> VKA_CONV_SUMS_N_SHIFT & 15u) + 1u;
+const bool HAS_BIAS = (TILE & VKA_CONV_BIAS) != 0u;
+const bool FOURS = (TILE & VKA_CONV_FOURS) != 0u;
+const bool INSIDE_0 = (TILE & VKA_CONV_INSIDE_0) != 0u;
+const bool INSIDE_1 = (TILE & VKA_CONV_INSIDE_1) != 0u;
+const bool INSIDE_2 = (TILE & VKA_CONV_INSIDE_2) != 0u;
+const bool WHOLE = (TILE & VKA_CONV_WHOLE) != 0u;
+const bool SHORT = (TILE & VKA_CONV_SHORT) != 0u;
 const uint TAPS = KERNEL_0 * KERNEL_1 * KERNEL_2;
 
 BUFFER_IN(0, x);

@@ -50,3 +50,10 @@ void add_to_sum(inout float total, inout float lost, float value)
         lost += error;
     total = sum;
 }
+void add_to_sums(inout vec4 total, inout vec4 lost, vec4 values)
+{
+    add_to_sum(total.x, lost.x, values.x);
+    add_to_sum(total.y, lost.y, values.y);
+    add_to_sum(total.z, lost.z, values.z);
+    add_to_sum(total.w, lost.w, values.w);
+}

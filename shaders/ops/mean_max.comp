@@ -53,10 +53,7 @@ void take(inout state s, vec4 v)
 void end_block(inout state s)
 {
     if (MEAN) {
-        add_to_sum(s.total.x, s.lost.x, s.part.x);
-        add_to_sum(s.total.y, s.lost.y, s.part.y);
-        add_to_sum(s.total.z, s.lost.z, s.part.z);
-        add_to_sum(s.total.w, s.lost.w, s.part.w);
+        add_to_sums(s.total, s.lost, s.part);
         s.part = vec4(0.0);
     }
 }

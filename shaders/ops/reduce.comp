@@ -130,14 +130,10 @@ vec4 combine4(vec4 a, vec4 b)
 
 void add_to_total(inout vec4 total, inout vec4 lost, vec4 part)
 {
-    if (!SUMS) {
+    if (SUMS)
+        add_to_sums(total, lost, part);
+    else
         total = combine4(total, part);
-        return;
-    }
-    add_to_sum(total.x, lost.x, part.x);
-    add_to_sum(total.y, lost.y, part.y);
-    add_to_sum(total.z, lost.z, part.z);
-    add_to_sum(total.w, lost.w, part.w);
 }
 
 vec4 load4(uint i)

@@ -11,6 +11,17 @@
 #define VKA_CONV_STEP  4u    // terms of a trip of the shader for programs on CPUs
 #define VKA_CONV_BLOCK 1024u // terms summed by themselves, so that long sums stay good
 
+// The specialization constant TILE: sums of a lane, channels and places (4 bits each, less 1); then
+// what needn't be compiled or looked at (bits).
+#define VKA_CONV_SUMS_N_SHIFT 4u
+#define VKA_CONV_BIAS         (1u << 8)  // there is one
+#define VKA_CONV_FOURS        (1u << 9)  // of the weight can be read at once
+#define VKA_CONV_INSIDE_0     (1u << 10) // no tap is ever outside of x along this axis
+#define VKA_CONV_INSIDE_1     (1u << 11)
+#define VKA_CONV_INSIDE_2     (1u << 12)
+#define VKA_CONV_WHOLE        (1u << 13) // terms are a multiple of VKA_CONV_STEP
+#define VKA_CONV_SHORT        (1u << 14) // at most VKA_CONV_BLOCK terms
+
 PUSH(conv)
 {
     uint size_in[3], size_out[3], before[3], x_step[3];

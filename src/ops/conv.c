@@ -299,15 +299,14 @@ static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
     vka_constant_f32(d, p->act.b);
     int64_t terms = job->in_channels * vka_product3(job->w.kernel);
     bool fours = terms % 4 == 0 && args->in[WEIGHT].offset % 4 == 0;
-    uint32_t inside = 0; // axes along which no tap is ever outside
+    uint32_t flags = cut->trims | (vka_present(&args->in[BIAS]) ? VKA_CONV_BIAS : 0) |
+                     (fours ? VKA_CONV_FOURS : 0);
     for (int i = 0; i < VKA_WINDOW_AXES; i++) {
         const struct vka_window *w = &job->w;
         int64_t last = (w->out[i] - 1) * w->stride[i] + (w->kernel[i] - 1) * w->dilation[i];
-        inside |= (uint32_t)(w->before[i] == 0 && last < w->in[i]) << i;
+        flags |= w->before[i] == 0 && last < w->in[i] ? VKA_CONV_INSIDE_0 << i : 0;
     }
-    vka_constant_u32(d, (cut->sums_m - 1) | (cut->sums_n - 1) << 4 |
-                            (uint32_t)vka_present(&args->in[BIAS]) << 8 | (uint32_t)fours << 9 |
-                            inside << 10 | cut->trims);
+    vka_constant_u32(d, (cut->sums_m - 1) | (cut->sums_n - 1) << VKA_CONV_SUMS_N_SHIFT | flags);
 }
 
 static void bind_all(struct vka_launch *l, struct vka_dispatch *d, const struct vka_args *args,
@@ -401,9 +400,8 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     cut.tile_m = cut.sums_m;
     cut.tile_n = cut.sums_n * LANES;
     cut.turns = vka_lane_turns(terms_of(args));
-    // What needn't be compiled: terms left over, blocks of a long sum.
-    cut.trims = (uint32_t)(terms_of(args) % VKA_CONV_STEP == 0) << 13 |
-                (uint32_t)(terms_of(args) <= VKA_CONV_BLOCK) << 14;
+    cut.trims = (terms_of(args) % VKA_CONV_STEP == 0 ? VKA_CONV_WHOLE : 0) |
+                (terms_of(args) <= VKA_CONV_BLOCK ? VKA_CONV_SHORT : 0);
     launch(l, args, &job, &cut);
 }
 

@@ -61,16 +61,20 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
     }
 }
 
-static struct vka_strided walk(const struct vka_args *args)
+// The operands walked through together, and their walk.
+static struct vka_strided walk(const struct vka_args *args, const struct vka_array **arrays)
 {
-    const struct vka_array *arrays[] = {&args->in[X], &args->in[A], &args->in[B], &args->out[0]};
+    for (int i = 0; i < INPUTS; i++)
+        arrays[i] = &args->in[i];
+    arrays[INPUTS] = &args->out[0];
     return vka_strided_of(&args->out[0], INPUTS + 1, arrays);
 }
 
 static void cpu(const struct vka_cpu_run *run)
 {
     const struct vka_args *args = run->args;
-    struct vka_strided s = walk(args);
+    const struct vka_array *arrays[INPUTS + 1];
+    struct vka_strided s = walk(args, arrays);
     vka_strided_run(run->threads, &s, 2, run_span, (void *)args);
 }
 
@@ -78,11 +82,8 @@ static void cpu(const struct vka_cpu_run *run)
 
 static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
 {
-    struct vka_strided s = walk(args);
-    struct vka_strided_launch d = {
-        .shader = fours ? "mul3_fours" : "mul3",
-        .array = {&args->in[X], &args->in[A], &args->in[B], &args->out[0]},
-        .fours = fours};
+    struct vka_strided_launch d = {.shader = fours ? "mul3_fours" : "mul3", .fours = fours};
+    struct vka_strided s = walk(args, d.array);
     _Static_assert(sizeof(struct vka_push_mul3) == (5 + 4 * 5) * 4, "push constants");
     vka_strided_emit(l, &s, &d);
 }
@@ -94,8 +95,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 
 static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
 {
-    const struct vka_array *arrays[] = {&args->in[X], &args->in[A], &args->in[B], &args->out[0]};
-    struct vka_strided s = walk(args);
+    const struct vka_array *arrays[INPUTS + 1];
+    struct vka_strided s = walk(args, arrays);
     return vka_strided_fours(limits, &s, arrays);
 }
 

@@ -36,7 +36,6 @@ struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struc
 // Four elements at a time, where the device is a program (see vka_strided_fours): along a row, or
 // of four rows side by side. `outputs`, of one element a row, are dense.
 enum vka_rows_fours { VKA_FOURS_NONE, VKA_FOURS_ALONG, VKA_FOURS_ACROSS };
-enum { VKA_FOURS_LANES = 8 };
 enum vka_rows_fours vka_rows_fours(const struct vka_limits *limits, const struct vka_rows *r,
                                    const struct vka_array *x);
 

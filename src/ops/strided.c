@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { LANES = 8, MOST_FOURS = 128 }; // of a workgroup; fours that a lane takes
+enum { MOST_FOURS = 128 }; // that a lane takes
 enum { GROUP = 128, MOST_DISPATCHES = 1 << 16 };
 
 static int64_t broadcast_stride(const struct vka_array *a, int shape_rank, int axis)
@@ -229,8 +229,8 @@ bool vka_strided_fours(const struct vka_limits *limits, const struct vka_strided
                        const struct vka_array *const *arrays)
 {
     int last = s->rank - 1;
-    if (!limits->is_cpu || limits->subgroup_size < LANES || s->rank > VKA_STRIDED_AXES ||
-        s->dim[last] % 4 != 0 || (s->rank > 1 && s->dim[last] < 4 * LANES) ||
+    if (!limits->is_cpu || limits->subgroup_size < VKA_FOURS_LANES || s->rank > VKA_STRIDED_AXES ||
+        s->dim[last] % 4 != 0 || (s->rank > 1 && s->dim[last] < 4 * VKA_FOURS_LANES) ||
         s->stride[s->n - 1][last] != 1)
         return false;
     for (int k = 0; k < s->n; k++) {
@@ -247,12 +247,13 @@ bool vka_strided_fours(const struct vka_limits *limits, const struct vka_strided
 static uint64_t cut_rows(const struct vka_strided *s, uint32_t *walk)
 {
     int last = s->rank - 1;
-    int64_t fours = s->dim[last] / 4, turns = vka_divide_up(fours, LANES);
+    int64_t fours = s->dim[last] / 4, turns = vka_divide_up(fours, VKA_FOURS_LANES);
     turns = vka_smaller(turns, MOST_FOURS);
     *walk |= (uint32_t)turns << 4;
     for (int k = 0; k < s->n; k++)
         *walk |= (s->stride[k][last] == 1 ? 1u : 0u) << (16 + k);
-    return (uint64_t)(vka_strided_count(s) / s->dim[last] * vka_divide_up(fours, turns * LANES));
+    return (uint64_t)(vka_strided_count(s) / s->dim[last] *
+                      vka_divide_up(fours, turns * VKA_FOURS_LANES));
 }
 
 static void emit_part(struct vka_launch *l, const struct vka_strided *s,
@@ -264,7 +265,7 @@ static void emit_part(struct vka_launch *l, const struct vka_strided *s,
     uint32_t walk = (uint32_t)s->rank;
     uint64_t count = (uint64_t)vka_strided_count(s);
     uint64_t groups = d->fours ? cut_rows(s, &walk) : (count + size - 1) / size;
-    vka_begin(l, &dispatch, d->shader, d->fours ? LANES : size, lanes, 1);
+    vka_begin(l, &dispatch, d->shader, d->fours ? VKA_FOURS_LANES : size, lanes, 1);
     vka_constant_u32(&dispatch, walk);
     for (int i = 0; i < d->n_constants; i++)
         vka_constant_u32(&dispatch, d->constants[i]);

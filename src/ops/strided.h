@@ -77,6 +77,7 @@ void vka_strided_emit(struct vka_launch *l, const struct vka_strided *s,
 // axis, or repeats one element there; the shader has a twin for it (VKA_FOURS of
 // common/strided.glsl). Not for narrow programs: one with subgroups of 4 takes minutes to compile
 // such shaders.
+enum { VKA_FOURS_LANES = 8 }; // of a workgroup
 bool vka_strided_fours(const struct vka_limits *limits, const struct vka_strided *s,
                        const struct vka_array *const *arrays);
 

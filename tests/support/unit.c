@@ -81,6 +81,15 @@ int64_t unit_below(uint64_t *state, int64_t below)
     return (int64_t)(unit_random(state) % (uint64_t)below);
 }
 
+float *unit_floats(uint64_t *state, int64_t count, float low)
+{
+    float *x = malloc((size_t)count * sizeof *x);
+    assert_non_null(x);
+    for (int64_t i = 0; i < count; i++)
+        x[i] = low + (1 - low) * ((float)unit_below(state, 1 << 24) / (1 << 24));
+    return x;
+}
+
 // --- files ---
 
 static char folder[256];

@@ -32,6 +32,9 @@ void unit_context(struct vka_context *context, struct unit_memory *memory);
 // Numbers that look random, the same ones on every machine: any, and 0 .. below - 1.
 uint64_t unit_random(uint64_t *state);
 int64_t unit_below(uint64_t *state, int64_t below);
+// Such floats, from `low` up to 1, of their own memory, so that what is read or written outside is
+// seen; free() them.
+float *unit_floats(uint64_t *state, int64_t count, float low);
 
 // The path of a file in a folder that is removed when the program ends. One of four buffers.
 const char *unit_path(const char *name);

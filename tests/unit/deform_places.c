@@ -5,6 +5,7 @@
 // different numbers of threads make.
 #include "cpu/deform_places.h"
 #include "cpu/threads.h"
+#include "unit.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -27,19 +28,7 @@ static const struct sizes cases[] = {
     {3, 1, 4097, 5, 12, 13, 1, false}, // an item is copied at a time
 };
 
-static uint32_t state = 1;
-
-// In [0, 1), of their own memory, so that what is read or written outside is seen.
-static float *random_floats(int64_t count)
-{
-    float *x = malloc((size_t)count * sizeof *x);
-    assert_non_null(x);
-    for (int64_t i = 0; i < count; i++) {
-        state = state * 1664525u + 1013904223u;
-        x[i] = (float)(state >> 8) / (1 << 24);
-    }
-    return x;
-}
+static uint64_t numbers = 1;
 
 // Without offsets it is a convolution, which keeps the definition short.
 static void make(const struct sizes *s, struct vka_deform_job *job, float **x, float **weight,
@@ -59,8 +48,8 @@ static void make(const struct sizes *s, struct vka_deform_job *job, float **x, f
                                    .before = {s->kernel / 2, s->kernel / 2},
                                    .x_step = {channels * places, places, s->wide, 1},
                                    .weight_step = {s->in * taps, taps, 1}};
-    job->x = *x = random_floats(s->n * channels * places);
-    job->weight = *weight = random_floats(s->groups * s->out * s->in * taps);
+    job->x = *x = unit_floats(&numbers, s->n * channels * places, 0);
+    job->weight = *weight = unit_floats(&numbers, s->groups * s->out * s->in * taps, 0);
     job->offset = *offset = calloc(1, sizeof **offset); // steps of 0: the same everywhere
     assert_non_null(*offset);
 }
@@ -87,7 +76,7 @@ static float *run(const struct sizes *s, struct vka_deform_job *job, int count)
     vka_context_params params = {.no_vulkan = true, .threads = count};
     assert_int_equal(vka_context_create(&params, &context), VKA_OK);
     struct vka_threads *threads = context->threads;
-    float *y = random_floats(s->n * s->groups * s->out * s->high * s->wide);
+    float *y = unit_floats(&numbers, s->n * s->groups * s->out * s->high * s->wide, 0);
     void *weight = NULL;
     void *scratch = vka_alloc_data(
         context, vka_deform_places_scratch(job, s->keeps, vka_threads_count(threads)));

@@ -118,16 +118,23 @@ static void test_folder(void **state)
     unit_remove_folder(path);
 }
 
-static void test_empty_file(void **state)
+// A folder that a run has written its file to: the paths of both.
+static vka_cache written_folder(char path[static 512], char file[static 640])
 {
-    (void)state;
-    char path[512], file[640];
-    snprintf(path, sizeof path, "%s", unit_path("pipelines"));
+    snprintf(path, 512, "%s", unit_path("pipelines"));
     vka_cache by_folder = folder_of(path);
     if (kept.size == 0)
         run_once(&by_callbacks); // tells the key
     run_once(&by_folder);
-    snprintf(file, sizeof file, "%s/%s", path, kept.key);
+    snprintf(file, 640, "%s/%s", path, kept.key);
+    return by_folder;
+}
+
+static void test_empty_file(void **state)
+{
+    (void)state;
+    char path[512], file[640];
+    vka_cache by_folder = written_folder(path, file);
     assert_int_equal(vka_sys_kind(file, false), VKA_KIND_FILE);
     unit_write_file(file, "", 0);
     assert_int_equal(run_once(&by_folder), 0);
@@ -143,12 +150,7 @@ static void test_pipe(void **state)
     unit_skip("Windows has no pipes in folders");
 #else
     char path[512], file[640];
-    snprintf(path, sizeof path, "%s", unit_path("pipelines"));
-    vka_cache by_folder = folder_of(path);
-    if (kept.size == 0)
-        run_once(&by_callbacks); // tells the key
-    run_once(&by_folder);
-    snprintf(file, sizeof file, "%s/%s", path, kept.key);
+    vka_cache by_folder = written_folder(path, file);
     const char *wrong[] = {"a pipe", "a link", "a folder"};
     for (size_t i = 0; i < VKA_COUNT(wrong); i++) {
         assert_int_equal(remove(file), 0);

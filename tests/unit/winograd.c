@@ -51,19 +51,7 @@ struct data {
     int64_t outputs;
 };
 
-static uint32_t state = 1;
-
-// Floats of their own memory, so that what is read or written outside is seen.
-static float *random_floats(int64_t count)
-{
-    float *x = malloc((size_t)count * sizeof *x);
-    assert_non_null(x);
-    for (int64_t i = 0; i < count; i++) {
-        state = state * 1664525u + 1013904223u;
-        x[i] = (float)(state >> 8) / (1 << 23) - 1;
-    }
-    return x;
-}
+static uint64_t numbers = 1;
 
 static void make_positive(const struct data *d, const struct sizes *s)
 {
@@ -95,12 +83,12 @@ static void make(const struct sizes *s, struct data *d)
     job->w.step[2] = s->channels_last ? channels : 1;
     job->w.step[1] = s->wide * job->w.step[2];
     int64_t outputs = d->outputs = s->n * s->groups * s->out * vka_product3(job->w.out);
-    job->x = d->x = random_floats(s->n * job->x_batch);
-    job->weight = d->weight = random_floats(s->groups * s->out * s->in * 9);
-    job->bias = d->bias = s->bias ? random_floats(s->groups * s->out) : NULL;
-    job->residual = d->residual = s->residual ? random_floats(outputs) : NULL;
-    d->out = random_floats(outputs);
-    d->direct = random_floats(outputs);
+    job->x = d->x = unit_floats(&numbers, s->n * job->x_batch, -1);
+    job->weight = d->weight = unit_floats(&numbers, s->groups * s->out * s->in * 9, -1);
+    job->bias = d->bias = s->bias ? unit_floats(&numbers, s->groups * s->out, -1) : NULL;
+    job->residual = d->residual = s->residual ? unit_floats(&numbers, outputs, -1) : NULL;
+    d->out = unit_floats(&numbers, outputs, -1);
+    d->direct = unit_floats(&numbers, outputs, -1);
     if (s->positive)
         make_positive(d, s);
 }
@@ -198,7 +186,7 @@ static void test_sums(void **state_)
         run_both(alone, &d);
         compare(&cases[i], &d);
         float *first = d.out;
-        d.out = random_floats(d.outputs);
+        d.out = unit_floats(&numbers, d.outputs, -1);
         run_both(together, &d);
         compare(&cases[i], &d);
         assert_memory_equal(first, d.out, (size_t)d.outputs * sizeof *first);
@@ -245,8 +233,9 @@ static void test_plan(void **state_)
     skip_without_set();
     struct rig rig;
     rig_start(&rig);
-    float *x = random_floats(NUMBERS), *w = random_floats(TERMS), *got = random_floats(NUMBERS);
-    float *direct = random_floats(NUMBERS);
+    float *x = unit_floats(&numbers, NUMBERS, -1), *w = unit_floats(&numbers, TERMS, -1),
+          *got = unit_floats(&numbers, NUMBERS, -1);
+    float *direct = unit_floats(&numbers, NUMBERS, -1);
     rig_add_weight(&rig, "w", (vka_shape){4, {CHANNELS, CHANNELS, 3, 3}}, w);
     uint64_t without = run_plan(&rig, false, x, w, direct);
     uint64_t with = run_plan(&rig, true, x, w, got);
