@@ -340,8 +340,8 @@ VKA_API vka_node vka_block_official(vka_graph *graph, const char *id, const char
                                     const char *prefix, const vka_attr *attrs,
                                     const vka_named *inputs);
 
-// Lists where they are used. C++ has no compound literals: name the arrays there, each with an empty
-// element behind the last (const vka_attr attrs[] = {vka_attr_bool("causal", true), {}};).
+// Lists where they are used. C++ has no compound literals: name the arrays there, each with an
+// empty element behind the last (const vka_attr attrs[] = {vka_attr_bool("causal", true), {}};).
 #ifndef __cplusplus
 #define VKA_ATTRS(...)  ((const vka_attr[]){__VA_ARGS__, {0}})
 #define VKA_INPUTS(...) ((const vka_named[]){__VA_ARGS__, {0}})
