@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 //
 // copy: y = x, one invocation an element, never through arithmetic where the types are the same.
-// VKA_INT_IN, VKA_INT_OUT: integers and bools.
+// VKA_INT_IN, VKA_INT_OUT: integers and bools. VKA_FOURS: rows, four elements at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "types.glsl"
 #include "copy.h"
@@ -21,6 +21,11 @@ BUFFER_INT_OUT(1, y);
 BUFFER_OUT(1, y);
 #endif
 
+#ifdef VKA_FOURS
+BUFFER_VEC4_IN(0, x4);
+BUFFER_VEC4_OUT(1, y4);
+#endif
+
 // Towards zero; the ends of the range where it doesn't fit, 0 for NaN.
 int to_int(float value)
 {
@@ -31,6 +36,14 @@ int to_int(float value)
     return int(value);
 }
 
+#ifdef VKA_FOURS
+void main()
+{
+    part_of_row part = strided_part();
+    uint from = strided_index(0, part.at) / 4, to = strided_index(1, part.at) / 4;
+    FOR_FOURS(part, i, y4.v[to + i] = x4.v[from + i];)
+}
+#else
 void main()
 {
     uint i = global_index();
@@ -49,3 +62,4 @@ void main()
     y.v[to] = x.v[from];
 #endif
 }
+#endif
