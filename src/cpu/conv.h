@@ -20,7 +20,12 @@ struct vka_conv_job {
     struct vka_activation act;
 };
 
+// Bytes of the packed weight, which is made from job->weight and serves runs with as many threads.
+size_t vka_conv_weight_size(const struct vka_conv_job *job);
+void vka_conv_weight(const struct vka_conv_job *job, struct vka_threads *threads, void *weight);
+
 size_t vka_conv_scratch(const struct vka_conv_job *job, int threads);
-void vka_conv_run(const struct vka_conv_job *job, struct vka_threads *threads, void *scratch);
+void vka_conv_run(const struct vka_conv_job *job, const void *weight, struct vka_threads *threads,
+                  void *scratch);
 
 #endif

@@ -47,6 +47,34 @@ struct vka_lanewise {
     bool add;
 };
 
+// Lines of an output, each a vector at a time: for i < rows and j < length of a line
+// c[i * c_row + j] = f(bias[i * bias_step] + the sum over kk < k and t < taps of
+//     a[(kk * taps + t) * a_step + i] * b[kk * b_step + tap[t] + j]).
+struct vka_lines {
+    int64_t k;
+    int taps;
+    const int32_t *tap;
+    const float *a, *b;
+    int64_t a_step, b_step;
+    float *c;
+    int64_t c_row;
+    int64_t lines, length;
+    int64_t b_line, c_line; // from line to line
+    const float *bias;      // NULL: 0
+    int64_t bias_step;
+    bool relu;
+};
+
+// Lines of `size` floats that lie together: `count` of them from line `top` on have `inside` floats
+// of x from place `left` on; all others are 0.
+struct vka_pad {
+    float *to;
+    int64_t lines, size;
+    int64_t top, left, count, inside;
+    const float *x;
+    int64_t x_line;
+};
+
 struct vka_corners;
 
 // Tiles for convolutions by Winograd's way (cpu/winograd.h). A place and a tile's value at a point
@@ -97,6 +125,10 @@ struct vka_kernels {
     void (*wide)(int rows, int cols, const struct vka_tile *t);
     // As `tile` for up to VKA_STRIP_ROWS rows and fewer than `lanes` columns; reads none past them.
     void (*edge)(int rows, int cols, const struct vka_tile *t);
+    // Up to VKA_STRIP_ROWS rows. Reads whole vectors of b.
+    void (*lines)(int rows, const struct vka_lines *t);
+    // Writes up to a vector more than the lines.
+    void (*pad)(const struct vka_pad *p);
     // c[i * c_row + j * c_col] = sum over kk of a[i * a_row + kk] * b[j * b_row + kk], for i up to
     // VKA_DOT_ROWS and j up to VKA_DOT_COLS.
     void (*dot)(int rows, int cols, int64_t k, const float *a, int64_t a_row, const float *b,

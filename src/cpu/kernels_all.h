@@ -4,6 +4,7 @@
 #include "cpu/attention_kernel.h"
 #include "cpu/gemm_kernel.h"
 #include "cpu/lanewise_kernel.h"
+#include "cpu/lines_kernel.h"
 #include "cpu/places_kernel.h"
 #include "cpu/sample_kernel.h"
 #include "cpu/sliding_kernel.h"
@@ -20,6 +21,8 @@ const struct vka_kernels VKA_KERNELS = {
     .tile = tile,
     .wide = wide,
     .edge = edge,
+    .lines = lines,
+    .pad = pad,
     .dot = dot,
     .pack = pack,
     .lanewise = lanewise,

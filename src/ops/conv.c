@@ -186,15 +186,19 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_conv_job job;
     job_of(args, &job);
-    return takes_winograd(args, &job) ? vka_winograd_scratch(&job, threads)
-                                      : vka_conv_scratch(&job, threads);
+    if (takes_winograd(args, &job))
+        return vka_winograd_scratch(&job, threads);
+    bool known = args->known >> WEIGHT & 1; // else it is packed in each run
+    return vka_conv_scratch(&job, threads) + (known ? 0 : vka_conv_weight_size(&job));
 }
 
 static size_t cpu_kept(const struct vka_args *args)
 {
     struct vka_conv_job job;
     job_of(args, &job);
-    return takes_winograd(args, &job) ? vka_winograd_weight_size(&job) : 0;
+    if (!(args->known >> WEIGHT & 1))
+        return 0;
+    return takes_winograd(args, &job) ? vka_winograd_weight_size(&job) : vka_conv_weight_size(&job);
 }
 
 static void cpu_keep(const struct vka_args *args, struct vka_threads *threads, void *kept)
@@ -202,7 +206,21 @@ static void cpu_keep(const struct vka_args *args, struct vka_threads *threads, v
     struct vka_conv_job job;
     job_of(args, &job);
     job.weight = args->in[WEIGHT].data;
-    vka_winograd_weight(&job, threads, kept);
+    if (takes_winograd(args, &job))
+        vka_winograd_weight(&job, threads, kept);
+    else
+        vka_conv_weight(&job, threads, kept);
+}
+
+static void run_direct(const struct vka_cpu_run *run, const struct vka_conv_job *job)
+{
+    if (run->kept) {
+        vka_conv_run(job, run->kept, run->threads, run->scratch);
+        return;
+    }
+    char *weight = run->scratch;
+    vka_conv_weight(job, run->threads, weight);
+    vka_conv_run(job, weight, run->threads, weight + vka_conv_weight_size(job));
 }
 
 static void cpu(const struct vka_cpu_run *run)
@@ -215,10 +233,10 @@ static void cpu(const struct vka_cpu_run *run)
     job.bias = vka_present(&args->in[BIAS]) ? args->in[BIAS].data : NULL;
     job.residual = vka_present(&args->in[RESIDUAL]) ? args->in[RESIDUAL].data : NULL;
     job.out = args->out[0].data;
-    if (run->kept)
+    if (takes_winograd(args, &job))
         vka_winograd_run(&job, run->kept, run->threads, run->scratch);
     else
-        vka_conv_run(&job, run->threads, run->scratch);
+        run_direct(run, &job);
 }
 
 // --- Vulkan ---

@@ -144,10 +144,12 @@ static void run_both(vka_context *context, struct data *d)
     int count = vka_threads_count(threads);
     void *weight = vka_alloc_data(context, vka_winograd_weight_size(job));
     void *scratch = vka_alloc_data(context, vka_winograd_scratch(job, count));
-    void *direct = vka_alloc_data(context, vka_conv_scratch(job, count));
+    char *direct =
+        vka_alloc_data(context, vka_conv_weight_size(job) + vka_conv_scratch(job, count));
     assert_true(vka_winograd_fits(job) && weight && scratch && direct);
     job->out = d->direct;
-    vka_conv_run(job, threads, direct);
+    vka_conv_weight(job, threads, direct);
+    vka_conv_run(job, direct, threads, direct + vka_conv_weight_size(job));
     vka_winograd_weight(job, threads, weight);
     job->out = d->out;
     vka_winograd_run(job, weight, threads, scratch);
