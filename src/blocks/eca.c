@@ -34,22 +34,13 @@ static void build(struct vka_scope *s)
     }
     vka_tensor weight = vka_weight(s, "conv.weight", VKA_SHAPE(shared ? 1 : channels, 1, k));
     vka_tensor mean = vka_reduce(g, VKA_REDUCE_MEAN, x, 1u << 2 | 1u << 3, false);
-    // Along the channels: [N, 1, C] with one kernel; a kernel a channel is a product with the k
-    // neighbours' means, seen through a window that moves by one.
+    struct vka_gate gate = {
+        .v = mean,
+        .weight = vka_broadcast_to(g, vka_squeeze(g, weight, 1), VKA_SHAPE(channels, k)),
+        .act = {VKA_ACT_SIGMOID, 0, 0},
+        .slides = true};
     vka_tensor attn;
-    int64_t p = (k - 1) / 2, n = vka_dim(g, x, 0);
-    if (shared) {
-        struct vka_conv conv = {.before = {p}, .after = {p}, .act = {VKA_ACT_SIGMOID, 0, 0}};
-        attn = vka_squeeze(g, vka_conv(g, vka_unsqueeze(g, mean, 1), weight, &conv), 1);
-    } else {
-        vka_tensor padded =
-            vka_pad(g, mean, VKA_PAD_ZEROS, (const int64_t[]){0, p}, (const int64_t[]){0, p}, 0);
-        vka_tensor windows = vka_strided(g, padded, VKA_SHAPE(n, channels, k),
-                                         (const int64_t[]){channels + 2 * p, 1, 1}, 0);
-        vka_tensor z = vka_mul(g, windows, vka_transpose(g, weight, 0, 1));
-        attn = vka_act(g, vka_reduce(g, VKA_REDUCE_SUM, z, 1u << 2, false), VKA_ACT_SIGMOID);
-    }
-    vka_give(s, "y", vka_mul(g, x, vka_channels(g, attn, 4)));
+    vka_give(s, "y", vka_gated(g, x, &gate, &attn));
     vka_give(s, "attn", attn);
 }
 

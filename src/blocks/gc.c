@@ -18,19 +18,30 @@ static vka_tensor pool_context(struct vka_scope *s, vka_tensor x)
     return vka_squeeze(g, vka_matmul(g, positions, vka_transpose(g, flat, 1, 2), NULL), 2);
 }
 
-static vka_tensor transform(struct vka_scope *s, vka_tensor context, const char *name,
-                            int64_t planes, int act)
+// y with a term for each channel multiplied in ("channel_mul") or added ("channel_add").
+static vka_tensor fuse(struct vka_scope *s, vka_tensor y, vka_tensor context, const char *name,
+                       int64_t planes, bool adds)
 {
-    vka_graph *g = s->g;
-    int64_t channels = vka_dim(g, context, 1);
+    int64_t channels = vka_dim(s->g, context, 1);
     vka_shape size = VKA_SHAPE(planes);
-    struct vka_layer first = {.bias = VKA_BIAS}, second = {.bias = VKA_BIAS, .act = {act, 0, 0}};
-    vka_tensor t = vka_linear(s, context, vka_name(s, "%s.fc1", name), planes, &first);
+    struct vka_layer first = {.bias = VKA_BIAS};
+    vka_tensor term, v = vka_linear(s, context, vka_name(s, "%s.fc1", name), planes, &first);
     vka_tensor scale = vka_weight(s, vka_name(s, "%s.ln.weight", name), size);
     vka_tensor shift = vka_weight(s, vka_name(s, "%s.ln.bias", name), size);
-    t = vka_norm(g, t, 1u << 1, vka_get_double(s, "ln_eps"), scale, shift);
-    return vka_linear(s, vka_act(g, t, VKA_ACT_RELU), vka_name(s, "%s.fc2", name), channels,
-                      &second);
+    struct vka_kernel second =
+        vka_kernel_of(s, vka_name(s, "%s.fc2", name), channels, planes, VKA_BIAS);
+    struct vka_gate gate = {.v = v,
+                            .weight = second.weight,
+                            .bias = second.bias,
+                            .act = {adds ? VKA_ACT_NONE : VKA_ACT_SIGMOID, 0, 0},
+                            .norm = true,
+                            .eps = vka_get_double(s, "ln_eps"),
+                            .scale = scale,
+                            .shift = shift,
+                            .adds = adds};
+    y = vka_gated(s->g, y, &gate, &term);
+    vka_give(s, adds ? "add_term" : "mul_term", term);
+    return y;
 }
 
 static void build(struct vka_scope *s)
@@ -55,16 +66,10 @@ static void build(struct vka_scope *s)
     }
     vka_tensor context = pool_context(s, x), y = x;
     vka_give(s, "context", context);
-    if (mul) {
-        vka_tensor term = transform(s, context, "channel_mul", planes, VKA_ACT_SIGMOID);
-        y = vka_mul(g, y, vka_channels(g, term, 4));
-        vka_give(s, "mul_term", term);
-    }
-    if (add) {
-        vka_tensor term = transform(s, context, "channel_add", planes, VKA_ACT_NONE);
-        y = vka_add(g, y, vka_channels(g, term, 4));
-        vka_give(s, "add_term", term);
-    }
+    if (mul)
+        y = fuse(s, y, context, "channel_mul", planes, false);
+    if (add)
+        y = fuse(s, y, context, "channel_add", planes, true);
     vka_give(s, "y", y);
 }
 

@@ -24,12 +24,12 @@ static void build(struct vka_scope *s)
     enum vka_bias bias = vka_get_bool(s, "bias") ? VKA_BIAS : VKA_NO_BIAS;
     struct vka_layer squeeze = {.bias = bias,
                                 .act = {vka_act_named(s, vka_get_string(s, "act")), 0, 0}};
-    struct vka_layer gate = {.bias = bias,
-                             .act = {vka_act_named(s, vka_get_string(s, "gate")), 0, 0}};
+    int act = vka_act_named(s, vka_get_string(s, "gate"));
     vka_tensor mean = vka_reduce(g, VKA_REDUCE_MEAN, x, 1u << 2 | 1u << 3, false);
-    vka_tensor attn =
-        vka_linear(s, vka_linear(s, mean, "fc1", hidden, &squeeze), "fc2", channels, &gate);
-    vka_tensor y = vka_mul(g, x, vka_channels(g, attn, 4));
+    vka_tensor attn, v = vka_linear(s, mean, "fc1", hidden, &squeeze);
+    struct vka_kernel fc2 = vka_kernel_of(s, "fc2", channels, hidden, bias);
+    struct vka_gate gate = {.v = v, .weight = fc2.weight, .bias = fc2.bias, .act = {act, 0, 0}};
+    vka_tensor y = vka_gated(g, x, &gate, &attn);
     vka_give(s, "y", residual ? vka_add(g, y, residual) : y);
     vka_give(s, "attn", attn);
 }

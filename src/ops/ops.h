@@ -252,6 +252,21 @@ vka_tensor vka_nms(vka_graph *g, vka_tensor boxes, vka_tensor order, double thre
 
 // --- fused -------------------------------------------------------------------------------------
 
+// A number for each channel of each image, g[n, c], from a last small layer.
+struct vka_gate {
+    vka_tensor v;      // [N, K]
+    vka_tensor weight; // [C, K]: g[n, c] = act(the sum over k of v[n, k] weight[c, k] + bias[c])
+    vka_tensor bias;   // [C], or 0
+    struct vka_activation act;
+    bool slides; // K is odd, v [N, C]: v[n, c + k - (K - 1) / 2] instead, 0 beyond the ends
+    bool norm;   // v is relu(norm(v)) of each row, with scale and shift ([K], or 0)
+    double eps;
+    vka_tensor scale, shift;
+    bool adds; // x + g; else x * g
+};
+// x [N, C, ...] times (plus) its gate; *made: the gate [N, C] itself.
+vka_tensor vka_gated(vka_graph *g, vka_tensor x, const struct vka_gate *gate, vka_tensor *made);
+
 struct vka_attention {
     double scale;      // of q.k, as it is: 0 is a value
     vka_tensor bias;   // F32, broadcasts to [B, H, Tq, Tk]

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+//
+// How many dispatches blocks take, and of which operations: each costs a device a few microseconds
+// beside its work, so that more of them are a step back. Planned for a GPU, for a driver that is a
+// program, and for devices as small as Vulkan allows; no driver is needed for it.
+#include "io/weights.h"
+#include "rig.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { INPUTS = 3 };
+
+struct counted {
+    const char *id;
+    vka_shape inputs[INPUTS];
+    const char *names[INPUTS];
+    vka_attr attrs[2];
+    const char *steps;            // on a GPU
+    unsigned gpu, program, least; // dispatches
+};
+
+static struct rig rig;
+static const float zeros[1 << 20];
+
+static vka_result build(const struct counted *c)
+{
+    vka_named inputs[INPUTS + 1] = {{0}};
+    rig_new_graph(&rig);
+    for (int i = 0; i < INPUTS && c->names[i]; i++)
+        inputs[i] = (vka_named){c->names[i], rig_input(&rig, c->names[i], VKA_F32, c->inputs[i])};
+    vka_node n = vka_block_prefixed(rig.graph, c->id, "b", "", c->attrs, inputs);
+    vka_output(rig.graph, "y", vka_out(rig.graph, n, "y"));
+    return vka_graph_status(rig.graph);
+}
+
+// A set is closed once a graph was made with it: from the start again with each weight that a block
+// turns out to want.
+static void build_all(const struct counted *c)
+{
+    enum { WEIGHTS = 32 };
+    struct {
+        char name[64];
+        vka_shape shape;
+    } found[WEIGHTS];
+    for (size_t count = 0; count < WEIGHTS; count++) {
+        rig_start(&rig);
+        for (size_t i = 0; i < count; i++)
+            rig_add_weight(&rig, found[i].name, found[i].shape, zeros);
+        if (build(c) == VKA_OK)
+            return;
+        uint64_t elements = 0;
+        if (!rig.weights->wanted)
+            rig_assert_ok(vka_graph_status(rig.graph));
+        snprintf(found[count].name, sizeof found[count].name, "%s", rig.weights->wanted);
+        found[count].shape = rig.weights->wanted_shape;
+        assert_true(vka_shape_count(&found[count].shape, &elements) &&
+                    elements <= VKA_COUNT(zeros));
+        rig_end(&rig);
+    }
+    fail_msg("%s wants more than %d weights", c->id, WEIGHTS);
+}
+
+static struct vka_limits large_limits(bool is_cpu)
+{
+    struct vka_limits l = rig_least_limits();
+    l.max_invocations = l.max_group_size[0] = l.max_group_size[1] = 1024;
+    l.shared_bytes = 32768;
+    l.push_bytes = 256;
+    l.storage_buffers = 32;
+    l.storage_range = l.allocation = UINT64_C(1) << 31;
+    l.subgroup_size = is_cpu ? 8 : 32;
+    l.subgroup_arithmetic = true;
+    l.is_cpu = is_cpu;
+    l.max_turns = is_cpu ? VKA_MOST_TURNS : UINT32_MAX;
+    l.busy = is_cpu ? 8 : 2048;
+    return l;
+}
+
+static int check(const struct counted *c, const char *device, const struct vka_limits *limits,
+                 unsigned want, const char *steps)
+{
+    struct vka_program *p;
+    char text[512] = "";
+    rig_assert_ok(vka_program_create(rig.graph, limits, false, false, &p));
+    for (size_t i = 0, length = 0; i < p->g->node_count; i++, length = strlen(text))
+        snprintf(text + length, sizeof text - length, "%s%s", i ? " " : "",
+                 p->g->nodes[i].op->name);
+    bool wrong = p->dispatch_count != want || (steps && strcmp(steps, text) != 0);
+    if (wrong)
+        print_error("%s, %s: %zu dispatches (%s), not %u (%s)\n", c->id, device, p->dispatch_count,
+                    text, want, steps ? steps : "");
+    vka_program_destroy(p);
+    return wrong;
+}
+
+static int check_all(const struct counted *c)
+{
+    struct vka_limits least = rig_least_limits(), gpu = large_limits(false),
+                      program = large_limits(true);
+    build_all(c);
+    int wrong = check(c, "a GPU", &gpu, c->gpu, c->steps);
+    wrong += check(c, "a device that is a program", &program, c->program, NULL);
+    wrong += check(c, "the smallest device", &least, c->least, NULL);
+    rig_end(&rig);
+    return wrong;
+}
+
+#define MAP                                                                                        \
+    {                                                                                              \
+        4,                                                                                         \
+        {                                                                                          \
+            1, 256, 56, 56                                                                         \
+        }                                                                                          \
+    }
+static const struct counted cases[] = {
+    {"se", {MAP}, {"x"}, {{0}}, "reduce matmul gated", 3, 3, 4},
+    {"eca", {MAP}, {"x"}, {{0}}, "reduce gated", 2, 2, 3},
+    {"gc", {MAP}, {"x"}, {{0}}, "matmul softmax matmul matmul gated", 5, 5, 8},
+};
+
+static void test_dispatches(void **state)
+{
+    int wrong = 0;
+    (void)state;
+    for (size_t i = 0; i < VKA_COUNT(cases); i++)
+        wrong += check_all(&cases[i]);
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_dispatches)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
