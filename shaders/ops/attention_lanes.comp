@@ -29,6 +29,12 @@ const uint V_HELD = (KEYS * WIDTH4 + SUBGROUP - 1) / SUBGROUP;
 // Where the rows of key `key` start, in fours; past the last key its own once more.
 #define K_ROW(key) ((k_start + min(key, p.keys - 1) * p.k_stride[2]) / 4)
 #define V_ROW(key) ((v_start + min(key, p.keys - 1) * p.v_stride[2]) / 4)
+// A driver's compiler takes milliseconds for each load and store of a lane's own: those of queries
+// and sums stand in loops, before which (behind which) all fours move on by one. An array that is
+// indexed by a variable would lie in memory.
+#define SHIFT(fours, count)                                                                        \
+    [[unroll]] for (uint i = 1; i < (count); i++)                                                  \
+        fours[i - 1] = fours[i]
 // Four `n` of those that the subgroup holds.
 #define HELD(block, n) subgroupShuffle(block[(n) / SUBGROUP], (n) % SUBGROUP)
 
@@ -48,18 +54,24 @@ void main()
 
     vec4 query[QL][DEPTH4], sum[QL][WIDTH4];
     float most[QL], total[QL];
-    uint index[QL], seen[QL];
+    uint index[QL], seen[QL], start[QL];
     [[unroll]] for (uint r = 0; r < QL; r++) {
         index[r] = min(first + r * lanes, p.queries - 1); // twice the last one, not stored twice
         seen[r] = key_end(index[r]);
         most[r] = GONE;
         total[r] = 0.0;
-        uint start = p.q_offset + at.batch * p.q_stride[0] + at.head * p.q_stride[1] +
-                     index[r] * p.q_stride[2];
+        start[r] = (p.q_offset + at.batch * p.q_stride[0] + at.head * p.q_stride[1] +
+                    index[r] * p.q_stride[2]) / 4;
         [[unroll]] for (uint i = 0; i < DEPTH4; i++)
-            query[r][i] = LOAD4(q4, start / 4 + i);
+            query[r][i] = vec4(0.0);
         [[unroll]] for (uint i = 0; i < WIDTH4; i++)
             sum[r][i] = vec4(0.0);
+    }
+    [[dont_unroll]] for (uint n = 0; n < DEPTH4; n++) { // see SHIFT
+        [[unroll]] for (uint r = 0; r < QL; r++) {
+            SHIFT(query[r], DEPTH4);
+            query[r][DEPTH4 - 1] = LOAD4(q4, start[r] + n);
+        }
     }
 
     uint end = key_end(last_query);
@@ -123,13 +135,20 @@ void main()
         }
     }
 
+    uint to[QL];
     [[unroll]] for (uint r = 0; r < QL; r++) {
-        if (first + r * lanes >= p.queries)
-            break;
         float over = total[r] == 0.0 ? 0.0 : 1.0 / total[r];
-        uint to = p.out_offset + ((at.batch * p.heads + at.head) * p.queries + index[r]) * WIDTH;
         [[unroll]] for (uint i = 0; i < WIDTH4; i++)
-            STORE4(dst4, to / 4 + i, sum[r][i] * over);
-        store_lse(at, index[r], most[r], total[r]);
+            sum[r][i] *= over;
+        to[r] = p.out_offset + ((at.batch * p.heads + at.head) * p.queries + index[r]) * WIDTH;
+        if (first + r * lanes < p.queries)
+            store_lse(at, index[r], most[r], total[r]);
+    }
+    [[dont_unroll]] for (uint n = 0; n < WIDTH4; n++) {
+        [[unroll]] for (uint r = 0; r < QL; r++) {
+            if (first + r * lanes < p.queries)
+                STORE4(dst4, to[r] / 4 + n, sum[r][0]);
+            SHIFT(sum[r], WIDTH4);
+        }
     }
 }
