@@ -62,15 +62,16 @@ static vka_tensor select_weights(struct vka_scope *s, int count, const vka_tenso
     int64_t least = vka_get_int(s, "min_dim"), derived = channels / vka_get_int(s, "reduction");
     if (hidden == 0)
         hidden = derived > least ? derived : least;
-    vka_tensor sum = u[0];
-    for (int i = 1; i < count; i++)
-        sum = vka_add(g, sum, u[i]);
-    vka_tensor mean = vka_reduce(g, VKA_REDUCE_MEAN, sum, 1u << 2 | 1u << 3, false);
+    vka_tensor mean = 0;
+    for (int i = 0; i < count; i++) { // of each branch: the sum itself isn't wanted
+        vka_tensor own = vka_reduce(g, VKA_REDUCE_MEAN, u[i], 1u << 2 | 1u << 3, false);
+        mean = mean ? vka_add(g, mean, own) : own;
+    }
     struct vka_layer relu = {.act = {VKA_ACT_RELU, 0, 0}};
     vka_tensor z =
         vka_pointwise(s, mean, "fc1", hidden, "fc1_bn", vka_get_double(s, "bn_eps"), &relu);
     vka_tensor logits = vka_linear(s, z, "fc2", count * channels, NULL);
-    return vka_softmax(g, vka_reshape(g, logits, VKA_SHAPE(vka_dim(g, sum, 0), count, channels)),
+    return vka_softmax(g, vka_reshape(g, logits, VKA_SHAPE(vka_dim(g, mean, 0), count, channels)),
                        &(struct vka_softmax){.axis = 1});
 }
 

@@ -161,12 +161,14 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
     const uint32_t *b = (const uint32_t *)args->in[1].data + at[1];
     uint32_t *y = (uint32_t *)args->out[0].data + at[2];
     int64_t step_a = s->stride[0][s->rank - 1], step_b = s->stride[1][s->rank - 1];
+    uint32_t span_a[VKA_STRIDED_SPAN], span_b[VKA_STRIDED_SPAN];
     (void)index;
     for (int64_t i = 0; i < count; i += VKA_STRIDED_SPAN) {
         int64_t n = count - i < VKA_STRIDED_SPAN ? count - i : VKA_STRIDED_SPAN;
-        uint32_t span_a[VKA_STRIDED_SPAN], span_b[VKA_STRIDED_SPAN];
-        span(args, y + i, vka_gather_span(span_a, a + i * step_a, step_a, n),
-             vka_gather_span(span_b, b + i * step_b, step_b, n), n);
+        bool there = i > 0; // an operand that repeats stays as it is
+        span(args, y + i,
+             there && step_a == 0 ? span_a : vka_gather_span(span_a, a + i * step_a, step_a, n),
+             there && step_b == 0 ? span_b : vka_gather_span(span_b, b + i * step_b, step_b, n), n);
     }
 }
 
