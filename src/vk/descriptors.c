@@ -63,6 +63,7 @@ static vka_result describe(const struct vka_vk_plan *plan, const struct vka_disp
 {
     struct vka_vk_device *d = plan->d;
     const struct vka_binding *b = &dispatch->bindings[i];
+    const struct vka_op_node *node = &plan->program->g->nodes[dispatch->node];
     // A place goes on to its alignment: an odd number of 16-bit floats is bound in whole words.
     uint64_t room = (plan->program->places[b->base].bytes + 3) / 4 * 4, offset;
     if (b->begin >= b->end || b->end > room)
@@ -71,10 +72,11 @@ static vka_result describe(const struct vka_vk_plan *plan, const struct vka_disp
                          " of a tensor of %" PRIu64,
                          dispatch->shader, i, b->begin, b->end, room);
     if (b->end - b->begin > d->limits.storage_range)
-        return vka_error(
-            d->context, VKA_ERROR_UNSUPPORTED,
-            "%s: shader %s needs a binding of %" PRIu64 " bytes, the device's limit is %" PRIu64,
-            d->physical->name, dispatch->shader, b->end - b->begin, d->limits.storage_range);
+        return vka_error(d->context, VKA_ERROR_UNSUPPORTED,
+                         "%s: %s%sshader %s needs a binding of %" PRIu64
+                         " bytes, the device's limit is %" PRIu64,
+                         d->physical->name, node->path, *node->path ? ": " : "", dispatch->shader,
+                         b->end - b->begin, d->limits.storage_range);
     info->buffer = locate(plan, b->base, &offset);
     info->offset = offset + b->begin;
     info->range = b->end - b->begin;

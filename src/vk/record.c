@@ -49,17 +49,19 @@ static void record_end(struct vka_vk_plan *plan, VkCommandBuffer command)
     barrier(plan, command, last, written, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
-static vka_result check_groups(struct vka_vk_device *d, const struct vka_dispatch *dispatch)
+static vka_result check_groups(const struct vka_vk_plan *plan, const struct vka_dispatch *dispatch)
 {
+    struct vka_vk_device *d = plan->d;
+    const struct vka_op_node *node = &plan->program->g->nodes[dispatch->node];
     const uint64_t *g = dispatch->groups;
     const uint32_t *most = d->limits.max_group_count;
     if (g[0] <= most[0] && g[1] <= most[1] && g[2] <= most[2] && g[0] && g[1] && g[2])
         return VKA_OK;
     return vka_error(d->context, VKA_ERROR_UNSUPPORTED,
-                     "%s: shader %s needs %" PRIu64 " x %" PRIu64 " x %" PRIu64
+                     "%s: %s%sshader %s needs %" PRIu64 " x %" PRIu64 " x %" PRIu64
                      " workgroups, the device's limit is [%u, %u, %u]",
-                     d->physical->name, dispatch->shader, g[0], g[1], g[2], most[0], most[1],
-                     most[2]);
+                     d->physical->name, node->path, *node->path ? ": " : "", dispatch->shader, g[0],
+                     g[1], g[2], most[0], most[1], most[2]);
 }
 
 static void dispatch_slice(const struct vka_vk_device *d, VkCommandBuffer command,
@@ -82,7 +84,7 @@ static vka_result record_slice(const struct vka_vk_plan *plan, VkCommandBuffer c
     size_t i = slice->dispatch;
     const struct vka_dispatch *dispatch = &plan->program->dispatches[i];
     const struct vka_vk_pipeline *pipeline = plan->pipelines[i];
-    vka_result result = check_groups(d, dispatch);
+    vka_result result = check_groups(plan, dispatch);
     if (result != VKA_OK)
         return result;
     if (dispatch->barrier_before || slice->first > 0)
