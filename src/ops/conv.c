@@ -296,6 +296,7 @@ struct cut {
     const char *module, *residual_module;
     uint32_t invocations, sums_m, sums_n;
     uint64_t tile_m, tile_n;
+    uint64_t parts; // of rows that tiles are made of; 0: of places
     double turns;
     uint32_t trims;                      // flags behind those of the sums
     const struct vka_matrix_cut *matrix; // or NULL
@@ -348,9 +349,10 @@ static uint32_t matrix_modes(const struct vka_args *args, const struct vka_conv_
 static void launch(struct vka_launch *l, const struct vka_args *args,
                    const struct vka_conv_job *job, const struct cut *cut)
 {
+    uint64_t along = cut->parts ? cut->parts : (uint64_t)vka_product3(job->w.out);
     uint64_t groups = (uint64_t)(job->n * job->groups) *
                       (((uint64_t)job->out_channels + cut->tile_m - 1) / cut->tile_m) *
-                      (((uint64_t)vka_product3(job->w.out) + cut->tile_n - 1) / cut->tile_n);
+                      ((along + cut->tile_n - 1) / cut->tile_n);
     struct vka_push_conv push = {
         .in_channels = (uint)job->in_channels,
         .out_channels = (uint)job->out_channels,
@@ -423,6 +425,48 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     launch(l, args, &job, &cut);
 }
 
+// Multiply-adds of a trip that still compile soon enough; places side by side of a lane.
+enum { ROW_PRODUCTS = 384, ROW_LEAST = 4, ROW_MOST = 8 };
+
+static bool fits_rows(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_conv_job job;
+    job_of(args, &job);
+    int64_t kernel = job.w.kernel[2], span = (kernel - 1) * job.w.dilation[2];
+    return fits_lanes(limits, args) && job.w.stride[2] == 1 && kernel > 1 && span <= 4 * ROW_MOST &&
+           job.w.out[2] >= ROW_LEAST && kernel * ROW_LEAST <= ROW_PRODUCTS;
+}
+
+// As many places as leave the fewest over at the end of a row.
+static uint32_t row_sums(int64_t width)
+{
+    int64_t best = ROW_MOST;
+    for (int64_t n = ROW_MOST; n >= ROW_LEAST; n--) {
+        if (vka_divide_up(width, n) * n < vka_divide_up(width, best) * best)
+            best = n;
+    }
+    return (uint32_t)best;
+}
+
+static void launch_rows(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_conv_job job;
+    job_of(args, &job);
+    struct cut cut = {.module = "conv_rows",
+                      .residual_module = "conv_rows_residual",
+                      .invocations = LANES,
+                      .sums_m = vka_lane_sums(job.out_channels, 16, 1),
+                      .sums_n = row_sums(job.w.out[2]),
+                      .tile_n = LANES};
+    while (cut.sums_m > 1 && cut.sums_m * cut.sums_n * job.w.kernel[2] > ROW_PRODUCTS)
+        cut.sums_m /= 2;
+    cut.tile_m = cut.sums_m;
+    cut.parts = (uint64_t)(job.w.out[0] * job.w.out[1] * vka_divide_up(job.w.out[2], cut.sums_n));
+    cut.turns = (double)(terms_of(args) / job.w.kernel[2]);
+    cut.trims = terms_of(args) <= VKA_CONV_BLOCK ? VKA_CONV_SHORT : 0;
+    launch(l, args, &job, &cut);
+}
+
 static bool matrix_cut_of(const struct vka_limits *limits, const struct vka_args *args,
                           struct vka_conv_job *job, struct vka_matrix_cut *cut)
 {
@@ -457,6 +501,7 @@ static void launch_matrix(struct vka_launch *l, const struct vka_args *args)
 }
 
 static const struct vka_variant variants[] = {
+    {"rows", fits_rows, launch_rows},
     {"lanes", fits_lanes, launch_lanes},
     {"direct", fits_direct, launch_direct},
     {"matrix", fits_matrix, launch_matrix},
