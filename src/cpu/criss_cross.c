@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cpu/criss_cross.h"
 #include "cpu/kernels.h"
+#include "cpu/simd.h"
 #include "cpu/threads.h"
 #include "util/whole.h"
 
@@ -13,7 +14,7 @@ enum {
     ALIGNED = 16,
     COLS = VKA_LANEWISE_COLS, // rows whose queries go through a column together
     TOGETHER = 6,             // channels whose values are taken out of the columns at once
-    HELD = 1 << 17,           // floats of logits of a band: a part of a second cache
+    HELD = 3 << 16,           // floats of logits of a band: a part of a second cache
 };
 static const double LOG2_E = 1.4426950408889634;
 
@@ -22,7 +23,6 @@ struct plan {
     int64_t bands, per_piece, pieces; // of columns: vectors of them; rows of a piece, pieces
     int64_t held;                     // rows of a piece whose logits are there at once
     int64_t panels, panel;            // of a row: its queries, in whole vectors
-    int64_t value_panel;              // rows of tiles
     int64_t most;                     // queries at once, of a column or a row
     // Scratch in floats: maximum and sum of all pixels after the columns, then for each thread.
     int64_t pixels, logit_size, value_size, thread_size;
@@ -36,7 +36,7 @@ struct run {
 
 // The scratch of a thread.
 struct place {
-    float *logits, *values, *queries, *sums, *max, *sum, *factor;
+    float *logits, *values, *queries, *max, *sum, *factor;
 };
 
 static void make_plan(const struct vka_criss_cross_job *job, struct plan *t, int threads)
@@ -44,23 +44,19 @@ static void make_plan(const struct vka_criss_cross_job *job, struct plan *t, int
     *t = (struct plan){.kernels = vka_kernels()};
     int64_t lanes = t->kernels->lanes;
     t->bands = vka_divide_up(job->width, lanes);
-    int64_t wanted = vka_divide_up(threads == 1 ? 1 : 4 * threads, job->batch * t->bands);
+    int64_t wanted = vka_divide_up(threads == 1 ? 1 : 2 * threads, job->batch * t->bands);
     t->per_piece = vka_round_up(vka_divide_up(job->height, wanted), COLS);
     t->pieces = vka_divide_up(job->height, t->per_piece);
     int64_t line = job->height * lanes, fit = HELD / line / COLS * COLS;
     t->held = vka_smaller(t->per_piece, vka_larger(fit, COLS));
     t->panels = vka_divide_up(job->width, QUERIES);
     t->panel = vka_round_up(vka_divide_up(job->width, t->panels), lanes);
-    t->value_panel =
-        vka_divide_up(job->channels, vka_divide_up(job->channels, t->kernels->tile_rows));
     t->most = t->panel > COLS * lanes ? t->panel : COLS * lanes;
     t->pixels = vka_round_up(job->batch * job->height * job->width, ALIGNED);
     int64_t block = vka_smaller(BLOCK, job->height > job->width ? job->height : job->width);
     t->logit_size = vka_larger(block * t->most, t->held * line);
-    t->value_size = vka_larger(block * job->channels, vka_larger(job->depth, TOGETHER) * line);
-    t->value_size = vka_round_up(t->value_size, ALIGNED);
-    t->thread_size =
-        t->logit_size + t->value_size + (job->depth + job->channels + 3) * t->most + ALIGNED;
+    t->value_size = vka_round_up(vka_larger(job->depth, TOGETHER) * line, ALIGNED);
+    t->thread_size = t->logit_size + t->value_size + (job->depth + 3) * t->most + ALIGNED;
 }
 
 size_t vka_criss_cross_scratch(const struct vka_criss_cross_job *job, int threads)
@@ -77,22 +73,43 @@ static struct place place_of(const struct run *r, int thread)
     p.logits = r->scratch + 2 * t->pixels + thread * t->thread_size;
     p.values = p.logits + t->logit_size;
     p.queries = p.values + t->value_size;
-    p.sums = p.queries + r->job->depth * t->most;
-    p.max = p.sums + r->job->channels * t->most;
+    p.max = p.queries + r->job->depth * t->most;
     p.sum = p.max + t->most;
     p.factor = p.sum + t->most;
     return p;
 }
 
-// `count` queries of a row to a part of [depth][size], zeros behind them up to `room`; logits are
-// in units of log 2.
-static void take_queries(float *to, int64_t size, int64_t room, const float *q, int64_t step,
-                         int64_t depth, int64_t count)
+// `count` queries, `along` from one to the next, to a part of [depth][size], zeros behind them up
+// to `room`; logits are in units of log 2.
+static void take_queries(float *to, int64_t size, int64_t room, const float *q, int64_t along,
+                         int64_t step, int64_t depth, int64_t count)
 {
     for (int64_t c = 0; c < depth; c++, to += size, q += step) {
         for (int64_t i = 0; i < count; i++)
-            to[i] = q[i] * (float)LOG2_E;
+            to[i] = q[i * along] * (float)LOG2_E;
         memset(to + count, 0, (size_t)(room - count) * sizeof *to);
+    }
+}
+
+// Logits [keys][room] of keys that lie together, `step` from channel to channel.
+static void multiply_keys(const struct run *r, const struct place *p, const float *k, int64_t step,
+                          int64_t keys, int64_t room)
+{
+    const struct vka_kernels *kernels = r->plan.kernels;
+    struct vka_tile tile = {.k = r->job->depth,
+                            .taps = 1,
+                            .tap = vka_one_tap,
+                            .a_step = step,
+                            .b_step = room,
+                            .c_row = room};
+    for (int64_t j = 0; j < room; j += kernels->tile_cols) {
+        tile.b = p->queries + j;
+        for (int64_t i = 0; i < keys; i += kernels->tile_rows) {
+            tile.a = k + i;
+            tile.c = p->logits + i * room + j;
+            kernels->tile((int)vka_smaller(kernels->tile_rows, keys - i),
+                          (int)vka_smaller(kernels->tile_cols, room - j), &tile);
+        }
     }
 }
 
@@ -145,18 +162,21 @@ static void weigh_column(const struct run *r, const struct place *p, const struc
     for (int64_t j = 0; j < COLS; j++) {
         int64_t from = row + vka_smaller(j, count - 1); // past the end: of any finite numbers
         take_queries(p->queries + j * lanes, width, lanes,
-                     job->q + x->batch * job->step[0] + from * job->step[2] + x->first,
+                     job->q + x->batch * job->step[0] + from * job->step[2] + x->first, 1,
                      job->step[1], job->depth, x->lanes);
     }
     struct vka_lanewise product = {.k = job->depth,
                                    .rows = job->height,
+                                   .cols = COLS,
+                                   .lanes = lanes,
                                    .a = p->values,
                                    .a_row = job->depth * lanes,
                                    .a_step = lanes,
                                    .b = p->queries,
                                    .b_step = width,
                                    .c = logits,
-                                   .c_row = width};
+                                   .c_row = width,
+                                   .c_col = lanes};
     kernels->lanewise(&product);
     for (int64_t j = 0; j < count; j++) { // the centre belongs to the row
         for (int i = 0; i < lanes; i++)
@@ -180,23 +200,22 @@ static void sum_column(const struct run *r, const struct place *p, const struct 
     const struct vka_criss_cross_job *job = r->job;
     const struct vka_kernels *kernels = r->plan.kernels;
     int lanes = kernels->lanes, width = COLS * lanes;
+    int64_t plane = job->height * job->width, first = x->batch * job->channels + channel;
     struct vka_lanewise product = {.rows = channels,
+                                   .cols = (int)count,
+                                   .lanes = x->lanes,
                                    .a_row = job->height * lanes,
                                    .a_step = lanes,
                                    .b_step = width,
-                                   .c = p->sums,
-                                   .c_row = width};
+                                   .c = job->y + first * plane + row * job->width + x->first,
+                                   .c_row = plane,
+                                   .c_col = job->width};
     for (int64_t key = 0; key < job->height; key += product.k) {
         product.k = vka_smaller(BLOCK, job->height - key);
         product.a = p->values + key * lanes;
         product.b = weights + key * width;
         product.add = key > 0;
         kernels->lanewise(&product);
-    }
-    for (int64_t i = 0; i < channels * count; i++) {
-        int64_t c = x->batch * job->channels + channel + i / count, j = i % count;
-        memcpy(job->y + (c * job->height + row + j) * job->width + x->first,
-               p->sums + (i / count * COLS + j) * lanes, (size_t)x->lanes * sizeof(float));
     }
 }
 
@@ -217,6 +236,80 @@ static void run_band(const struct run *r, const struct place *p, const struct ba
     }
 }
 
+// --- columns too few for vectors of them: [key][row of the image] ---
+
+// Queries of a column.
+struct some {
+    int64_t batch, column, row, count, room;
+};
+
+static void weigh_some(const struct run *r, const struct place *p, const struct some *x)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    int64_t from = x->batch * job->step[0] + x->column;
+    for (int64_t c = 0; c < job->depth; c++) {
+        for (int64_t i = 0; i < job->height; i++)
+            p->values[c * job->height + i] = job->k[from + c * job->step[1] + i * job->step[2]];
+    }
+    take_queries(p->queries, x->room, x->room, job->q + from + x->row * job->step[2], job->step[2],
+                 job->step[1], job->depth, x->count);
+    multiply_keys(r, p, p->values, job->height, job->height, x->room);
+    for (int64_t i = 0; i < x->count; i++)
+        p->logits[(x->row + i) * x->room + i] = -INFINITY;
+    start(p->max, p->sum, x->room);
+    r->plan.kernels->soften(p->logits, (int)x->room, job->height, p->max, p->sum, p->factor);
+    float *pixel = r->scratch + (x->batch * job->height + x->row) * job->width + x->column;
+    for (int64_t i = 0; i < x->count; i++) {
+        pixel[i * job->width] = p->max[i];
+        pixel[r->plan.pixels + i * job->width] = p->sum[i];
+        p->factor[i] = 1;
+    }
+}
+
+// The weighted sums of up to VKA_WIDE_ROWS channels for `cols` queries from `first` on: to y.
+static void sum_some(const struct run *r, const struct place *p, const struct some *x,
+                     int64_t channel, int channels, int64_t first, int cols)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    float sums[VKA_WIDE_ROWS * VKA_WIDE_COLS];
+    const float *v = job->v + x->batch * job->step[0] + channel * job->step[1] + x->column;
+    struct vka_tile tile = {.a_step = job->step[2],
+                            .a_row = job->step[1],
+                            .b_step = x->room,
+                            .scale = p->factor,
+                            .c = sums,
+                            .c_row = VKA_WIDE_COLS};
+    for (int64_t key = 0; key < job->height; key += tile.k) {
+        tile.k = vka_smaller(BLOCK, job->height - key);
+        tile.a = v + key * tile.a_step;
+        tile.b = p->logits + key * x->room + first;
+        tile.add = key > 0;
+        r->plan.kernels->wide(channels, cols, &tile);
+    }
+    for (int c = 0; c < channels; c++) {
+        int64_t line = (x->batch * job->channels + channel + c) * job->height + x->row + first;
+        for (int i = 0; i < cols; i++)
+            job->y[(line + i) * job->width + x->column] = sums[c * VKA_WIDE_COLS + i];
+    }
+}
+
+static void run_some(const struct run *r, const struct place *p, int64_t batch, int64_t column)
+{
+    const struct vka_criss_cross_job *job = r->job;
+    int64_t most = COLS * r->plan.kernels->lanes, wide = r->plan.kernels->wide_cols;
+    struct some x = {.batch = batch, .column = column};
+    for (; x.row < job->height; x.row += x.count) {
+        x.count = vka_smaller(most, job->height - x.row);
+        x.room = vka_round_up(x.count, r->plan.kernels->lanes);
+        weigh_some(r, p, &x);
+        for (int64_t j = 0; j < x.count; j += wide) {
+            for (int64_t c = 0; c < job->channels; c += VKA_WIDE_ROWS)
+                sum_some(r, p, &x, c, (int)vka_smaller(VKA_WIDE_ROWS, job->channels - c), j,
+                         (int)vka_smaller(wide, x.count - j));
+        }
+    }
+}
+
 static void run_columns(void *arg, int64_t number, int thread)
 {
     const struct run *r = arg;
@@ -226,6 +319,11 @@ static void run_columns(void *arg, int64_t number, int thread)
     int64_t band = number / t->pieces % t->bands, lanes = t->kernels->lanes;
     struct band x = {.batch = number / t->pieces / t->bands, .first = band * lanes};
     x.lanes = (int)vka_smaller(lanes, job->width - x.first);
+    if (x.lanes <= lanes / 2) {
+        for (int64_t i = number % t->pieces; i < x.lanes; i += t->pieces)
+            run_some(r, &p, x.batch, x.first + i);
+        return;
+    }
     int64_t begin = number % t->pieces * t->per_piece;
     int64_t end = vka_smaller(job->height, begin + t->per_piece);
     for (int64_t row = begin; row < end; row += t->held)
@@ -245,35 +343,40 @@ static void go_on(const struct run *r, const struct place *p, const struct panel
     size_t bytes = (size_t)x->count * sizeof(float);
     int64_t pixel = (x->batch * job->height + x->row) * job->width + x->first;
     const float *q = job->q + x->batch * job->step[0] + x->row * job->step[2] + x->first;
-    take_queries(p->queries, x->room, x->room, q, job->step[1], job->depth, x->count);
+    take_queries(p->queries, x->room, x->room, q, 1, job->step[1], job->depth, x->count);
     start(p->max, p->sum, x->room);
     memcpy(p->max, r->scratch + pixel, bytes);
     memcpy(p->sum, r->scratch + r->plan.pixels + pixel, bytes);
-    for (int64_t c = 0; c < job->channels; c++) {
-        int64_t at = ((x->batch * job->channels + c) * job->height + x->row) * job->width;
-        float *sums = p->sums + c * x->room;
-        memcpy(sums, job->y + at + x->first, bytes);
-        memset(sums + x->count, 0, (size_t)(x->room - x->count) * sizeof *sums);
-    }
 }
 
-// c[rows][queries] of the panel (+)= a^T b; `step` tells where a tile's rows of `a` begin.
-static void multiply(const struct run *r, const struct panel *x, struct vka_tile tile, int64_t rows,
-                     int64_t panel)
+// Where a panel's sums are, of channel 0.
+static float *sums_of(const struct run *r, const struct panel *x)
 {
+    const struct vka_criss_cross_job *job = r->job;
+    int64_t line = x->batch * job->channels * job->height + x->row;
+    return job->y + line * job->width + x->first;
+}
+
+// The sums, times the factor of their query, and the weighted values of `keys` keys.
+static void add_values(const struct run *r, const struct place *p, const struct panel *x,
+                       const float *v, int64_t keys)
+{
+    const struct vka_criss_cross_job *job = r->job;
     const struct vka_kernels *kernels = r->plan.kernels;
-    const float *a = tile.a, *b = tile.b;
-    float *c = tile.c;
-    tile.taps = 1;
-    tile.tap = vka_one_tap;
-    tile.b_step = tile.c_row = x->room;
-    for (int64_t j = 0; j < x->room; j += kernels->tile_cols) {
-        tile.b = b + j;
-        for (int64_t i = 0; i < rows; i += panel) {
-            tile.a = a + i;
-            tile.c = c + i * x->room + j;
-            kernels->tile((int)vka_smaller(panel, rows - i),
-                          (int)vka_smaller(kernels->tile_cols, x->room - j), &tile);
+    struct vka_tile tile = {.k = keys,
+                            .a_step = 1,
+                            .a_row = job->step[1],
+                            .b_step = x->room,
+                            .c_row = job->height * job->width,
+                            .add = true};
+    for (int64_t j = 0; j < x->count; j += kernels->wide_cols) {
+        tile.b = p->logits + j;
+        tile.scale = p->factor + j;
+        for (int64_t i = 0; i < job->channels; i += VKA_WIDE_ROWS) {
+            tile.a = v + i * tile.a_row;
+            tile.c = sums_of(r, x) + i * tile.c_row + j;
+            kernels->wide((int)vka_smaller(VKA_WIDE_ROWS, job->channels - i),
+                          (int)vka_smaller(kernels->wide_cols, x->count - j), &tile);
         }
     }
 }
@@ -282,26 +385,20 @@ static void take_row_block(const struct run *r, const struct place *p, const str
                            int64_t key)
 {
     const struct vka_criss_cross_job *job = r->job;
-    const struct plan *t = &r->plan;
     int64_t keys = vka_smaller(BLOCK, job->width - key);
     int64_t from = x->batch * job->step[0] + x->row * job->step[2] + key;
-    struct vka_tile logits = {.k = job->depth,
-                              .a = job->k + from,
-                              .a_step = job->step[1],
-                              .b = p->queries,
-                              .c = p->logits};
-    multiply(r, x, logits, keys, t->kernels->tile_rows);
-    if (t->kernels->soften(p->logits, (int)x->room, keys, p->max, p->sum, p->factor))
-        t->kernels->scale_queries(p->sums, (int)x->room, job->channels, p->factor);
-    t->kernels->pack(p->values, (int)job->channels, job->v + from, job->step[1], 1,
-                     (int)job->channels, keys);
-    struct vka_tile values = {.k = keys,
-                              .a = p->values,
-                              .a_step = job->channels,
-                              .b = p->logits,
-                              .c = p->sums,
-                              .add = true};
-    multiply(r, x, values, job->channels, t->value_panel);
+    multiply_keys(r, p, job->k + from, job->step[1], keys, x->room);
+    r->plan.kernels->soften(p->logits, (int)x->room, keys, p->max, p->sum, p->factor);
+    add_values(r, p, x, job->v + from, keys);
+}
+
+// y = z + y * factor, line by line.
+VKA_CLONES static void end_lines(float *y, int64_t y_step, const float *z, int64_t z_step,
+                                 const float *factor, int64_t lines, int64_t count)
+{
+    for (int64_t c = 0; c < lines; c++, y += y_step, z += z_step) {
+        VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = z[i] + y[i] * factor[i];
+    }
 }
 
 static void finish(const struct run *r, const struct place *p, const struct panel *x)
@@ -309,15 +406,9 @@ static void finish(const struct run *r, const struct place *p, const struct pane
     const struct vka_criss_cross_job *job = r->job;
     for (int64_t i = 0; i < x->count; i++)
         p->factor[i] = 1 / p->sum[i];
-    for (int64_t c = 0; c < job->channels; c++) {
-        int64_t at = ((x->batch * job->channels + c) * job->height + x->row) * job->width;
-        const float *z = job->z + x->batch * job->z_step[0] + c * job->z_step[1] +
-                         x->row * job->z_step[2] + x->first;
-        const float *sums = p->sums + c * x->room;
-        float *y = job->y + at + x->first;
-        for (int64_t i = 0; i < x->count; i++)
-            y[i] = z[i] + sums[i] * p->factor[i];
-    }
+    const float *z = job->z + x->batch * job->z_step[0] + x->row * job->z_step[2] + x->first;
+    end_lines(sums_of(r, x), job->height * job->width, z, job->z_step[1], p->factor, job->channels,
+              x->count);
 }
 
 static void run_row(void *arg, int64_t number, int thread)

@@ -240,6 +240,12 @@ INLINE int columns_of(int width, int count, int panel)
 KERNEL static void pack_rows(float *dst, int width, const float *src, int64_t step, int count,
                              int64_t k)
 {
+    if (width == LANES && count <= LANES) {
+        lanes_t some = v_first(count);
+        for (int64_t kk = 0; kk < k; kk++, dst += LANES, src += step)
+            v_store(dst, v_load_some(src, some));
+        return;
+    }
     for (int64_t kk = 0; kk < k; kk++, dst += width, src += step) {
         const float *from = src;
         float *to = dst;

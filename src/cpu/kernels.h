@@ -35,15 +35,16 @@ struct vka_tile {
 };
 extern const int32_t vka_one_tap[1]; // {0}
 
-// A vector of products of their own; w < LANES, j < VKA_LANEWISE_COLS:
-// c[i * c_row + j * LANES + w] (+)= the sum over kk < k of
+// A vector of products of their own; w < lanes, j < cols:
+// c[i * c_row + j * c_col + w] (+)= the sum over kk < k of
 //     a[i * a_row + kk * a_step + w] * b[kk * b_step + j * LANES + w].
 struct vka_lanewise {
     int64_t k, rows;
+    int cols, lanes; // up to VKA_LANEWISE_COLS, LANES: of a and b, all are read
     const float *a, *b;
     int64_t a_row, a_step, b_step;
     float *c;
-    int64_t c_row;
+    int64_t c_row, c_col;
     bool add;
 };
 

@@ -41,12 +41,17 @@ INLINE void lanewise_body(int rows, int64_t first, const struct vka_lanewise *t)
         }
     }
     float *c = t->c + first * t->c_row;
+    lanes_t some = v_first(t->lanes);
     UNROLL for (int i = 0; i < rows; i++, c += t->c_row)
     {
         UNROLL for (int j = 0; j < VKA_LANEWISE_COLS; j++)
         {
-            vec old = t->add ? v_load(c + j * LANES) : v_zero();
-            v_store(c + j * LANES, sum[i][j] + old);
+            float *at = c + j * t->c_col;
+            if (j >= t->cols)
+                continue;
+            if (t->add)
+                sum[i][j] += v_load_some(at, some);
+            v_store_some(at, sum[i][j], some);
         }
     }
 }

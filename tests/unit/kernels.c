@@ -171,12 +171,12 @@ static void check_lanewise(const struct vka_kernels *k, const struct vka_lanewis
     for (int64_t i = 0; i <= t->rows; i++) {
         for (int64_t j = 0; j < t->c_row; j++) {
             float before = c_before[i * t->c_row + j], got = c[i * t->c_row + j];
-            int64_t w = j % k->lanes;
+            int64_t w = j % t->c_col, col = j / t->c_col;
             double sum = t->add ? before : 0;
             for (int64_t kk = 0; kk < t->k; kk++)
                 sum += (double)t->a[i * t->a_row + kk * t->a_step + w] *
-                       (double)t->b[kk * t->b_step + j];
-            if (i < t->rows && j < VKA_LANEWISE_COLS * k->lanes)
+                       (double)t->b[kk * t->b_step + col * k->lanes + w];
+            if (i < t->rows && col < t->cols && w < t->lanes)
                 near(k->name, sum, got);
             else
                 assert_true(got == before); // nothing else is written
@@ -187,15 +187,15 @@ static void check_lanewise(const struct vka_kernels *k, const struct vka_lanewis
 static void lanewise_of(const struct vka_kernels *k)
 {
     int width = VKA_LANEWISE_COLS * k->lanes;
-    struct vka_lanewise t = {
-        .a = a, .b = b, .a_row = 41, .a_step = 1001, .b_step = width, .c = c, .c_row = width + 3};
-    for (int rows = 1; rows <= 13; rows++) {
-        for (int add = 0; add < 2; add++) {
-            t.rows = rows;
-            t.k = 1 + rows % 5;
-            t.add = add;
-            check_lanewise(k, &t);
-        }
+    struct vka_lanewise t = {.a = a, .b = b, .a_row = 41, .a_step = 1001, .b_step = width, .c = c};
+    t.c_col = k->lanes + 1, t.c_row = width + 7;
+    for (int i = 0; i < 26; i++) {
+        t.rows = 1 + i % 13;
+        t.cols = 1 + i % VKA_LANEWISE_COLS;
+        t.lanes = i % 3 ? k->lanes : 1 + i % k->lanes;
+        t.k = 1 + i % 5;
+        t.add = i >= 13;
+        check_lanewise(k, &t);
     }
 }
 
