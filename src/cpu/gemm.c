@@ -11,6 +11,10 @@ enum {
     BLOCK_ROWS = 1024,
     FEW = 8,               // rows or columns that are worth a way of their own
     SHARED_MOST = 8 << 20, // bytes of a packed once for all pieces
+    FEW_PANELS = 6,        // of a: b is read about as often as it would be to be packed
+    NEAR_ROW = 512,        // floats from row to row of b, or
+    NEAR_SIZE = 1 << 19,   // floats of b in all: it is read as it lies
+    KEPT_MOST = 2048,      // rows or columns of the other side: for more, packing costs nothing
     ALIGNED = 16,          // floats
 };
 
@@ -32,8 +36,10 @@ struct plan {
     int64_t panels;        // of one matrix a
     int64_t depth, depths; // along k
     bool share_a, direct_b;
-    int64_t a_count;                          // different matrices a
-    int64_t shared_size, thread_size, b_size; // of scratch, in floats
+    bool keep_a, keep_b;                     // packed once for all runs
+    int64_t a_count;                         // different matrices a
+    int64_t a_size, b_size;                  // of one matrix, packed whole, in floats
+    int64_t shared_size, thread_size, group; // of scratch, in floats; group: panels of b
 };
 
 struct job {
@@ -41,6 +47,7 @@ struct job {
     struct plan plan;
     const float *data[VKA_PRODUCT_OUT];
     float *shared, *own;
+    const float *kept;
 };
 
 // --- the plan ---
@@ -120,7 +127,28 @@ static bool same_for_all(const struct vka_product *p, enum vka_product_role role
     return true;
 }
 
-static void make_plan(struct plan *t, const struct vka_product *p, int threads)
+// Packing makes lines of b that lie far apart neighbours; it isn't worth it where they are near
+// enough, or few rows are multiplied with them.
+static bool reads_b_as_it_lies(const struct plan *t)
+{
+    const struct vka_product_side *b = &t->p.side[VKA_PRODUCT_B];
+    if (t->way != TILES || b->col != 1)
+        return false;
+    bool near = b->row <= NEAR_ROW || b->row * t->p.k <= NEAR_SIZE;
+    return t->panels <= FEW_PANELS || (near && b->row % t->kernels->lanes == 0);
+}
+
+// What is the same in all runs is packed once, unless it isn't packed at all.
+static void choose_kept(struct plan *t, unsigned constant)
+{
+    const struct vka_product *p = &t->p;
+    bool a = constant >> (t->swapped ? VKA_PRODUCT_B : VKA_PRODUCT_A) & 1;
+    bool b = constant >> (t->swapped ? VKA_PRODUCT_A : VKA_PRODUCT_B) & 1;
+    t->keep_b = t->way == TILES && b && !t->direct_b && p->m <= KEPT_MOST;
+    t->keep_a = t->way == TILES && a && !t->keep_b && p->n <= KEPT_MOST;
+}
+
+static void make_plan(struct plan *t, const struct vka_product *p, unsigned constant, int threads)
 {
     *t = (struct plan){.kernels = vka_kernels(), .p = *p, .count = vka_product_count(p)};
     choose_way(t);
@@ -133,22 +161,37 @@ static void make_plan(struct plan *t, const struct vka_product *p, int threads)
     t->depth = t->way == TILES ? vka_round_up(vka_divide_up(p->k, t->depths), 8) : p->k;
     t->depths = vka_divide_up(p->k, t->depth);
     t->a_count = same_for_all(p, VKA_PRODUCT_A) ? 1 : t->count;
+    t->direct_b = reads_b_as_it_lies(t);
+    choose_kept(t, constant);
     cut(t, threads);
-    int64_t a_size = t->panels * t->panel * p->k; // of one matrix, packed
     bool packs = t->way == TILES;
-    t->share_a = packs && t->count * t->col_pieces > t->a_count &&
-                 a_size <= SHARED_MOST / (int64_t)sizeof(float) / t->a_count;
-    t->shared_size = t->share_a ? vka_round_up(a_size * t->a_count, ALIGNED) : 0;
-    t->direct_b = packs && p->side[VKA_PRODUCT_B].col == 1 && t->panels <= 2;
-    int64_t own_a = packs ? (t->share_a ? 0 : t->rows * t->depth) : p->m * p->k;
-    t->b_size = packs ? GROUP * t->kernels->tile_cols * t->depth : 0;
-    t->thread_size = t->b_size + vka_round_up(own_a, ALIGNED);
+    t->a_size = t->panels * t->panel * p->k;
+    t->b_size = vka_round_up(p->n, t->kernels->tile_cols) * p->k;
+    t->share_a = packs && !t->keep_a && t->count * t->col_pieces > t->a_count &&
+                 t->a_size <= SHARED_MOST / (int64_t)sizeof(float) / t->a_count;
+    t->shared_size = t->share_a ? vka_round_up(t->a_size * t->a_count, ALIGNED) : 0;
+    int64_t own_a = packs ? (t->share_a || t->keep_a ? 0 : t->rows * t->depth) : p->m * p->k;
+    t->group = packs && !t->keep_b ? GROUP * t->kernels->tile_cols * t->depth : 0;
+    t->thread_size = t->group + vka_round_up(own_a, ALIGNED);
 }
 
-size_t vka_gemm_scratch(const struct vka_product *p, int threads)
+static int64_t b_count(const struct plan *t)
+{
+    return same_for_all(&t->p, VKA_PRODUCT_B) ? 1 : t->count;
+}
+
+size_t vka_gemm_kept(const struct vka_product *p, unsigned constant)
 {
     struct plan t;
-    make_plan(&t, p, threads);
+    make_plan(&t, p, constant, 1);
+    int64_t a = t.keep_a ? t.a_size * t.a_count : 0, b = t.keep_b ? t.b_size * b_count(&t) : 0;
+    return (size_t)(a + b) * sizeof(float);
+}
+
+size_t vka_gemm_scratch(const struct vka_product *p, unsigned constant, int threads)
+{
+    struct plan t;
+    make_plan(&t, p, constant, threads);
     return (size_t)(t.shared_size + threads * t.thread_size) * sizeof(float);
 }
 
@@ -203,11 +246,10 @@ static void finish(const struct job *job, const struct piece *x)
 // --- tiles ---
 
 // Packed a: blocks along k, in each the panels one after the other.
-static float *panel_of(const struct plan *t, float *packed, int64_t rows, int64_t block,
-                       int64_t panel)
+static int64_t place_in_a(const struct plan *t, int64_t rows, int64_t block, int64_t panel)
 {
     int64_t depth = vka_smaller(t->depth, t->p.k - block * t->depth);
-    return packed + block * t->depth * rows + panel * t->panel * depth;
+    return block * t->depth * rows + panel * t->panel * depth;
 }
 
 static void pack_panel(const struct plan *t, const float *a, float *dst, int64_t m, int64_t block,
@@ -227,9 +269,33 @@ static void share_panel(void *arg, int64_t number, int thread)
     int64_t panel = number % t->panels, index = number / t->panels;
     int64_t rows = t->panels * t->panel;
     const float *a = job->data[VKA_PRODUCT_A] + vka_product_start(&t->p, VKA_PRODUCT_A, index);
-    float *packed = job->shared + index * rows * t->p.k;
+    float *packed = job->shared + index * t->a_size;
     for (int64_t block = 0; block < t->depths; block++)
-        pack_panel(t, a, panel_of(t, packed, rows, block, panel), t->p.m, block, panel);
+        pack_panel(t, a, packed + place_in_a(t, rows, block, panel), t->p.m, block, panel);
+}
+
+// Kept b: matrices, in each blocks along k, in each the panels of columns one after the other.
+static int64_t place_in_b(const struct plan *t, int64_t index, int64_t k0, int64_t k, int64_t col)
+{
+    int64_t width = t->kernels->tile_cols;
+    return index * t->b_size + k0 * vka_round_up(t->p.n, width) + col * k;
+}
+
+static void keep_panel(void *arg, int64_t number, int thread)
+{
+    (void)thread;
+    const struct job *job = arg;
+    const struct plan *t = &job->plan;
+    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_B];
+    int64_t width = t->kernels->tile_cols, panels = vka_divide_up(t->p.n, width);
+    int64_t col = number % panels * width, index = number / panels;
+    const float *b = job->data[VKA_PRODUCT_B] + vka_product_start(&t->p, VKA_PRODUCT_B, index);
+    for (int64_t k0 = 0, k; k0 < t->p.k; k0 += k) {
+        k = vka_smaller(t->depth, t->p.k - k0);
+        t->kernels->pack(job->shared + place_in_b(t, index, k0, k, col), (int)width,
+                         b + k0 * side->row + col * side->col, side->col, side->row,
+                         (int)vka_smaller(width, t->p.n - col), k);
+    }
 }
 
 // The output's columns lie apart: the tile is made aside.
@@ -269,15 +335,40 @@ static void tile_column(const struct plan *t, const struct piece *x, struct vka_
     tile->a = packed;
 }
 
+// The panel of b at the piece's column j, of k rows from k0 on: where it lies, where it was kept or
+// packed into `own`, some panels ahead.
+static void find_b(const struct job *job, const struct piece *x, int64_t k0, int64_t j, float *own,
+                   struct vka_tile *tile)
+{
+    const struct plan *t = &job->plan;
+    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_B];
+    int64_t width = t->kernels->tile_cols;
+    tile->b_step = width;
+    if (t->keep_b) {
+        tile->b = job->kept + place_in_b(t, b_count(t) == 1 ? 0 : x->index, k0, tile->k, x->n0 + j);
+        return;
+    }
+    const float *b = x->b + k0 * side->row + j * side->col;
+    if (t->direct_b && x->n - j >= width) {
+        tile->b = b;
+        tile->b_step = side->row;
+        return;
+    }
+    int64_t ahead = t->direct_b ? 0 : j / width % GROUP;
+    if (ahead == 0)
+        t->kernels->pack(own, (int)width, b, side->col, side->row,
+                         (int)vka_smaller(GROUP * width, x->n - j), tile->k);
+    tile->b = own + ahead * width * tile->k;
+}
+
 static void tile_piece(void *arg, int64_t number, int thread)
 {
     struct job *job = arg;
     const struct plan *t = &job->plan;
     struct piece x = piece_of(job, number);
-    const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_B];
-    float *own_b = job->own + thread * t->thread_size, *own_a = own_b + t->b_size;
-    int64_t width = t->kernels->tile_cols, shared_rows = t->panels * t->panel;
-    float *shared = job->shared + (t->a_count == 1 ? 0 : x.index) * shared_rows * t->p.k;
+    float *own_b = job->own + thread * t->thread_size, *own_a = own_b + t->group;
+    int64_t rows = t->panels * t->panel;
+    const float *whole_a = t->share_a ? job->shared : t->keep_a ? job->kept : NULL;
     for (int64_t block = 0; block < t->depths; block++) {
         int64_t k0 = block * t->depth, k = vka_smaller(t->depth, t->p.k - k0);
         struct vka_tile tile = {.k = k,
@@ -287,19 +378,13 @@ static void tile_piece(void *arg, int64_t number, int thread)
                                 .a_step = t->panel,
                                 .add = block > 0,
                                 .c_row = t->p.side[VKA_PRODUCT_OUT].row};
-        if (t->share_a)
-            tile.a = panel_of(t, shared, shared_rows, block, x.m0 / t->panel);
-        for (int64_t i = 0; !t->share_a && i * t->panel < x.m; i++)
+        if (whole_a)
+            tile.a = whole_a + (t->a_count == 1 ? 0 : x.index) * t->a_size +
+                     place_in_a(t, rows, block, x.m0 / t->panel);
+        for (int64_t i = 0; !whole_a && i * t->panel < x.m; i++)
             pack_panel(t, x.a, own_a + i * t->panel * k, x.m, block, i);
-        for (int64_t j = 0; j < x.n; j += width) {
-            const float *b = x.b + k0 * side->row + j * side->col;
-            bool direct = t->direct_b && x.n - j >= width;
-            int64_t ahead = t->direct_b ? 0 : j / width % GROUP;
-            if (!direct && ahead == 0)
-                t->kernels->pack(own_b, (int)width, b, side->col, side->row,
-                                 (int)vka_smaller(GROUP * width, x.n - j), k);
-            tile.b = direct ? b : own_b + ahead * width * k;
-            tile.b_step = direct ? side->row : width;
+        for (int64_t j = 0; j < x.n; j += t->kernels->tile_cols) {
+            find_b(job, &x, k0, j, own_b, &tile);
             tile_column(t, &x, &tile, j);
         }
     }
@@ -373,19 +458,39 @@ static void dot_piece(void *arg, int64_t number, int thread)
     finish(job, &x);
 }
 
+static void start_job(struct job *job, const struct vka_gemm *gemm, int threads)
+{
+    *job = (struct job){.gemm = gemm};
+    make_plan(&job->plan, &gemm->p, gemm->constant, threads);
+    for (int r = 0; r < VKA_PRODUCT_OUT; r++)
+        job->data[r] = gemm->data[r];
+    if (job->plan.swapped) {
+        job->data[VKA_PRODUCT_A] = gemm->data[VKA_PRODUCT_B];
+        job->data[VKA_PRODUCT_B] = gemm->data[VKA_PRODUCT_A];
+    }
+}
+
+void vka_gemm_keep(const struct vka_gemm *gemm, struct vka_threads *threads, void *kept)
+{
+    struct job job;
+    const struct plan *t = &job.plan;
+    start_job(&job, gemm, 1);
+    job.shared = kept;
+    if (t->keep_a)
+        vka_parallel(threads, t->a_count * t->panels, share_panel, &job);
+    if (t->keep_b)
+        vka_parallel(threads, b_count(t) * vka_divide_up(t->p.n, t->kernels->tile_cols), keep_panel,
+                     &job);
+}
+
 void vka_gemm_run(const struct vka_gemm *gemm, struct vka_threads *threads, void *scratch)
 {
-    struct job job = {.gemm = gemm};
-    struct plan *t = &job.plan;
-    make_plan(t, &gemm->p, vka_threads_count(threads));
-    for (int r = 0; r < VKA_PRODUCT_OUT; r++)
-        job.data[r] = gemm->data[r];
-    if (t->swapped) {
-        job.data[VKA_PRODUCT_A] = gemm->data[VKA_PRODUCT_B];
-        job.data[VKA_PRODUCT_B] = gemm->data[VKA_PRODUCT_A];
-    }
+    struct job job;
+    const struct plan *t = &job.plan;
+    start_job(&job, gemm, vka_threads_count(threads));
     job.shared = scratch;
     job.own = job.shared + t->shared_size;
+    job.kept = gemm->kept;
     if (t->share_a)
         vka_parallel(threads, t->a_count * t->panels, share_panel, &job);
     int64_t pieces = t->count * t->col_pieces * t->row_pieces;

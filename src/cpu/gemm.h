@@ -15,9 +15,15 @@ struct vka_gemm {
     float *out;
     float alpha;
     struct vka_activation act;
+    unsigned constant; // bits of roles a and b: the same in all runs
+    const void *kept;  // what vka_gemm_keep made of them
 };
 
-size_t vka_gemm_scratch(const struct vka_product *p, int threads);
+// `constant` as in struct vka_gemm.
+size_t vka_gemm_scratch(const struct vka_product *p, unsigned constant, int threads);
+// Bytes for the constant operands as the kernels want them; 0: nothing is to be kept.
+size_t vka_gemm_kept(const struct vka_product *p, unsigned constant);
+void vka_gemm_keep(const struct vka_gemm *gemm, struct vka_threads *threads, void *kept);
 void vka_gemm_run(const struct vka_gemm *gemm, struct vka_threads *threads, void *scratch);
 
 // out = act(alpha * out + bias + residual) over a block of an output, where it lies. Strides in

@@ -100,15 +100,35 @@ static bool infer(struct vka_infer *n)
 
 // --- CPU ---
 
-static void cpu(const struct vka_cpu_run *run)
+static struct vka_gemm gemm_of(const struct vka_args *args)
 {
-    const struct vka_args *args = run->args;
     const struct matmul_params *params = args->params;
-    struct vka_gemm gemm = {.out = args->out[0].data, .alpha = params->alpha, .act = params->act};
+    struct vka_gemm gemm = {.alpha = params->alpha, .act = params->act, .constant = args->known};
+    _Static_assert((int)A == (int)VKA_PRODUCT_A && (int)B == (int)VKA_PRODUCT_B, "same bits");
     vka_product_of(args, &gemm.p);
     for (int i = 0; i < INPUTS; i++)
         gemm.data[i] = vka_present(&args->in[i]) ? args->in[i].data : NULL;
+    return gemm;
+}
+
+static void cpu(const struct vka_cpu_run *run)
+{
+    struct vka_gemm gemm = gemm_of(run->args);
+    gemm.out = run->args->out[0].data;
+    gemm.kept = run->kept;
     vka_gemm_run(&gemm, run->threads, run->scratch);
+}
+
+static size_t cpu_kept(const struct vka_args *args)
+{
+    struct vka_gemm gemm = gemm_of(args);
+    return vka_gemm_kept(&gemm.p, gemm.constant);
+}
+
+static void cpu_keep(const struct vka_args *args, struct vka_threads *threads, void *kept)
+{
+    struct vka_gemm gemm = gemm_of(args);
+    vka_gemm_keep(&gemm, threads, kept);
 }
 
 static double flops(const struct vka_args *args)
@@ -121,7 +141,7 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     struct vka_product p;
     vka_product_of(args, &p);
-    return vka_gemm_scratch(&p, threads);
+    return vka_gemm_scratch(&p, args->known, threads);
 }
 
 // --- Vulkan ---
@@ -528,6 +548,8 @@ const struct vka_op vka_op_matmul = {
     .cpu = cpu,
     .flops = flops,
     .cpu_scratch = cpu_scratch,
+    .cpu_kept = cpu_kept,
+    .cpu_keep = cpu_keep,
     .variants = variants,
     .expand = expand,
 };
