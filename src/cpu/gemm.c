@@ -316,6 +316,18 @@ static void scattered_tile(const struct plan *t, int rows, int cols, const struc
     }
 }
 
+// Asks for rows [begin, end) of the panel of b after the tile's, before they are needed.
+static void ask_for_rows(const struct plan *t, const struct vka_tile *tile, int64_t begin,
+                         int64_t end)
+{
+    enum { LINE = 16 };
+    int64_t width = t->kernels->tile_cols;
+    for (int64_t k = begin; k < end; k++) {
+        for (int64_t at = 0; at < width; at += LINE)
+            __builtin_prefetch(tile->b + k * tile->b_step + width + at, 0, 2);
+    }
+}
+
 // One panel of columns of b against all panels of a.
 static void tile_column(const struct plan *t, const struct piece *x, struct vka_tile *tile,
                         int64_t j)
@@ -323,7 +335,11 @@ static void tile_column(const struct plan *t, const struct piece *x, struct vka_
     const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_OUT];
     int cols = (int)vka_smaller(t->kernels->tile_cols, x->n - j);
     const float *packed = tile->a;
+    bool more = tile->b_step > t->kernels->tile_cols && x->n - j > t->kernels->tile_cols;
     for (int64_t i = 0; i < x->m; i += t->panel) {
+        if (more)
+            ask_for_rows(t, tile, tile->k * i / x->m,
+                         tile->k * vka_smaller(i + t->panel, x->m) / x->m);
         int rows = (int)vka_smaller(t->panel, x->m - i);
         tile->a = packed + i * tile->k;
         tile->c = x->out + i * side->row + j * side->col;
