@@ -8,6 +8,7 @@ enum {
     DEPTH = 256,      // of a block along k: a panel of b fills most of the first cache
     BLOCK_COLS = 512, // of a piece
     GROUP = 4,        // panels of b packed at once
+    EVEN = 4,         // panels of a come in such numbers
     BLOCK_ROWS = 1024,
     FEW = 8,               // rows or columns that are worth a way of their own
     SHARED_MOST = 8 << 20, // bytes of a packed once for all pieces
@@ -154,6 +155,8 @@ static void make_plan(struct plan *t, const struct vka_product *p, unsigned cons
     choose_way(t);
     p = &t->p;
     t->panels = t->way == TILES ? vka_divide_up(p->m, t->kernels->tile_rows) : 1;
+    if (t->panels >= 2 * EVEN) // pieces of like heights
+        t->panels = vka_round_up(t->panels, EVEN);
     t->panel =
         (int)vka_divide_up(p->m, t->panels); // panels of like heights: no thin one at the end
     t->panels = vka_divide_up(p->m, t->panel);
