@@ -112,6 +112,16 @@ struct vka_tap_finish {
     const float *bias;           // a tap; NULL: 0
 };
 
+// Rows of at most VKA_SOFTMAX_COLS columns. Arrays of one element a column have room for that many.
+enum { VKA_SOFTMAX_COLS = 64 };
+struct vka_columns {
+    int64_t rows;
+    int count;
+    const float *x;
+    float *y; // may be x, or NULL
+    int64_t x_row, y_row;
+};
+
 struct vka_kernels {
     const char *name;
     int lanes;
@@ -162,6 +172,11 @@ struct vka_kernels {
     void (*apply_last)(float *s, int width, int64_t keys, const float *last);
     bool (*soften)(float *s, int width, int64_t keys, float *max, float *sum, float *factor);
     void (*scale_queries)(float *x, int width, int64_t rows, const float *factor);
+
+    // Softmax: see softmax_kernel.h.
+    float (*sum_exp)(float *y, const float *x, int64_t count, float shift);
+    void (*max_columns)(const struct vka_columns *c, float *most);
+    void (*exp_columns)(const struct vka_columns *c, const float *most, double *sum);
 
     // dst[i] (+)= the sum of the four corners of place i, for i < count (cpu/sample.h).
     void (*blend)(float *dst, int count, const float *x, const struct vka_corners *c, bool add);

@@ -8,6 +8,7 @@
 #include "cpu/places_kernel.h"
 #include "cpu/sample_kernel.h"
 #include "cpu/sliding_kernel.h"
+#include "cpu/softmax_kernel.h"
 #include "cpu/winograd_kernel.h"
 
 extern const struct vka_kernels VKA_KERNELS;
@@ -36,6 +37,9 @@ const struct vka_kernels VKA_KERNELS = {
     .apply_last = apply_last,
     .soften = soften,
     .scale_queries = scale_queries,
+    .sum_exp = sum_exp,
+    .max_columns = max_columns,
+    .exp_columns = exp_columns,
     .blend = blend,
     .tap_logits = tap_logits,
     .tap_finish = tap_finish,

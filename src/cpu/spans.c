@@ -4,6 +4,7 @@
 #include "cpu/spans.h"
 
 #include "cpu/activation.h"
+#include "cpu/kernels.h"
 #include "cpu/simd.h"
 
 enum { LANES = 32 }; // 16 would be unrolled before they are vectorised
@@ -92,21 +93,7 @@ VKA_CLONES void vka_span_sum_max(const float *x, int64_t count, float scale, flo
     *sum = tree(lane);
 }
 
-// exp first, lanes afterwards: each of the two loops vectorises.
-VKA_CLONES float vka_span_exp(float *y, const float *x, int64_t count, float shift)
+float vka_span_exp(float *y, const float *x, int64_t count, float shift)
 {
-    enum { BLOCK = 256 };
-    float lane[LANES] = {0}, room[BLOCK];
-    for (int64_t from = 0; from < count; from += BLOCK) {
-        int64_t n = count - from < BLOCK ? count - from : BLOCK, i = 0;
-        float *e = y ? y + from : room;
-        VKA_INDEPENDENT for (int64_t k = 0; k < n; k++) e[k] = vka_expf(x[from + k] - shift);
-        for (; i + LANES <= n; i += LANES) {
-            for (int k = 0; k < LANES; k++)
-                lane[k] += e[i + k];
-        }
-        for (int k = 0; i + k < n; k++)
-            lane[k] += e[i + k];
-    }
-    return tree(lane);
+    return vka_kernels()->sum_exp(y, x, count, shift);
 }

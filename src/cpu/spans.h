@@ -17,7 +17,8 @@ float vka_span_max(const float *x, int64_t count);
 float vka_span_min(const float *x, int64_t count); // NaN is the smallest
 // The sum and the largest of x * scale; count at least 1.
 void vka_span_sum_max(const float *x, int64_t count, float scale, float *sum, float *max);
-// The sum of exp(x - shift), which goes into y as well where y isn't NULL; y may be x.
+// The sum of exp(x - shift), x at most shift, which goes into y as well where y isn't NULL; y may
+// be x.
 float vka_span_exp(float *y, const float *x, int64_t count, float shift);
 
 #endif

@@ -109,6 +109,10 @@ INLINE vec v_rest(vec *x) // leaves in x what v_scale2 needs
 {
     return _mm512_reduce_ps(*x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
+INLINE vec v_whole(vec x, vec rest) // what v_rest took the rest from, without it
+{
+    return x - rest;
+}
 INLINE vec v_scale2(vec a, vec x) // a * 2^x, x rounded down
 {
     return _mm512_scalef_ps(a, x);
@@ -181,6 +185,11 @@ INLINE vec v_rest(vec *x)
     vec from = v_max(v_set(-160), *x); // keeps NaN: it is the second operand
     *x = _mm256_round_ps(from, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     return from - *x;
+}
+INLINE vec v_whole(vec x, vec rest)
+{
+    (void)rest;
+    return x;
 }
 INLINE vec v_scale2(vec a, vec whole)
 {
@@ -272,6 +281,11 @@ INLINE vec v_rest(vec *x)
     *x = (from - v_set(0.5f) + magic) - magic;
     return from - *x;
 }
+INLINE vec v_whole(vec x, vec rest)
+{
+    (void)rest;
+    return x;
+}
 INLINE vec v_scale2(vec a, vec whole)
 {
     lanes_t w = __builtin_convertvector(whole, lanes_t), half = w >> 1;
@@ -286,12 +300,9 @@ INLINE vec v_zero(void)
     return v_set(0);
 }
 
-// 2^x within 2 units in the last place; 0 below -150, so for -inf, and NaN for NaN. x at most 0 in
-// use; up to 127 is right, too. 2^f = 1 + f P(f) for f from 0 to 1: P fitted for the least relative
-// error.
-INLINE vec v_exp2(vec x)
+// 2^f = 1 + f P(f) for f from 0 to 1: P fitted for the least relative error. x: what v_rest left.
+INLINE vec v_power2(vec f, vec x)
 {
-    vec f = v_rest(&x);
     vec y = v_set(0x1.c54178p-13f);
     y = v_fma(y, f, v_set(0x1.46d64cp-10f));
     y = v_fma(y, f, v_set(0x1.3d0b92p-7f));
@@ -300,6 +311,27 @@ INLINE vec v_exp2(vec x)
     y = v_fma(y, f, v_set(0x1.62e42cp-1f));
     y = v_fma(y, f, v_set(1));
     return v_scale2(y, x);
+}
+
+// 2^x within 2 units in the last place; 0 below -150, so for -inf, and NaN for NaN. x at most 0 in
+// use; up to 127 is right, too.
+INLINE vec v_exp2(vec x)
+{
+    vec f = v_rest(&x);
+    return v_power2(f, x);
+}
+
+// e^x within 2 units in the last place, x at most 0; 0 below the smallest normal number, so for
+// -inf, and NaN for NaN. log 2 is taken off in two parts, of which the first has zeros at its end:
+// its products with whole numbers are exact.
+INLINE vec v_exp(vec x)
+{
+    vec y = x * v_set(0x1.715476p+0f);
+    vec rest = v_rest(&y), whole = v_whole(y, rest);
+    vec r = v_fma(whole, v_set(-0x1.62e4p-1f), x);
+    r = v_fma(whole, v_set(-0x1.7f7d1cp-20f), r);
+    vec e = v_power2(r * v_set(0x1.715476p+0f), y);
+    return v_select(v_less(x, v_set(-87.33654f)), v_zero(), e);
 }
 
 #endif

@@ -3,6 +3,7 @@
 // softmax: along one axis, of scaled logits with a bias and a mask. Rows without any place left are
 // zeros, or -inf for the logarithm.
 #include "cpu/activation.h"
+#include "cpu/kernels.h"
 #include "cpu/simd.h"
 #include "cpu/spans.h"
 #include "ops/infer.h"
@@ -13,7 +14,7 @@
 #include <math.h>
 
 enum { X, BIAS, MASK, Y }; // the operands of the walks
-enum { TILE = 64, HELD = 8, PASSES = 3 };
+enum { TILE = VKA_SOFTMAX_COLS, HELD = 8, PASSES = 3 };
 
 struct params {
     int axis;
@@ -63,6 +64,7 @@ struct job {
     const float *x, *bias;
     const uint32_t *mask;
     float *y;
+    bool plain; // x are the logits
     int64_t units, pieces;
 };
 
@@ -120,14 +122,14 @@ static void fill(float *y, int64_t count, float value)
         y[i] = value;
 }
 
-// y holds a row's logits.
-static void finish_row(const struct params *p, float *y, int64_t count)
+// x: a row's logits; may be y.
+static void finish_row(const struct params *p, float *y, const float *x, int64_t count)
 {
     enum { SPAN = VKA_STRIDED_SPAN };
     float most = -INFINITY;
     double sum = 0;
     for (int64_t i = 0; i < count; i += SPAN) {
-        float m = vka_span_max(y + i, count - i < SPAN ? count - i : SPAN);
+        float m = vka_span_max(x + i, count - i < SPAN ? count - i : SPAN);
         most = m > most || m != m ? m : most;
     }
     if (most == -INFINITY) {
@@ -136,8 +138,10 @@ static void finish_row(const struct params *p, float *y, int64_t count)
     }
     for (int64_t i = 0; i < count; i += SPAN) {
         int64_t n = count - i < SPAN ? count - i : SPAN;
-        sum += vka_span_exp(p->log ? NULL : y + i, y + i, n, most);
+        sum += vka_span_exp(p->log ? NULL : y + i, x + i, n, most);
     }
+    if (p->log && y != x)
+        memcpy(y, x, (size_t)count * sizeof *y);
     if (p->log)
         shift_twice(y, count, most, (float)log(sum));
     else
@@ -153,13 +157,14 @@ static void row_piece(void *arg, int64_t piece, int thread)
         int64_t at[VKA_STRIDED_OPERANDS];
         vka_strided_at(&job->r.kept, row, at);
         float *y = job->y + at[Y];
-        for (int64_t i = 0; i < columns; i += VKA_STRIDED_SPAN) {
+        const float *x = job->plain && job->step[X] == 1 ? job->x + at[X] : y;
+        for (int64_t i = 0; x == y && i < columns; i += VKA_STRIDED_SPAN) {
             logits(job, y + i, at, job->step,
                    columns - i < VKA_STRIDED_SPAN ? columns - i : VKA_STRIDED_SPAN);
             for (int k = 0; k < VKA_STRIDED_OPERANDS; k++)
                 at[k] += job->step[k] * VKA_STRIDED_SPAN;
         }
-        finish_row(job->p, y, columns);
+        finish_row(job->p, y, x, columns);
     }
 }
 
@@ -168,21 +173,6 @@ struct tile {
     int64_t count, at[VKA_STRIDED_OPERANDS], step[VKA_STRIDED_OPERANDS];
     float most[TILE], share[TILE]; // share: 1 / sum, or log(sum)
 };
-
-VKA_CLONES static void tile_max(float *most, const float *v, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) {
-        float m = v[i] > most[i] ? v[i] : most[i];
-        most[i] = v[i] != v[i] ? v[i] : m; // NaN in `most` stays: nothing is greater
-    }
-}
-
-// Rows that are -inf throughout have 0 taken off instead, and a share of 0.
-VKA_CLONES static void tile_exp(float *y, const float *most, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        y[i] = vka_expf(y[i] - (most[i] == -INFINITY ? 0.0f : most[i]));
-}
 
 VKA_CLONES static void tile_scale(float *y, const float *share, int64_t count)
 {
@@ -196,38 +186,44 @@ VKA_CLONES static void tile_log(float *y, const float *most, const float *share,
         y[i] = most[i] == -INFINITY ? -INFINITY : (y[i] - most[i]) - share[i];
 }
 
-static void tile_logits(const struct job *job, struct tile *t)
+static void tile_logits(const struct job *job, const struct tile *t)
 {
     int64_t at[VKA_STRIDED_OPERANDS];
     for (int k = 0; k < VKA_STRIDED_OPERANDS; k++)
         at[k] = t->at[k];
-    fill(t->most, t->count, -INFINITY);
     for (int64_t c = 0; c < job->r.columns; c++) {
-        float *y = job->y + at[Y];
-        logits(job, y, at, t->step, t->count);
-        tile_max(t->most, y, t->count);
+        logits(job, job->y + at[Y], at, t->step, t->count);
         for (int k = 0; k < VKA_STRIDED_OPERANDS; k++)
             at[k] += job->step[k];
     }
 }
 
+// The largest logits, and the sums of all differences from them. Leaves the powers in y or, for the
+// logarithm, the logits.
 static void tile_sums(const struct job *job, struct tile *t)
 {
-    double sum[TILE] = {0};
-    for (int64_t c = 0; c < job->r.columns; c++) {
-        float *y = job->y + t->at[Y] + c * job->step[Y], e[TILE];
-        for (int64_t i = 0; i < t->count; i++)
-            e[i] = y[i];
-        tile_exp(e, t->most, t->count);
-        for (int64_t i = 0; i < t->count; i++) {
-            sum[i] += e[i];
-            if (!job->p->log)
-                y[i] = e[i];
-        }
+    const struct vka_kernels *kernels = vka_kernels();
+    struct vka_columns c = {.rows = job->r.columns,
+                            .count = (int)t->count,
+                            .x = job->y + t->at[Y],
+                            .y = job->p->log ? NULL : job->y + t->at[Y],
+                            .x_row = job->step[Y],
+                            .y_row = job->step[Y]};
+    if (job->plain && t->step[X] == 1 && !job->p->log) {
+        c.x = job->x + t->at[X];
+        c.x_row = job->step[X];
+    } else {
+        tile_logits(job, t);
     }
+    double sum[TILE];
+    fill(t->most, TILE, -INFINITY);
+    kernels->max_columns(&c, t->most);
+    kernels->exp_columns(&c, t->most, sum);
     for (int64_t i = 0; i < t->count; i++) {
         t->share[i] = (float)(job->p->log ? log(sum[i]) : 1 / sum[i]);
-        if (t->most[i] == -INFINITY)
+        if (sum[i] != sum[i])
+            t->most[i] = (float)sum[i]; // NaN, which a maximum passes over
+        else if (t->most[i] == -INFINITY)
             t->share[i] = 0;
     }
 }
@@ -251,7 +247,6 @@ static void tile_piece(void *arg, int64_t piece, int thread)
         vka_strided_at(kept, u / tiles * inner + first, t.at);
         for (int k = 0; k < VKA_STRIDED_OPERANDS; k++)
             t.step[k] = kept->stride[k][kept->rank - 1];
-        tile_logits(job, &t);
         tile_sums(job, &t);
         for (int64_t c = 0; c < job->r.columns; c++) {
             float *y = job->y + t.at[Y] + c * job->step[Y];
@@ -270,6 +265,7 @@ static void cpu(const struct vka_cpu_run *run)
         .p = args->params, .r = rows_of(args), .x = args->in[X].data, .y = args->out[0].data};
     job.bias = vka_present(&args->in[BIAS]) ? args->in[BIAS].data : NULL;
     job.mask = vka_present(&args->in[MASK]) ? args->in[MASK].data : NULL;
+    job.plain = !job.bias && !job.mask && job.p->scale == 1;
     for (int k = 0; k < VKA_STRIDED_OPERANDS; k++)
         job.step[k] = job.r.reduced.stride[k][0];
     // The result is dense: where its rows aren't, they lie side by side.
