@@ -5,10 +5,9 @@
 #include "cpu/winograd.h"
 #include "cpu/kernels.h"
 #include "cpu/threads.h"
+#include "cpu_set.h"
 #include "graph/plan.h"
 #include "rig.h"
-#include "unit.h"
-#include "util/system.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -156,24 +155,6 @@ static void run_both(vka_context *context, struct data *d)
     vka_free_data(context, weight);
     vka_free_data(context, scratch);
     vka_free_data(context, direct);
-}
-
-// The set of instructions that is asked for must be the one that is tested.
-static void skip_without_set(void)
-{
-    const char *asked = vka_getenv("VKATTN_ISA");
-    if (asked && !vka_kernels_of(asked))
-        unit_skip("this processor doesn't know the instructions that VKATTN_ISA asks for");
-    if (asked)
-        assert_string_equal(vka_kernels()->name, asked);
-}
-
-static vka_context *context_of(int threads)
-{
-    vka_context *context;
-    vka_context_params params = {.no_vulkan = true, .threads = threads};
-    assert_int_equal(vka_context_create(&params, &context), VKA_OK);
-    return context;
 }
 
 // Right, and the same bits whatever the number of threads.
