@@ -5,6 +5,7 @@
 #include "cpu_set.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 37, COLS = VKA_SOFTMAX_COLS, ROW = COLS + 5, ROOM = ROWS * ROW };
@@ -36,7 +37,8 @@ static void test_rows(void **unused)
 {
     (void)unused;
     skip_without_set();
-    float *x = differences(), *before = unit_floats(&numbers, ROOM, -1), *y = unit_floats(&numbers, ROOM, -1);
+    float *x = differences(), *before = unit_floats(&numbers, ROOM, -1),
+          *y = unit_floats(&numbers, ROOM, -1);
     for (int count = 1; count < 200; count++) {
         double sum = 0;
         memcpy(y, before, ROOM * sizeof *y);
@@ -89,7 +91,8 @@ static void test_columns(void **unused)
 {
     (void)unused;
     skip_without_set();
-    float *x = differences(), *before = unit_floats(&numbers, ROOM, -1), *y = unit_floats(&numbers, ROOM, -1);
+    float *x = differences(), *before = unit_floats(&numbers, ROOM, -1),
+          *y = unit_floats(&numbers, ROOM, -1);
     for (int count = 1; count <= COLS; count++) {
         for (int64_t rows = 1; rows <= ROWS; rows += 9) {
             struct vka_columns c = {
