@@ -342,9 +342,11 @@ static void run_member(void *arg, int64_t member, int thread)
         for (int i = 0; i < run->phases; i++) {
             const struct phase *phase = &run->phase[i];
             int64_t first = phase->pieces * member / run->team;
+            int64_t end = phase->pieces * (member + 1) / run->team;
             before += phase->pieces;
             for (int64_t k = 0; k < phase->pieces; k++) {
-                int64_t number = (first + k) % phase->pieces;
+                int64_t from = step % 2 ? end - 1 - k + phase->pieces : first + k;
+                int64_t number = from % phase->pieces;
                 long long expected = atomic_load_explicit(&taken[number], memory_order_relaxed);
                 if (expected != step ||
                     !atomic_compare_exchange_strong(&taken[number], &expected, step + 1))
