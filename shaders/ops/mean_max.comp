@@ -5,29 +5,15 @@
 // elements at a time: a group for each row, or a lane for WIDE x 4 rows side by side.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "types.glsl"
-#include "mean_max.h"
-#include "reduce.glsl"
+#include "mean_max.glsl"
 
-layout(constant_id = 3) const uint KEPT = 1; // axes
-layout(constant_id = 4) const bool ACROSS = false;
-layout(constant_id = 5) const int FACTOR = FACTOR_NONE;
-layout(constant_id = 6) const bool MEAN = true;
-layout(constant_id = 7) const bool MAX = true;
+layout(constant_id = 7) const bool ACROSS = false;
 layout(constant_id = 8) const uint WIDE = 1;
 
 BUFFER_VEC4_IN(0, x4);
-BUFFER_IN(1, factor);
 BUFFER_VEC4_IN(1, factor4);
-BUFFER_OUT(2, mean);
 BUFFER_VEC4_OUT(2, mean4);
-BUFFER_OUT(3, most);
 BUFFER_VEC4_OUT(3, most4);
-
-const uint BLOCK = 8; // elements that are summed by themselves, so that long sums stay good
-
-GROUP_REDUCE(group_sum, plus)
-GROUP_REDUCE(group_max, max_nan)
 
 // The largest of the numbers, and the largest pattern of bits: a NaN's is larger than infinity's.
 struct state {
@@ -68,18 +54,6 @@ vec4 most_of(state s)
     return mix(s.most, uintBitsToFloat(s.bits), greaterThan(s.bits, uvec4(0x7f800000u)));
 }
 
-// The first elements of a row: of x, of the factor.
-uvec2 row_start(uint row)
-{
-    uvec2 at = uvec2(p.x, p.factor);
-    for (uint a = 0; a + 1 < KEPT; a++) {
-        uint rest = row / p.dim[a], i = row - rest * p.dim[a];
-        at += i * uvec2(p.stride[a], p.factor_stride[a]);
-        row = rest;
-    }
-    return at + row * uvec2(p.stride[KEPT - 1], p.factor_stride[KEPT - 1]);
-}
-
 void run_along()
 {
     uint lanes = gl_WorkGroupSize.y, lane = gl_LocalInvocationID.y, fours = p.columns / 4;
@@ -102,12 +76,8 @@ void run_along()
     vec4 sum = sum_of(s), top = most_of(s);
     float value = group_sum((sum.x + sum.y) + (sum.z + sum.w));
     float largest = group_max(max_nan(max_nan(top.x, top.y), max_nan(top.z, top.w)));
-    if (lane > 0 || row >= p.rows)
-        return;
-    if (MEAN)
-        STORE(mean, p.mean + row, value * p.scale);
-    if (MAX)
-        STORE(most, p.most + row, largest);
+    if (lane == 0 && row < p.rows)
+        put(row, value, largest);
 }
 
 void run_across()
@@ -135,6 +105,7 @@ void run_across()
         [[unroll]] for (uint i = 0; i < WIDE; i++)
             end_block(s[i]);
     }
+    row = result_of(row);
     [[unroll]] for (uint i = 0; i < WIDE; i++) {
         if (MEAN)
             STORE4(mean4, (p.mean + row) / 4 + i, sum_of(s[i]) * p.scale);

@@ -12,6 +12,7 @@
 PUSH(mean_max)
 {
     uint rows, columns;
+    uint inner;                 // rows of an image where the results are stacked, else all
     uint x, factor, mean, most; // the first elements
     float scale;
     uint dim[4]; // the kept axes, the fastest first

@@ -23,27 +23,48 @@ static vka_tensor describe(struct vka_scope *s, vka_tensor x, const char *pool)
     return 0; // the table lets no other through
 }
 
-// The perceptron runs once a pool type: its last bias enters each time.
-static vka_tensor channel_gate(struct vka_scope *s, vka_tensor x)
+// [N, pools, C]; the mean and the largest, as usual, in one read.
+static vka_tensor describe_all(struct vka_scope *s, vka_tensor x, int pools)
+{
+    const char *first = vka_get_string_at(s, "pool_types", 0);
+    const char *second = pools == 2 ? vka_get_string_at(s, "pool_types", 1) : "";
+    if (strcmp(first, "avg") == 0 && strcmp(second, "max") == 0)
+        return vka_mean_max_stacked(s->g, x, 0, MAPS, VKA_STACK_MEAN_MAX);
+    if (strcmp(first, "max") == 0 && strcmp(second, "avg") == 0)
+        return vka_mean_max_stacked(s->g, x, 0, MAPS, VKA_STACK_MAX_MEAN);
+    vka_tensor all = vka_unsqueeze(s->g, describe(s, x, first), 1);
+    for (int i = 1; i < pools; i++) {
+        const char *pool = vka_get_string_at(s, "pool_types", i);
+        all = VKA_CONCAT(s->g, 1, all, vka_unsqueeze(s->g, describe(s, x, pool), 1));
+    }
+    return all;
+}
+
+// The perceptron runs once a pool type: its last bias enters each time, and its last layer's sums
+// are one sum along the hidden units of all.
+static struct vka_gate channel_gate(struct vka_scope *s, vka_tensor x)
 {
     vka_graph *g = s->g;
-    int64_t channels = vka_dim(g, x, 1), hidden = channels / vka_get_int(s, "reduction");
+    int64_t images = vka_dim(g, x, 0), channels = vka_dim(g, x, 1);
+    int64_t hidden = channels / vka_get_int(s, "reduction");
     int pools = vka_get_count(s, "pool_types");
+    struct vka_gate gate = {.act = {VKA_ACT_SIGMOID, 0, 0}};
     if (hidden < 1)
-        return vka_scope_fail(s, "%lld channels with reduction %lld leave no hidden unit",
-                              (long long)channels, (long long)vka_get_int(s, "reduction"));
+        vka_scope_fail(s, "%lld channels with reduction %lld leave no hidden unit",
+                       (long long)channels, (long long)vka_get_int(s, "reduction"));
     if (pools == 0)
-        return vka_scope_fail(s, "attribute 'pool_types' is empty");
+        vka_scope_fail(s, "attribute 'pool_types' is empty");
+    if (vka_failed(g))
+        return gate;
     struct vka_layer first = {.bias = VKA_BIAS, .act = {VKA_ACT_RELU, 0, 0}};
-    struct vka_layer second = {.bias = VKA_BIAS};
-    for (int i = 0; i < pools; i++) {
-        if (i == pools - 1)
-            second.act.kind = VKA_ACT_SIGMOID;
-        vka_tensor d = describe(s, x, vka_get_string_at(s, "pool_types", i));
-        d = vka_linear(s, d, "channel.fc1", hidden, &first);
-        second.residual = vka_linear(s, d, "channel.fc2", channels, &second);
-    }
-    return second.residual;
+    vka_tensor v = vka_linear(s, describe_all(s, x, pools), "channel.fc1", hidden, &first);
+    struct vka_kernel second = vka_kernel_of(s, "channel.fc2", channels, hidden, VKA_BIAS);
+    vka_tensor repeated =
+        vka_broadcast_to(g, vka_unsqueeze(g, second.weight, 1), VKA_SHAPE(channels, pools, hidden));
+    gate.v = vka_reshape(g, v, VKA_SHAPE(images, pools * hidden));
+    gate.weight = vka_reshape(g, repeated, VKA_SHAPE(channels, pools * hidden));
+    gate.bias = pools > 1 ? vka_affine(g, second.bias, pools, 0) : second.bias;
+    return gate;
 }
 
 static vka_tensor spatial_gate(struct vka_scope *s, vka_tensor x)
@@ -52,12 +73,10 @@ static vka_tensor spatial_gate(struct vka_scope *s, vka_tensor x)
     int64_t k = vka_get_int(s, "kernel_size"), p = (k - 1) / 2;
     if (k % 2 == 0)
         return vka_scope_fail(s, "attribute 'kernel_size' is %lld, but must be odd", (long long)k);
-    vka_tensor largest = vka_reduce(g, VKA_REDUCE_MAX, x, 1u << 1, true);
-    vka_tensor mean = vka_reduce(g, VKA_REDUCE_MEAN, x, 1u << 1, true);
+    vka_tensor both = vka_mean_max_stacked(g, x, 0, 1u << 1, VKA_STACK_MAX_MEAN);
     struct vka_conv conv = {.before = {p, p}, .after = {p, p}, .act = {VKA_ACT_SIGMOID, 0, 0}};
-    return vka_conv_layer(s, VKA_CONCAT(g, 1, largest, mean), "spatial.conv", 1,
-                          (const int64_t[]){k, k}, VKA_NO_BIAS, "spatial.bn",
-                          vka_get_double(s, "bn_eps"), &conv);
+    return vka_conv_layer(s, both, "spatial.conv", 1, (const int64_t[]){k, k}, VKA_NO_BIAS,
+                          "spatial.bn", vka_get_double(s, "bn_eps"), &conv);
 }
 
 static void build(struct vka_scope *s)
@@ -67,8 +86,15 @@ static void build(struct vka_scope *s)
     if (!vka_expect_rank(s, "x", y, 4, 4))
         return;
     if (!vka_is(s, "part", "spatial")) {
-        vka_tensor attn = channel_gate(s, y);
-        y = vka_mul(g, y, vka_channels(g, attn, 4));
+        struct vka_gate gate = channel_gate(s, y);
+        struct vka_matmul layer = {.bias = gate.bias, .act = gate.act};
+        vka_tensor attn;
+        if (vka_is(s, "part", "channel")) {
+            y = vka_gated(g, y, &gate, &attn);
+        } else { // the map itself isn't needed: whoever reads it can multiply
+            attn = vka_matmul(g, gate.v, vka_transpose(g, gate.weight, 0, 1), &layer);
+            y = vka_mul(g, y, vka_channels(g, attn, 4));
+        }
         vka_give(s, "attn_channel", attn);
     }
     if (!vka_is(s, "part", "channel")) {

@@ -115,6 +115,8 @@ static bool multiplies_itself(const vka_graph *g, const struct vka_op_node *node
     int result;
     if (reduces(g, node, &p, &result))
         return true;
+    if (node->op == &vka_op_mean_max)
+        return node->in[X] == t && !node->in[FACTOR];
     return vka_is_mul(node) && vka_type(g, t) == VKA_F32 && same_shape(g, node->out[0], t) &&
            node->in[0] != node->in[1];
 }
@@ -137,6 +139,11 @@ static int map_of(const vka_graph *g, const struct vka_op_node *node)
 static void move_into(vka_graph *g, struct vka_op_node *node, vka_tensor t, vka_tensor x,
                       vka_tensor gate)
 {
+    if (node->op == &vka_op_mean_max) {
+        node->in[X] = x;
+        node->in[FACTOR] = gate;
+        return;
+    }
     if (!vka_is_mul(node)) {
         make_mean_max(g, node, x, gate);
         return;
@@ -176,8 +183,8 @@ static void merge_product(const struct vka_program *p, size_t i, const size_t *l
 static bool same_mean_max(const struct vka_op_node *a, const struct vka_op_node *b)
 {
     const struct vka_mean_max *p = a->params, *q = b->params;
-    return b->op == &vka_op_mean_max && a->in[X] == b->in[X] && a->in[FACTOR] == b->in[FACTOR] &&
-           p->axes == q->axes && p->keep == q->keep;
+    return b->op == &vka_op_mean_max && !p->stacks && !q->stacks && a->in[X] == b->in[X] &&
+           a->in[FACTOR] == b->in[FACTOR] && p->axes == q->axes && p->keep == q->keep;
 }
 
 // Takes the result that `node` lacks from a later one like it.

@@ -20,8 +20,33 @@ enum { CHUNK = 1 << 15, TILE = 256, FOLD = 8 };
 void vka_mean_max(vka_graph *g, vka_tensor x, vka_tensor factor, unsigned axes, bool keep,
                   vka_tensor out[VKA_MAX_OUT])
 {
-    struct vka_mean_max params = {axes, keep};
+    struct vka_mean_max params = {axes, keep, VKA_STACK_NONE};
     vka_add_node(g, &vka_op_mean_max, &params, INPUTS, (const vka_tensor[]){x, factor}, out);
+}
+
+vka_tensor vka_mean_max_stacked(vka_graph *g, vka_tensor x, vka_tensor factor, unsigned axes,
+                                enum vka_mean_max_order stacks)
+{
+    struct vka_mean_max params = {axes, false, stacks};
+    return vka_add_node(g, &vka_op_mean_max, &params, INPUTS, (const vka_tensor[]){x, factor},
+                        NULL);
+}
+
+static bool infer_stack(struct vka_infer *n)
+{
+    const struct vka_mean_max *p = n->params;
+    vka_shape *out = &n->out_shape[0];
+    if (p->stacks == VKA_STACK_NONE)
+        return true;
+    if (p->axes & 1 || out->rank == VKA_MAX_RANK) {
+        vka_fail(n->g, "mean_max: results are stacked where the first axis stays and is not alone");
+        return false;
+    }
+    for (int i = out->rank++; i > 1; i--)
+        out->dim[i] = out->dim[i - 1];
+    out->dim[1] = 2;
+    n->n_out = 1;
+    return true;
 }
 
 static bool infer(struct vka_infer *n)
@@ -35,7 +60,7 @@ static bool infer(struct vka_infer *n)
     if (n->in[FACTOR] && !vka_infer_type(n, "mean_max", FACTOR, VKA_F32))
         return false;
     return vka_infer_fits(n, "mean_max", FACTOR, "the factor", x) &&
-           vka_infer_axes(n, "mean_max", p->axes, x);
+           vka_infer_axes(n, "mean_max", p->axes, x) && infer_stack(n);
 }
 
 static struct vka_rows rows_of(const struct vka_args *args)
@@ -46,6 +71,29 @@ static struct vka_rows rows_of(const struct vka_args *args)
     return vka_rows_of(p->axes, false, INPUTS, arrays);
 }
 
+// Where the results of row 0 lie, and after how many rows the other result's lie between them. An
+// array without data where it isn't wanted.
+struct results {
+    struct vka_array mean, most;
+    int64_t inner;
+};
+
+static struct results results_of(const struct vka_args *args, const struct vka_rows *r)
+{
+    const struct vka_mean_max *p = args->params;
+    struct results y = {args->out[MEAN], args->out[MAX], r->rows};
+    if (p->stacks == VKA_STACK_NONE)
+        return y;
+    y.mean.dim[1] = 1;
+    y.most = y.mean;
+    y.inner = r->rows / args->in[X].dim[0];
+    struct vka_array *second = p->stacks == VKA_STACK_MEAN_MAX ? &y.most : &y.mean;
+    second->offset += y.inner;
+    if (second->data)
+        second->data = (float *)second->data + y.inner;
+    return y;
+}
+
 struct total {
     double sum, most;
 };
@@ -53,6 +101,7 @@ struct total {
 struct job {
     const struct vka_args *args;
     struct vka_rows r;
+    struct results y;
     bool scaled;
     const float *x, *factor;
     int64_t chunks, units, pieces; // chunks a row; units: rows times chunks, or tiles
@@ -61,11 +110,11 @@ struct job {
 
 static void finish_row(const struct job *job, int64_t row, struct total t)
 {
-    const struct vka_array *out = job->args->out;
-    if (vka_present(&out[MEAN]))
-        ((float *)out[MEAN].data)[row] = (float)(t.sum / (double)job->r.columns);
-    if (vka_present(&out[MAX]))
-        ((float *)out[MAX].data)[row] = (float)t.most;
+    int64_t at = row + row / job->y.inner * job->y.inner;
+    if (vka_present(&job->y.mean))
+        ((float *)job->y.mean.data)[at] = (float)(t.sum / (double)job->r.columns);
+    if (vka_present(&job->y.most))
+        ((float *)job->y.most.data)[at] = (float)t.most;
 }
 
 static void combine(struct total *t, double sum, double most)
@@ -249,6 +298,7 @@ static void cpu(const struct vka_cpu_run *run)
 {
     const struct vka_args *args = run->args;
     struct job job = {.args = args, .r = rows_of(args), .partial = run->scratch};
+    job.y = results_of(args, &job.r);
     job.scaled = vka_present(&args->in[FACTOR]);
     job.x = args->in[X].data;
     job.factor = job.scaled ? args->in[FACTOR].data : job.x;
@@ -275,6 +325,14 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
     vka_tensor x = node->in[X];
     if (node->in[FACTOR])
         x = vka_mul(g, x, node->in[FACTOR]);
+    if (p->stacks != VKA_STACK_NONE) {
+        vka_tensor mean = vka_reduce(g, VKA_REDUCE_MEAN, x, p->axes, false);
+        vka_tensor most = vka_reduce(g, VKA_REDUCE_MAX, x, p->axes, false);
+        bool first = p->stacks == VKA_STACK_MEAN_MAX;
+        out[0] = VKA_CONCAT(g, 1, vka_unsqueeze(g, first ? mean : most, 1),
+                            vka_unsqueeze(g, first ? most : mean, 1));
+        return;
+    }
     if (node->out[MEAN])
         out[MEAN] = vka_reduce(g, VKA_REDUCE_MEAN, x, p->axes, p->keep);
     if (node->out[MAX])
@@ -317,18 +375,19 @@ static bool fits_fours(const struct vka_limits *limits, const struct vka_args *a
 {
     struct vka_rows r = rows_of(args);
     enum vka_rows_fours fours = vka_rows_fours(limits, &r, &args->in[X]);
-    bool outputs = true;
+    struct results y = results_of(args, &r);
     if (fours == VKA_FOURS_NONE || turns_of(&r, fours == VKA_FOURS_ACROSS) > limits->max_turns)
         return false;
-    for (int i = 0; i < args->n_out; i++)
-        outputs &= !vka_present(&args->out[i]) || args->out[i].offset % 4 == 0;
-    return outputs && r.kept.rank <= MOST_AXES && factor_fits(args, &r, fours == VKA_FOURS_ACROSS);
+    bool outputs = y.mean.offset % 4 == 0 && y.most.offset % 4 == 0 && y.inner % 4 == 0;
+    return (outputs || fours == VKA_FOURS_ALONG) && r.kept.rank <= MOST_AXES &&
+           factor_fits(args, &r, fours == VKA_FOURS_ACROSS);
 }
 
-static struct vka_push_mean_max push_of(const struct vka_rows *r)
+static struct vka_push_mean_max push_of(const struct vka_rows *r, int64_t inner)
 {
     struct vka_push_mean_max push = {.rows = (uint)r->rows,
                                      .columns = (uint)r->columns,
+                                     .inner = (uint)inner,
                                      .scale = (float)(1.0 / (double)r->columns),
                                      .step = (uint)r->reduced.stride[X][0],
                                      .factor_step = (uint)r->reduced.stride[FACTOR][0]};
@@ -341,6 +400,33 @@ static struct vka_push_mean_max push_of(const struct vka_rows *r)
     return push;
 }
 
+// Binds what there is, then emits.
+static void emit(struct vka_launch *l, struct vka_dispatch *d, const struct vka_args *args,
+                 const struct vka_rows *r, uint64_t groups)
+{
+    struct results y = results_of(args, r);
+    struct vka_push_mean_max push = push_of(r, y.inner);
+    push.x = vka_bind(l, d, &args->in[X], VKA_READ);
+    push.factor = vka_bind(l, d, &args->in[FACTOR], VKA_READ);
+    bool mean = vka_present(&y.mean);
+    uint first = vka_bind(l, d, mean ? &y.mean : &y.most, VKA_WRITE);
+    uint second = vka_bind(l, d, &y.most, VKA_WRITE);
+    push.mean = first;
+    push.most = second;
+    VKA_PUSH(d, push);
+    vka_emit(l, d, groups, 1, 1);
+}
+
+static void constants(struct vka_dispatch *d, const struct vka_args *args, const struct vka_rows *r,
+                      int factor)
+{
+    struct results y = results_of(args, r);
+    vka_constant_u32(d, (uint32_t)r->kept.rank);
+    vka_constant_u32(d, (uint32_t)factor);
+    vka_constant_u32(d, vka_present(&y.mean));
+    vka_constant_u32(d, vka_present(&y.most));
+}
+
 static void launch_fours(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_rows r = rows_of(args);
@@ -351,26 +437,36 @@ static void launch_fours(struct vka_launch *l, const struct vka_args *args)
         wide /= 2;
     struct vka_dispatch d;
     vka_begin(l, &d, "mean_max", across ? LANES : 1, across ? 1 : LANES, 1);
-    vka_constant_u32(&d, (uint32_t)r.kept.rank);
+    constants(&d, args, &r, factor_of(args, &r, across));
     vka_constant_u32(&d, across);
-    vka_constant_u32(&d, (uint32_t)factor_of(args, &r, across));
-    vka_constant_u32(&d, vka_present(&args->out[MEAN]));
-    vka_constant_u32(&d, vka_present(&args->out[MAX]));
     vka_constant_u32(&d, (uint32_t)wide);
-    struct vka_push_mean_max push = push_of(&r);
-    push.x = vka_bind(l, &d, &args->in[X], VKA_READ);
-    push.factor = vka_bind(l, &d, &args->in[FACTOR], VKA_READ);
-    bool mean = vka_present(&args->out[MEAN]);
-    uint first = vka_bind(l, &d, &args->out[mean ? MEAN : MAX], VKA_WRITE);
-    uint second = vka_bind(l, &d, &args->out[MAX], VKA_WRITE);
-    push.mean = first;
-    push.most = second;
-    VKA_PUSH(&d, push);
     vka_turns(&d, turns_of(&r, across), "a row");
-    vka_emit(l, &d, (uint64_t)(across ? vka_divide_up(r.rows, 4 * wide * LANES) : r.rows), 1, 1);
+    emit(l, &d, args, &r, (uint64_t)(across ? vka_divide_up(r.rows, 4 * wide * LANES) : r.rows));
 }
 
-static const struct vka_variant variants[] = {{"fours", fits_fours, launch_fours}, {0}};
+// --- an element at a time: workgroups as those of reduce ---
+
+static bool fits_rows(const struct vka_limits *limits, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    return !limits->is_cpu && r.kept.rank <= MOST_AXES && r.reduced.rank == 1 &&
+           vka_rows_fit(limits, &r, 1);
+}
+
+static void launch_rows(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    struct vka_row_group group = vka_rows_group(vka_launch_limits(l), &r);
+    struct vka_dispatch d;
+    vka_launch_most(l, "rows of mean_max", r.rows, INT32_MAX);
+    vka_begin(l, &d, "mean_max_rows", group.rows, group.lanes, 1);
+    constants(&d, args, &r, vka_present(&args->in[FACTOR]) ? FACTOR_ONE : FACTOR_NONE);
+    vka_turns(&d, vka_rows_turns(&r, group.lanes, 2), "a row");
+    emit(l, &d, args, &r, (uint64_t)vka_divide_up(r.rows, group.rows));
+}
+
+static const struct vka_variant variants[] = {
+    {"fours", fits_fours, launch_fours}, {"rows", fits_rows, launch_rows}, {0}};
 
 const struct vka_op vka_op_mean_max = {
     .name = "mean_max",

@@ -133,9 +133,14 @@ bool vka_reduce_is(const struct vka_op_node *node, enum vka_reduce_kind *kind, u
 struct vka_mean_max {
     unsigned axes;
     bool keep;
+    int stacks; // VKA_STACK_...
 };
 void vka_mean_max(vka_graph *g, vka_tensor x, vka_tensor factor, unsigned axes, bool keep,
                   vka_tensor out[VKA_MAX_OUT]);
+// Both as one tensor [N, 2, ...], in this order; the first axis stays, the others go.
+enum vka_mean_max_order { VKA_STACK_NONE, VKA_STACK_MEAN_MAX, VKA_STACK_MAX_MEAN };
+vka_tensor vka_mean_max_stacked(vka_graph *g, vka_tensor x, vka_tensor factor, unsigned axes,
+                                enum vka_mean_max_order stacks);
 // The index (I32) of the largest value along an axis, the first of equals; NaN counts as largest.
 vka_tensor vka_argmax(vka_graph *g, vka_tensor x, int axis, bool keep);
 

@@ -3,10 +3,16 @@
 
 #include <math.h>
 
-// Operands: x, the factor. i: axes, keep, which of the results: 1 the mean, 2 the max, 3 both.
+// Operands: x, the factor. i: axes, keep, which of the results: 1 the mean, 2 the max, 3 both; 4
+// both in one, the mean first, 5 the max first.
 static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
 {
     vka_tensor both[VKA_MAX_OUT];
+    if (c->i[2] > 3) {
+        out[0] = vka_mean_max_stacked(g, in[0], in[1], (unsigned)c->i[0],
+                                      c->i[2] == 4 ? VKA_STACK_MEAN_MAX : VKA_STACK_MAX_MEAN);
+        return;
+    }
     vka_mean_max(g, in[0], in[1], (unsigned)c->i[0], c->i[1] != 0, both);
     out[0] = both[c->i[2] == 2];
     if (c->i[2] == 3)
@@ -30,8 +36,27 @@ static double value(const struct op_tensor *in, int64_t i)
     return in[1].v ? in[0].v[i] * op_at(&in[1], &in[0].shape, i) : in[0].v[i];
 }
 
+static void define_stacked(const struct op_case *c, const struct op_tensor *in,
+                           struct op_tensor *out)
+{
+    int64_t images = in->shape.dim[0], inner = out->count / images / 2, first = c->i[2] == 4;
+    for (int64_t i = 0; i < out->count; i++)
+        out->v[i] = i / inner % 2 == (first ? 0 : 1) ? 0 : -INFINITY;
+    for (int64_t i = 0; i < in->count; i++) {
+        int64_t row = row_of(c, &in->shape, i), start = row + row / inner * inner;
+        double v = value(in, i), *most = &out->v[start + (first ? inner : 0)];
+        out->v[start + (first ? 0 : inner)] += v * (double)out->count / 2 / (double)in->count;
+        if (isnan(v) || v > *most)
+            *most = v;
+    }
+}
+
 static void define(const struct op_case *c, const struct op_tensor *in, struct op_tensor *out)
 {
+    if (c->i[2] > 3) {
+        define_stacked(c, in, out);
+        return;
+    }
     struct op_tensor *max = c->i[2] == 2 ? &out[0] : c->i[2] == 3 ? &out[1] : NULL;
     struct op_tensor *mean = c->i[2] != 2 ? &out[0] : NULL;
     for (int64_t i = 0; i < out->count; i++) {
@@ -137,6 +162,23 @@ static const struct op_case cases[] = {
      DEFINED,
      I(2, 0, 3),
      O(2, 4, 18)},
+    {.name = "stacked, maps", .in = {F(2, 5, 7, 9)}, DEFINED, I(12, 0, 4), O(2, 2, 5)},
+    {.name = "stacked, maps, fours",
+     .in = {F(3, 6, 4, 12), F(6, 1, 1)},
+     DEFINED,
+     I(12, 0, 5),
+     O(3, 2, 6)},
+    {.name = "stacked, channels",
+     .in = {F(3, 11, 5, 9), F(3, 11, 1, 1)},
+     DEFINED,
+     I(2, 0, 5),
+     O(3, 2, 5, 9)},
+    {.name = "stacked, channels, fours",
+     .in = {F(3, 11, 8, 12), F(3, 11, 1, 1)},
+     DEFINED,
+     I(2, 0, 4),
+     O(3, 2, 8, 12)},
+    {.name = "stacked, special", .in = {S(2, 5, 7, 9)}, DEFINED, I(12, 0, 5), O(2, 2, 5)},
     {.name = "all axes", .in = {F(2, 3, 5, 7), F(5, 1)}, DEFINED, I(15, 0, 3), .out = {0, {0}}},
     {.name = "one element", .in = {F(1), F(1)}, DEFINED, I(1, 1, 3), O(1)},
 };
@@ -147,12 +189,18 @@ static void call(vka_graph *g, const vka_tensor *in)
     vka_mean_max(g, in[0], in[1], 2, false, out);
 }
 
+static void call_stacked(vka_graph *g, const vka_tensor *in)
+{
+    vka_mean_max_stacked(g, in[0], in[1], 1, VKA_STACK_MEAN_MAX);
+}
+
 static const struct op_error errors[] = {
     {"no operand", {{0}}, call, "mean_max"},
     {"integers", {OP_I32(2, 3)}, call, "I32"},
     {"a factor of integers", {F(2, 3), OP_I32(2, 3)}, call, "I32"},
     {"a larger factor", {F(2, 1), F(2, 3)}, call, "[2, 3]"},
     {"no such axis", {F(2)}, call, "axes"},
+    {"the first axis, stacked", {F(2, 3)}, call_stacked, "where the first axis stays"},
 };
 
 int main(void)

@@ -54,6 +54,9 @@ static void build_all(const struct counted *c)
             rig_assert_ok(vka_graph_status(rig.graph));
         snprintf(found[count].name, sizeof found[count].name, "%s", rig.weights->wanted);
         found[count].shape = rig.weights->wanted_shape;
+        for (int i = 0; i < found[count].shape.rank; i++) // 0: any size
+            found[count].shape.dim[i] =
+                found[count].shape.dim[i] ? found[count].shape.dim[i] : 2048;
         assert_true(vka_shape_count(&found[count].shape, &elements) &&
                     elements <= VKA_COUNT(zeros));
         rig_end(&rig);
@@ -113,9 +116,37 @@ static int check_all(const struct counted *c)
             1, 256, 56, 56                                                                         \
         }                                                                                          \
     }
+#define ROWS                                                                                       \
+    {                                                                                              \
+        3,                                                                                         \
+        {                                                                                          \
+            1, 1024, 512                                                                           \
+        }                                                                                          \
+    }
+#define HEADS(name)                                                                                \
+    {                                                                                              \
+        name, VKA_ATTR_INT, false, 8, 0, NULL, NULL, 0                                             \
+    }
 static const struct counted cases[] = {
     {"se", {MAP}, {"x"}, {{0}}, "reduce matmul gated", 3, 3, 4},
     {"eca", {MAP}, {"x"}, {{0}}, "reduce gated", 2, 2, 3},
+    {"cbam", {MAP}, {"x"}, {{0}}, "mean_max matmul matmul mean_max conv mul3", 6, 6, 6},
+    {"mha",
+     {ROWS, ROWS, ROWS},
+     {"q", "k", "v"},
+     {HEADS("num_heads")},
+     "matmul matmul matmul attention copy matmul",
+     7,
+     6,
+     6},
+    {"transformer_encoder_layer",
+     {ROWS},
+     {"x"},
+     {HEADS("num_heads")},
+     "matmul attention copy matmul binary norm matmul matmul norm",
+     10,
+     9,
+     9},
     {"gc", {MAP}, {"x"}, {{0}}, "matmul softmax matmul matmul gated", 5, 5, 8},
 };
 
