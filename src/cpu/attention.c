@@ -11,7 +11,8 @@ enum {
     BLOCK = 96, // keys
     PANELS = 8, // of queries that share one packed block of keys
     ALIGNED = 16,
-    WORTH = 1 << 18, // multiply-adds of a piece
+    WORTH = 1 << 18,       // multiply-adds of a piece
+    SHARED_MOST = 8 << 20, // bytes of keys and values that are packed once for all pieces
 };
 static const double LOG2_E = 1.4426950408889634, LN_2 = 0.6931471805599453;
 
@@ -24,22 +25,39 @@ struct plan {
     int lanes;                         // of a panel, at most
     int64_t panels, per_piece, pieces; // of one head of k; pieces of panels
     int64_t key_panel, value_panel;    // rows of tiles
-    bool pack_k, pack_v;
+    bool pack_k, pack_v;               // by each piece for itself, or
+    bool share_k, share_v;             // once for all
     bool few; // rows: keys and values are read once, as they lie; sums are [row][value]
     // Scratch of a thread, in floats.
     int64_t key_size, value_size, logit_size, extra_size, panel_size, thread_size;
+    int64_t shared_keys, shared_values; // floats
 };
 
 struct run {
     const struct vka_attention_job *job;
     struct plan plan;
     float *scratch;
+    float *keys, *values; // shared
 };
 
 // Rows of a tile so that all tiles are about equal.
 static int64_t even_panel(int64_t size, int64_t most)
 {
     return vka_divide_up(size, vka_divide_up(size, most));
+}
+
+// Where several pieces need the same keys, those are packed first, unless they take much room.
+static void share_packed(const struct vka_attention_job *job, struct plan *t)
+{
+    int64_t rows = job->batch * job->kv_heads * job->keys;
+    int64_t keys = t->pack_k ? rows * job->depth : 0, values = t->pack_v ? rows * job->width : 0;
+    if (t->pieces == 1 || keys + values > SHARED_MOST / (int64_t)sizeof(float))
+        return;
+    t->share_k = t->pack_k;
+    t->share_v = t->pack_v;
+    t->pack_k = t->pack_v = false;
+    t->shared_keys = vka_round_up(keys, ALIGNED);
+    t->shared_values = vka_round_up(values, ALIGNED);
 }
 
 static void make_plan(const struct vka_attention_job *job, struct plan *t, int threads)
@@ -63,6 +81,7 @@ static void make_plan(const struct vka_attention_job *job, struct plan *t, int t
     t->pack_k =
         !t->few && job->k_step[2] != 1 && (job->k_step[3] != 1 || job->k_step[2] != job->depth);
     t->pack_v = !t->few && (job->v_step[3] != 1 || job->v_step[2] != job->width);
+    share_packed(job, t);
     t->key_size = t->pack_k ? vka_round_up(block * job->depth, ALIGNED) : 0;
     t->value_size = t->pack_v ? vka_round_up(block * job->width, ALIGNED) : 0;
     t->logit_size = block * t->lanes;
@@ -77,7 +96,7 @@ size_t vka_attention_scratch(const struct vka_attention_job *job, int threads)
 {
     struct plan t;
     make_plan(job, &t, threads);
-    return (size_t)(threads * t.thread_size) * sizeof(float);
+    return (size_t)(t.shared_keys + t.shared_values + threads * t.thread_size) * sizeof(float);
 }
 
 // --- a panel: its rows may belong to several heads ---
@@ -338,16 +357,20 @@ static struct block block_of(const struct vka_attention_job *job, const struct p
     };
 }
 
+// [key][column]
+static void pack_rows(const struct run *r, float *to, const float *from, const int64_t *step,
+                      int64_t columns, int64_t count)
+{
+    r->plan.kernels->pack(to, (int)columns, from, step[3], step[2], (int)columns, count);
+}
+
 static void pack_block(const struct run *r, const struct piece *x, const struct block *b)
 {
     const struct vka_attention_job *job = r->job;
-    const struct plan *t = &r->plan;
-    if (t->pack_k)
-        t->kernels->pack(x->keys, (int)job->depth, b->k, job->k_step[3], job->k_step[2],
-                         (int)job->depth, b->count);
-    if (t->pack_v)
-        t->kernels->pack(x->values, (int)job->width, b->v, job->v_step[3], job->v_step[2],
-                         (int)job->width, b->count);
+    if (r->plan.pack_k)
+        pack_rows(r, x->keys, b->k, job->k_step, job->depth, b->count);
+    if (r->plan.pack_v)
+        pack_rows(r, x->values, b->v, job->v_step, job->width, b->count);
 }
 
 // Keys that no query of the panel sees are left out.
@@ -457,10 +480,60 @@ static void run_piece(void *arg, int64_t number, int thread)
     }
 }
 
+// --- keys and values packed for all pieces ---
+
+static void share_block(void *arg, int64_t number, int thread)
+{
+    (void)thread;
+    const struct run *r = arg;
+    const struct vka_attention_job *job = r->job;
+    int64_t blocks = vka_divide_up(job->keys, BLOCK), head = number / blocks;
+    struct piece x = {.batch = head / job->kv_heads, .kv_head = head % job->kv_heads};
+    struct block b = block_of(job, &x, number % blocks * BLOCK);
+    int64_t row = head * job->keys + b.first;
+    if (r->plan.share_k)
+        pack_rows(r, r->keys + row * job->depth, b.k, job->k_step, job->depth, b.count);
+    if (r->plan.share_v)
+        pack_rows(r, r->values + row * job->width, b.v, job->v_step, job->width, b.count);
+}
+
+// The steps of [batch, heads, keys, columns] without gaps.
+static void set_steps(int64_t *step, const struct vka_attention_job *job, int64_t columns)
+{
+    step[3] = 1;
+    step[2] = columns;
+    step[1] = job->keys * columns;
+    step[0] = job->kv_heads * step[1];
+}
+
+// Packs what pieces share: `packed` is the job that reads it.
+static void share(struct run *r, struct vka_threads *threads, struct vka_attention_job *packed)
+{
+    const struct plan *t = &r->plan;
+    if (!t->share_k && !t->share_v)
+        return;
+    r->keys = r->scratch;
+    r->values = r->keys + t->shared_keys;
+    r->scratch = r->values + t->shared_values;
+    vka_parallel(threads, packed->batch * packed->kv_heads * vka_divide_up(packed->keys, BLOCK),
+                 share_block, r);
+    if (t->share_k) {
+        packed->k = r->keys;
+        set_steps(packed->k_step, packed, packed->depth);
+    }
+    if (t->share_v) {
+        packed->v = r->values;
+        set_steps(packed->v_step, packed, packed->width);
+    }
+    r->job = packed;
+}
+
 void vka_attention_run(const struct vka_attention_job *job, struct vka_threads *threads,
                        void *scratch)
 {
+    struct vka_attention_job packed = *job;
     struct run r = {.job = job, .scratch = scratch};
     make_plan(job, &r.plan, vka_threads_count(threads));
+    share(&r, threads, &packed);
     vka_parallel(threads, job->batch * job->kv_heads * r.plan.pieces, run_piece, &r);
 }
