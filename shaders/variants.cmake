@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # One line a SPIR-V module: name, source under shaders/ops, flags.
-#   F16  also built as <name>_f16, where float tensors are stored in 16 bits (-DVKA_F16)
+#   F16  also built as <name>_f16, where float tensors are stored in 16 bits (-DVKA_F16), and with
+#        VKATTN_BF16 as <name>_bf16 (-DVKA_BF16)
 #   -DX  macros (a capability or a type; numbers are specialization constants)
 #   vka_matrix_module: f16 alone, where the compiler knows cooperative matrices; SECOND: with
 #   VKATTN_MATRIX2 alone

@@ -120,7 +120,7 @@ run_under() {
 }
 
 # What its compiler knows and its driver offers.
-lavapipe26_flags=-DVKATTN_MATRIX2=ON
+lavapipe26_flags="-DVKATTN_MATRIX2=ON -DVKATTN_BF16=ON"
 
 suite_under() {
     case $1 in

@@ -170,6 +170,7 @@ typedef struct vka_device_info {
     uint64_t memory;      // bytes of the largest device-local heap; of the machine, for cpu
     uint32_t subgroup;    // lanes; 0 where not reported
     bool f16;             // 16-bit storage: plans of dtype VKA_F16 work
+    bool bf16;            // the same for VKA_BF16, where the library was built with VKATTN_BF16
     // It has matrix units. Plans of dtype VKA_F16 use them where the library was built with their
     // shaders (VKATTN_MATRIX) and the device is no program on a CPU.
     bool cooperative_matrix;
@@ -374,9 +375,11 @@ VKA_API vka_result vka_graph_check_surplus(vka_graph *graph);
 typedef struct vka_plan vka_plan;
 
 typedef struct vka_plan_params {
-    vka_dtype dtype; // VKA_F32, or VKA_F16: floats stored in 16 bits, sums in 32
-    bool profile;    // measure each step; vka_plan_report then has times
-    bool expand;     // run every fused operation as its definition in primitives (for comparison)
+    // VKA_F32, or floats stored in 16 bits, sums in 32: VKA_F16 (11 bits of precision, to 65504) or
+    // VKA_BF16 (8 bits of precision, the range of F32: for what overflows in F16)
+    vka_dtype dtype;
+    bool profile; // measure each step; vka_plan_report then has times
+    bool expand;  // run every fused operation as its definition in primitives (for comparison)
 } vka_plan_params;
 
 VKA_API vka_result vka_plan_create(vka_device *device, vka_graph *graph,

@@ -49,8 +49,8 @@ VKA_API vka_result vka_device_open_vulkan(vka_context *context, const vka_vulkan
 // ---------------------------------------------------------------------------------------------
 // The application's buffers
 
-// One input or output of a graph, in the application's memory: dense, floats as F32 (F16 in a plan
-// of 16 bits), integers and bools as 32-bit words.
+// One input or output of a graph, in the application's memory: dense, floats as the plan's
+// dtype stores them, integers and bools as 32-bit words.
 typedef struct vka_vulkan_buffer {
     const char *name;    // NULL ends an array
     VkBuffer buffer;     // usage VK_BUFFER_USAGE_STORAGE_BUFFER_BIT. VK_NULL_HANDLE: the plan's own

@@ -29,6 +29,7 @@ if(NOT VKATTN_SPIRV_DIR)
   endif()
 endif()
 
+option(VKATTN_BF16 "Build the shaders of plans that store bf16, too" OFF)
 option(VKATTN_MATRIX2 "Build attention's shaders for VK_NV_cooperative_matrix2, too" OFF)
 
 # One shader: `source` to `spv`, validated.
@@ -71,6 +72,9 @@ function(vka_module name source)
   vka_compile(${name} ${source} ${env} ${M_UNPARSED_ARGUMENTS})
   if(M_F16)
     vka_compile(${name}_f16 ${source} ${env} -DVKA_F16=1 ${M_UNPARSED_ARGUMENTS})
+  endif()
+  if(M_F16 AND VKATTN_BF16)
+    vka_compile(${name}_bf16 ${source} ${env} -DVKA_BF16=1 ${M_UNPARSED_ARGUMENTS})
   endif()
   set(vka_spirv ${vka_spirv} PARENT_SCOPE)
   set(vka_names ${vka_names} PARENT_SCOPE)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 #
+# cmake -DOUT=modules.c "-DFILES=a.spv;a_f16.spv;a_bf16.spv;b.spv" -P pack.cmake
 # cmake -DOUT=modules.c "-DFILES=a.spv;a_f16.spv;b.spv" -P pack.cmake
-# Writes the modules as gzip streams, a module with its f16 twin in one: they are much alike, and
-# the second costs little. CMake itself packs: no other tool of the build's machine is needed.
+# the others cost little. CMake itself packs: no other tool of the build's machine is needed.
 set(work ${OUT}.work)
 file(REMOVE_RECURSE ${work})
 file(MAKE_DIRECTORY ${work})
 
-# Packs the files of `group` (module `name`, its twin) and appends to `text` and `table`.
+# Packs the files of `group` (module `name`, its twins) and appends to `text` and `table`.
 function(vka_pack name group)
   set(plain ${work}/${name})
   execute_process(COMMAND ${CMAKE_COMMAND} -E cat ${group} OUTPUT_FILE ${plain} RESULT_VARIABLE bad)
@@ -45,7 +45,7 @@ set(table "")
 set(names "")
 foreach(file IN LISTS FILES)
   get_filename_component(name ${file} NAME_WE)
-  string(REGEX REPLACE "_f16$" "" first ${name})
+  string(REGEX REPLACE "_b?f16$" "" first ${name})
   list(APPEND names ${first})
   list(APPEND group_${first} ${file})
 endforeach()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Storage types. Float tensors are REAL in memory, `float` in registers: an f16 module (VKA_F16)
-// differs in memory only, sums stay in 32 bits. Integers and bools are 32-bit words.
+// Storage types. Float tensors are REAL in memory, `float` in registers: an f16 module (VKA_F16) or
+// a bf16 module (VKA_BF16) differs in memory only, sums stay in 32 bits. A bf16 is the upper half
+// of a float, so that any device with 16-bit storage reads it. Integers and bools are 32-bit words.
 //     BUFFER_IN(0, x);  float v = LOAD(x, i);
 //     BUFFER_OUT(1, y); STORE(y, i, v);
 // No `restrict`: an op may run in place, and absent operands are bound to another one's buffer.
@@ -10,20 +11,31 @@
 #define REAL float16_t
 // Out of f16's range means infinity there; the conversion alone would leave it to the driver.
 #define STORE(name, i, value) name.v[i] = float16_t(value)
+#define LOAD(name, i) float(name.v[i])
+#elif defined VKA_BF16
+#extension GL_EXT_shader_16bit_storage : require
+#define REAL uint16_t
+#define STORE(name, i, value) name.v[i] = uint16_t(upper_half(value))
+#define LOAD(name, i) uintBitsToFloat(uint(name.v[i]) << 16)
 #else
 #define REAL float
 #define STORE(name, i, value) name.v[i] = (value)
-#endif
 #define LOAD(name, i) float(name.v[i])
+#endif
 // Four at a time, from a second declaration of a binding; i counts fours.
 #ifdef VKA_F16
 #define REAL4 f16vec4
 #define STORE4(name, i, value) name.v[i] = f16vec4(value)
+#define LOAD4(name, i) vec4(name.v[i])
+#elif defined VKA_BF16
+#define REAL4 u16vec4
+#define STORE4(name, i, value) name.v[i] = u16vec4(upper_halves(value))
+#define LOAD4(name, i) uintBitsToFloat(uvec4(name.v[i]) << 16)
 #else
 #define REAL4 vec4
 #define STORE4(name, i, value) name.v[i] = (value)
-#endif
 #define LOAD4(name, i) vec4(name.v[i])
+#endif
 
 #define BUFFER_IN(slot, name)                                                                      \
     layout(std430, binding = slot) readonly buffer name##_buffer { REAL v[]; } name
@@ -72,4 +84,14 @@ bool is_nan(float x)
 bool is_inf(float x)
 {
     return (floatBitsToUint(x) & 0x7fffffffu) == 0x7f800000u;
+}
+// A float's upper half, rounded to nearest even; a NaN stays one.
+uint upper_half(float x)
+{
+    uint bits = floatBitsToUint(x);
+    return (is_nan(x) ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+}
+uvec4 upper_halves(vec4 x)
+{
+    return uvec4(upper_half(x.x), upper_half(x.y), upper_half(x.z), upper_half(x.w));
 }

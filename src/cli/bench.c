@@ -133,7 +133,7 @@ static void print_row(struct bench *b, const struct subject *s, const struct row
     print_inputs(s);
     printf("\", \"device\": ");
     cli_json_string(row->device);
-    printf(", \"dtype\": \"%s\"", b->plan.dtype == VKA_F16 ? "f16" : "f32");
+    printf(", \"dtype\": \"%s\"", cli_dtype_word(b->plan.dtype));
     json_number("ms", row->median);
     json_number("least", row->least);
     json_number("most", row->most);
@@ -210,10 +210,8 @@ static int take_option(struct bench *b, int c)
         return cli_usage_error(&cli_bench, "'%s' isn't NAME=VALUE", optarg);
     if (c == 'r' && !parse_rounds(optarg, &b->rounds))
         return cli_usage_error(&cli_bench, "--rounds is 1..%d, not '%s'", GIVEN_ROUNDS, optarg);
-    if (c == 't' && strcmp(optarg, "f32") != 0 && strcmp(optarg, "f16") != 0)
-        return cli_usage_error(&cli_bench, "--dtype is f32 or f16, not '%s'", optarg);
-    if (c == 't')
-        b->plan.dtype = strcmp(optarg, "f16") == 0 ? VKA_F16 : VKA_F32;
+    if (c == 't' && cli_dtype(&cli_bench, optarg, &b->plan.dtype) >= 0)
+        return EXIT_USAGE;
     if (c == 'd')
         b->devices[b->device_count++] = optarg;
     if (c == 'w')
@@ -270,7 +268,7 @@ const struct cli_command cli_bench = {
     "bench",
     "ID|CASE|MODEL [--shape x=1,256,56,56]... [--attr NAME=VALUE]... [--weights W.safetensors] "
     "[--weights-as official] "
-    "[--device D]... [--dtype f32|f16] [--rounds N] [--all] [--expand] [--json]",
+    "[--device D]... [--dtype f32|f16|bf16] [--rounds N] [--all] [--expand] [--json]",
     "times a block (at its example's sizes where none are given), a case or a model; --all: every "
     "output of the block",
     "--json: [{\"name\", \"inputs\", \"device\", \"dtype\", \"ms\": the median, \"least\", "

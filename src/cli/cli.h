@@ -39,6 +39,11 @@ int cli_exit_code(vka_result result);
 int cli_help(const struct cli_command *command);
 // What --weights-as says: -1, or the exit code after a message where it isn't "official".
 int cli_weights_as(const struct cli_command *command, const char *text, bool *official);
+// What --dtype says, f32, f16 or bf16, likewise; and its word.
+int cli_dtype(const struct cli_command *command, const char *text, vka_dtype *dtype);
+const char *cli_dtype_word(vka_dtype dtype);
+// Whether plans of the device can store floats so; else `why` says why not.
+bool cli_stores(const vka_device_info *info, vka_dtype dtype, const char **why);
 
 // A string as JSON on stdout, quotes and all; bytes that aren't UTF-8 become U+FFFD.
 void cli_json_string(const char *text);

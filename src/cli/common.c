@@ -98,6 +98,29 @@ int cli_weights_as(const struct cli_command *command, const char *text, bool *of
     return *official ? -1 : cli_usage_error(command, "--weights-as is official, not '%s'", text);
 }
 
+int cli_dtype(const struct cli_command *command, const char *text, vka_dtype *dtype)
+{
+    for (vka_dtype d = VKA_F32; d <= VKA_BF16; d++) {
+        if (strcmp(text, cli_dtype_word(d)) == 0) {
+            *dtype = d;
+            return -1;
+        }
+    }
+    return cli_usage_error(command, "--dtype is f32, f16 or bf16, not '%s'", text);
+}
+
+const char *cli_dtype_word(vka_dtype dtype)
+{
+    return dtype == VKA_F32 ? "f32" : dtype == VKA_F16 ? "f16" : "bf16";
+}
+
+bool cli_stores(const vka_device_info *info, vka_dtype dtype, const char **why)
+{
+    *why = info->f16 ? "this build has no shaders that store bf16 (VKATTN_BF16)"
+                     : "the device has no 16-bit float storage";
+    return dtype == VKA_F32 || (dtype == VKA_F16 ? info->f16 : info->bf16);
+}
+
 int cli_help(const struct cli_command *command)
 {
     printf("usage: vkattn %s %s\n%s\n%s", command->name, command->usage, command->summary,

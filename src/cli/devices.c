@@ -39,9 +39,9 @@ static void print_row(const vka_device_info *info)
         snprintf(subgroup, sizeof subgroup, "subgroup %u", info->subgroup);
         uuid_text(info, uuid);
     }
-    printf("%-5s %-45s %-10s %-32s %-10s %7.1f GiB  %-37s %s%s%s\n", index, info->name,
+    printf("%-5s %-45s %-10s %-32s %-10s %7.1f GiB  %-37s %s%s%s%s\n", index, info->name,
            type_word(info->type), info->driver, api, (double)info->memory / (1 << 30), uuid,
-           subgroup, info->f16 ? ", f16" : "", matrix_words(info));
+           subgroup, info->f16 ? ", f16" : "", info->bf16 ? ", bf16" : "", matrix_words(info));
 }
 
 static void print_json(const vka_device_info *info, bool first)
@@ -57,11 +57,12 @@ static void print_json(const vka_device_info *info, bool first)
     cli_json_string(info->name);
     printf(", \"type\": \"%s\", \"driver\": ", type_word(info->type));
     cli_json_string(info->driver);
-    printf(", \"api\": \"%u.%u.%u\", \"memory\": %llu, \"subgroup\": %u, \"f16\": %s, "
-           "\"cooperative_matrix\": %s, \"uuid\": \"%s\"}",
-           info->api_version >> 22 & 0x7f, info->api_version >> 12 & 0x3ff,
-           info->api_version & 0xfff, (unsigned long long)info->memory, info->subgroup,
-           info->f16 ? "true" : "false", info->cooperative_matrix ? "true" : "false", uuid);
+    printf(
+        ", \"api\": \"%u.%u.%u\", \"memory\": %llu, \"subgroup\": %u, \"f16\": %s, \"bf16\": %s, "
+        "\"cooperative_matrix\": %s, \"uuid\": \"%s\"}",
+        info->api_version >> 22 & 0x7f, info->api_version >> 12 & 0x3ff, info->api_version & 0xfff,
+        (unsigned long long)info->memory, info->subgroup, info->f16 ? "true" : "false",
+        info->bf16 ? "true" : "false", info->cooperative_matrix ? "true" : "false", uuid);
 }
 
 static int list_devices(vka_context *context, bool json)
@@ -111,5 +112,6 @@ const struct cli_command cli_devices = {
     "devices", "[--json]", "lists the devices",
     "--json: [{\"index\": null for cpu, \"vulkan_index\": not for cpu, \"name\", \"type\", "
     "\"driver\",\n"
-    "\"api\", \"memory\": bytes, \"subgroup\", \"f16\", \"cooperative_matrix\", \"uuid\"}, ..]\n",
+    "\"api\", \"memory\": bytes, \"subgroup\", \"f16\", \"bf16\", \"cooperative_matrix\", "
+    "\"uuid\"}, ..]\n",
     run};

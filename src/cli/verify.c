@@ -61,14 +61,15 @@ static void print_row(struct verify *v, const struct row *row)
     printf("}");
 }
 
-// `choice`: in f16 rounding may decide otherwise what the output hangs on; it is told, not judged.
+// `choice`: in 16 bits rounding may decide otherwise what the output hangs on; it is told, not
+// judged.
 static void compare_output(struct verify *v, const char *file, const struct vka_safetensor *want,
                            const void *got, bool choice)
 {
     struct vka_difference d = vka_case_compare(want, got, v->bound);
     struct row row = {
         .outcome = d.same ? PASS : FAIL, .file = file, .output = want->name, .err = d.err};
-    if (choice && v->plan.dtype == VKA_F16)
+    if (choice && v->plan.dtype != VKA_F32)
         row.outcome = NOTE;
     if (!d.same) {
         int at = snprintf(row.text, sizeof row.text, "(first at [");
@@ -175,11 +176,11 @@ static void verify_case(struct verify *v, const char *path)
     vka_case_close(c);
 }
 
-static void skip_all(struct verify *v, char **paths, int count)
+static void skip_all(struct verify *v, char **paths, int count, const char *why)
 {
     for (int i = 0; i < count; i++) {
         struct row row = {.outcome = SKIP, .file = paths[i], .output = "-"};
-        snprintf(row.text, sizeof row.text, "the device has no 16-bit float storage");
+        snprintf(row.text, sizeof row.text, "%s", why);
         print_row(v, &row);
     }
 }
@@ -207,8 +208,9 @@ static int verify_all(struct verify *v, char **paths, int count)
         snprintf(v->device_name, sizeof v->device_name, "cpu");
     else
         snprintf(v->device_name, sizeof v->device_name, "vulkan:%d", info->vulkan_index);
-    if (v->plan.dtype == VKA_F16 && !info->f16) {
-        skip_all(v, paths, count);
+    const char *why;
+    if (!cli_stores(info, v->plan.dtype, &why)) {
+        skip_all(v, paths, count, why);
         return close_rows(v);
     }
     for (int i = 0; i < count; i++) {
@@ -223,6 +225,11 @@ static int verify_all(struct verify *v, char **paths, int count)
         return EXIT_WRONG;
     }
     return code;
+}
+
+static double bound_of(vka_dtype dtype)
+{
+    return dtype == VKA_F32 ? 1e-4 : dtype == VKA_F16 ? 2e-2 : 8 * 2e-2;
 }
 
 static bool parse_bound(const char *text, double *bound)
@@ -251,10 +258,8 @@ static int run(int argc, char **argv)
             v.plan.expand = true;
         else if (c == 'j')
             v.json = true;
-        else if (c == 't' && strcmp(optarg, "f16") == 0)
-            v.plan.dtype = VKA_F16;
-        else if (c == 't' && strcmp(optarg, "f32") != 0)
-            return cli_usage_error(&cli_verify, "--dtype is f32 or f16, not '%s'", optarg);
+        else if (c == 't' && cli_dtype(&cli_verify, optarg, &v.plan.dtype) >= 0)
+            return EXIT_USAGE;
         else if (c == 'r' && !parse_bound(optarg, &v.bound))
             return cli_usage_error(&cli_verify, "--rtol takes a number >= 0, not '%s'", optarg);
         else if (c == 'w' && cli_weights_as(&cli_verify, optarg, &v.official) >= 0)
@@ -265,7 +270,7 @@ static int run(int argc, char **argv)
     if (optind == argc)
         return cli_usage_error(&cli_verify, "no case file is given");
     if (v.bound < 0)
-        v.bound = v.plan.dtype == VKA_F16 ? 2e-2 : 1e-4;
+        v.bound = bound_of(v.plan.dtype);
     v.context = cli_context(false, select);
     if (!v.context)
         return EXIT_WRONG;
@@ -280,7 +285,7 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_verify = {
     "verify",
-    "[--device D] [--rtol X] [--dtype f32|f16] [--expand] [--weights-as official] [--json] "
+    "[--device D] [--rtol X] [--dtype f32|f16|bf16] [--expand] [--weights-as official] [--json] "
     "CASE.safetensors...",
     "runs case files and compares the results; --expand takes fused operations apart, --weights-as "
     "official: w.NAME are the official names",

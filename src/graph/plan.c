@@ -11,15 +11,18 @@
 static vka_result make_plan(vka_plan *plan, const vka_graph *graph, const vka_plan_params *params)
 {
     const vka_device *device = plan->device;
-    bool real16 = params->dtype == VKA_F16;
+    vka_dtype real = params->dtype;
     bool on_cpu = device->info.type == VKA_DEVICE_CPU;
-    if (params->dtype != VKA_F32 && !real16)
-        return vka_error(plan->context, VKA_ERROR_INVALID, "a plan's dtype is F32 or F16, not %s",
-                         vka_dtype_name(params->dtype));
-    if (real16 && !device->info.f16)
+    if (real != VKA_F32 && real != VKA_F16 && real != VKA_BF16)
+        return vka_error(plan->context, VKA_ERROR_INVALID,
+                         "a plan's dtype is F32, F16 or BF16, not %s", vka_dtype_name(real));
+    if (real != VKA_F32 && !device->info.f16)
         return vka_error(plan->context, VKA_ERROR_UNSUPPORTED,
                          "the device '%s' has no 16-bit float storage", device->info.name);
-    vka_result result = vka_program_create(graph, on_cpu ? NULL : &device->limits, real16,
+    if (real == VKA_BF16 && !device->info.bf16)
+        return vka_error(plan->context, VKA_ERROR_UNSUPPORTED,
+                         "this build has no shaders that store BF16 (VKATTN_BF16)");
+    vka_result result = vka_program_create(graph, on_cpu ? NULL : &device->limits, real,
                                            params->expand, &plan->program);
     if (result != VKA_OK)
         return result;
@@ -132,7 +135,7 @@ static vka_result check_values(const vka_plan *plan, const vka_io *io, vka_tenso
 
 static bool usable_in_place(const vka_plan *plan, const vka_io *io, vka_dtype dtype)
 {
-    return io->dtype == dtype && dtype != VKA_BOOL && !plan->program->real16 &&
+    return io->dtype == dtype && dtype != VKA_BOOL && plan->program->real == VKA_F32 &&
            (uintptr_t)io->data % 4 == 0;
 }
 
@@ -153,7 +156,7 @@ static vka_result take_input(vka_plan *plan, const vka_io *io, size_t i)
         void *into = ex->input(plan->impl, i);
         if (!into)
             return vka_out_of_memory_for(plan->context, "input '%s'", io->name);
-        if (!vka_convert_in(io->data, io->dtype, into, dtype, plan->program->real16,
+        if (!vka_convert_in(io->data, io->dtype, into, dtype, plan->program->real,
                             (uint64_t)vka_elements(g, t), &bad))
             return vka_error(plan->context, VKA_ERROR_DATA,
                              "input '%s': element %llu doesn't fit 32 bits", io->name,
@@ -271,7 +274,7 @@ static void copy_outputs(vka_plan *plan, const vka_io *outputs)
         vka_tensor t = p->g->outputs[i].tensor;
         const void *data = plan->device->executor->output(plan->impl, (size_t)i);
         if (data != io->data)
-            vka_convert_out(data, vka_type(p->g, t), p->real16, io->data, io->dtype,
+            vka_convert_out(data, vka_type(p->g, t), p->real, io->data, io->dtype,
                             (uint64_t)vka_elements(p->g, t));
     }
 }

@@ -6,7 +6,7 @@
 
 uint64_t vka_element_size(const struct vka_program *p, vka_dtype dtype)
 {
-    return dtype == VKA_F32 && p->real16 ? 2 : 4;
+    return dtype == VKA_F32 ? vka_dtype_size(p->real) : 4;
 }
 
 uint64_t vka_base_bytes(const struct vka_program *p, vka_tensor base)
@@ -42,8 +42,8 @@ static vka_result make(struct vka_program *p, const vka_graph *graph, bool expan
     return result;
 }
 
-vka_result vka_program_create(const vka_graph *graph, const struct vka_limits *limits, bool real16,
-                              bool expand, struct vka_program **program)
+vka_result vka_program_create(const vka_graph *graph, const struct vka_limits *limits,
+                              vka_dtype real, bool expand, struct vka_program **program)
 {
     *program = NULL;
     struct vka_program *p = vka_calloc(graph->context, 1, sizeof *p);
@@ -51,10 +51,10 @@ vka_result vka_program_create(const vka_graph *graph, const struct vka_limits *l
         return vka_out_of_memory(graph->context);
     p->context = graph->context;
     p->device = limits != NULL;
-    p->real16 = real16;
+    p->real = real;
     if (limits)
         p->limits = *limits;
-    if (!real16)
+    if (real != VKA_F16)
         p->limits.matrix = (struct vka_matrix_shape){0};
     vka_result result = make(p, graph, expand);
     if (result != VKA_OK)

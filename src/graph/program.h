@@ -24,7 +24,7 @@ struct vka_program {
     size_t public_outputs;
     bool device; // false: for the CPU
     struct vka_limits limits;
-    bool real16;              // floats are stored in 16 bits
+    vka_dtype real;           // floats are stored as F32, F16 or BF16
     struct vka_place *places; // by base
     uint64_t *slabs;          // sizes of the arena's slabs
     int slab_count;
@@ -36,8 +36,8 @@ struct vka_program {
 
 // A program for `limits` (NULL: the CPU). `graph` stays as it is. Errors are told by vka_error.
 // `expand`: every op flagged VKA_OP_FUSED as its definition.
-vka_result vka_program_create(const vka_graph *graph, const struct vka_limits *limits, bool real16,
-                              bool expand, struct vka_program **program);
+vka_result vka_program_create(const vka_graph *graph, const struct vka_limits *limits,
+                              vka_dtype real, bool expand, struct vka_program **program);
 void vka_program_destroy(struct vka_program *program);
 
 // Bytes of one element of a base in this program.

@@ -211,7 +211,7 @@ static float *convert(const vka_weights *weights, const struct vka_weight_entry 
         vka_mul_size(count, sizeof *copy, &bytes) ? vka_alloc_data(weights->context, bytes) : NULL;
     if (!copy)
         return NULL;
-    vka_convert_in(entry->data, entry->dtype, copy, VKA_F32, false, count, &bad);
+    vka_convert_in(entry->data, entry->dtype, copy, VKA_F32, VKA_F32, count, &bad);
     if (vka_form_apply(weights->context, entry, copy, count, partner))
         return copy;
     vka_free_data(weights->context, copy);

@@ -121,13 +121,13 @@ static bool convert_ints(const unsigned char *src, vka_dtype from, int32_t *dst,
     return true;
 }
 
-bool vka_convert_in(const void *src, vka_dtype from, void *dst, vka_dtype to, bool real16,
+bool vka_convert_in(const void *src, vka_dtype from, void *dst, vka_dtype to, vka_dtype real,
                     uint64_t count, uint64_t *bad)
 {
     if (count == 0)
         return true;
     if (to == VKA_F32) {
-        convert_floats(src, from, dst, real16 ? VKA_F16 : VKA_F32, count);
+        convert_floats(src, from, dst, real, count);
         return true;
     }
     if (to == VKA_I32)
@@ -139,7 +139,7 @@ bool vka_convert_in(const void *src, vka_dtype from, void *dst, vka_dtype to, bo
     return true;
 }
 
-void vka_convert_out(const void *src, vka_dtype from, bool real16, void *dst, vka_dtype to,
+void vka_convert_out(const void *src, vka_dtype from, vka_dtype real, void *dst, vka_dtype to,
                      uint64_t count)
 {
     if (count == 0)
@@ -147,7 +147,7 @@ void vka_convert_out(const void *src, vka_dtype from, bool real16, void *dst, vk
     const int32_t *words = src;
     unsigned char *bytes = dst;
     if (from == VKA_F32) {
-        convert_floats(src, real16 ? VKA_F16 : VKA_F32, dst, to, count);
+        convert_floats(src, real, dst, to, count);
     } else if (from == VKA_BOOL) {
         for (uint64_t i = 0; i < count; i++)
             bytes[i] = words[i] != 0;

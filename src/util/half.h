@@ -15,12 +15,12 @@ uint16_t vka_f32_to_bf16(float f);
 // Whether data of type `from` may stand for a tensor of type `to` (F32, I32 or BOOL).
 bool vka_dtype_converts(vka_dtype from, vka_dtype to);
 
-// `count` elements of any alignment. Floats to F32 or (real16) F16; I32, I64 to I32 (false where an
-// I64 doesn't fit: *bad is its index); BOOL, U8 to 32-bit words.
-bool vka_convert_in(const void *src, vka_dtype from, void *dst, vka_dtype to, bool real16,
+// `count` elements of any alignment. Floats to `real` (F32, F16, BF16); I32, I64 to I32 (false
+// where an I64 doesn't fit: *bad is its index); BOOL, U8 to 32-bit words.
+bool vka_convert_in(const void *src, vka_dtype from, void *dst, vka_dtype to, vka_dtype real,
                     uint64_t count, uint64_t *bad);
 // The other way, for outputs.
-void vka_convert_out(const void *src, vka_dtype from, bool real16, void *dst, vka_dtype to,
+void vka_convert_out(const void *src, vka_dtype from, vka_dtype real, void *dst, vka_dtype to,
                      uint64_t count);
 
 #endif

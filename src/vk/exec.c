@@ -37,7 +37,7 @@ static vka_result tell_constant(void *user, size_t i, struct vka_vk_piece *piece
     piece->offset = p->places[i].offset;
     piece->count = p->places[i].bytes / size;
     piece->words = v->data;
-    piece->half = size == 2;
+    piece->real = size == 2 ? p->real : VKA_F32;
     return VKA_OK;
 }
 

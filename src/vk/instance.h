@@ -113,6 +113,9 @@ vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, co
 // The cooperative matrices that the library's shaders make use of: p->limits.matrix.
 void vka_matrix_read(const struct vka_vk *vk, struct vka_physical *p);
 
+// Which plans of 16 bits the device's limits allow.
+void vka_physical_tell_halves(struct vka_physical *p);
+
 // A chain of those features that the device knows, all off.
 void vka_features_chain(const struct vka_physical *p, struct vka_features *f);
 

@@ -37,12 +37,12 @@ vka_result vka_vk_buffer_invalidate(struct vka_vk_device *d, const struct vka_vk
 bool vka_vk_upload_in_place(const struct vka_vk_device *d, uint64_t bytes);
 bool vka_vk_readback_in_place(const struct vka_vk_device *d);
 
-// Elements to be written into a device's buffer: 4-byte words, or floats that become 16 bits.
+// Elements to be written into a device's buffer: 4-byte words, or floats that become halves.
 struct vka_vk_piece {
     uint64_t offset; // bytes
     uint64_t count;  // elements
     const void *words;
-    bool half;
+    vka_dtype real; // F32: words as they are; F16, BF16: from F32
 };
 
 // A filled buffer that the device only reads. `fill(user, i, piece)` tells piece i when it is due.

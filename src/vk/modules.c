@@ -18,12 +18,12 @@ const struct vka_module *vka_module_find(const char *name)
     return NULL;
 }
 
-const struct vka_module *vka_module_for(const char *name, bool real16)
+const struct vka_module *vka_module_for(const char *name, vka_dtype real)
 {
     char twin[96];
-    int length = snprintf(twin, sizeof twin, "%s_f16", name);
+    int length = snprintf(twin, sizeof twin, "%s_%s", name, real == VKA_F16 ? "f16" : "bf16");
     const struct vka_module *module = NULL;
-    if (real16 && length > 0 && (size_t)length < sizeof twin)
+    if (real != VKA_F32 && length > 0 && (size_t)length < sizeof twin)
         module = vka_module_find(twin);
     return module ? module : vka_module_find(name);
 }

@@ -27,8 +27,9 @@ extern const struct vka_module vka_modules[];
 extern const size_t vka_module_count;
 
 const struct vka_module *vka_module_find(const char *name); // NULL: this build hasn't it
-// The module's f16 twin where `real16` and it has one: modules of integers alone are what they are.
-const struct vka_module *vka_module_for(const char *name, bool real16);
+// The module's twin that stores floats as F16 or BF16, where it has one: modules of integers alone
+// are what they are.
+const struct vka_module *vka_module_for(const char *name, vka_dtype real);
 
 // The module's words, m->size / 4 of them, and what holds them: the caller frees `*memory` by
 // vka_free. Length and checksum are compared with what was packed (VKA_ERROR_FORMAT).

@@ -51,7 +51,7 @@ static void keep_to_enabled(struct vka_physical *p, const VkDeviceCreateInfo *cr
     p->limits.cooperative_matrix = false;
     p->limits.matrix = (struct vka_matrix_shape){0};
     p->limits.matrix2 = false;
-    p->info.f16 = p->limits.f16_storage;
+    vka_physical_tell_halves(p);
     p->info.cooperative_matrix = false;
 }
 

@@ -4,6 +4,7 @@
 // VKATTN_LIMITS=min to what every Vulkan 1.1 device promises. VKATTN_LIMITS=gpu has a driver that
 // computes on the CPU taken for a GPU.
 #include "vk/instance.h"
+#include "vk/modules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -327,6 +328,12 @@ static bool read_version(const struct vka_vk *vk, struct vka_physical *p)
     return v.apiVersion >= VK_API_VERSION_1_1;
 }
 
+void vka_physical_tell_halves(struct vka_physical *p)
+{
+    p->info.f16 = p->limits.f16_storage;
+    p->info.bf16 = p->info.f16 && vka_module_find("copy_bf16");
+}
+
 vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, const char **why)
 {
     if (!read_version(vk, p)) {
@@ -353,7 +360,7 @@ vka_result vka_physical_read(const struct vka_vk *vk, struct vka_physical *p, co
             p->limits.busy = busy_of(VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
         }
         choose_matrices(p);
-        p->info.f16 = p->limits.f16_storage;
+        vka_physical_tell_halves(p);
         p->info.cooperative_matrix = p->limits.cooperative_matrix;
     }
     vka_free(vk->context, list.items);

@@ -148,11 +148,11 @@ static struct vka_vk_pipeline *find(const struct vka_vk_device *d,
     return p;
 }
 
-static vka_result key_of(struct vka_vk_device *d, const struct vka_dispatch *dispatch, bool real16,
-                         struct vka_vk_pipeline *key)
+static vka_result key_of(struct vka_vk_device *d, const struct vka_dispatch *dispatch,
+                         vka_dtype real, struct vka_vk_pipeline *key)
 {
     *key = (struct vka_vk_pipeline){
-        .module = vka_module_for(dispatch->shader, real16),
+        .module = vka_module_for(dispatch->shader, real),
         .n_constants = dispatch->n_constants,
         .n_bindings = dispatch->n_bindings,
         .push_size = dispatch->push_size,
@@ -239,7 +239,7 @@ static vka_result settle(struct wanted *w, vka_result result)
 }
 
 vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispatch *dispatches,
-                                 const bool *sliced, size_t count, bool real16,
+                                 const bool *sliced, size_t count, vka_dtype real,
                                  const struct vka_vk_pipeline **out)
 {
     struct wanted w = {.d = d};
@@ -247,7 +247,7 @@ vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispa
     pthread_mutex_lock(&d->shared_lock);
     for (size_t i = 0; i < count && result == VKA_OK; i++) {
         struct vka_vk_pipeline key;
-        result = key_of(d, &dispatches[i], real16, &key);
+        result = key_of(d, &dispatches[i], real, &key);
         key.sliced = sliced[i];
         if (result == VKA_OK)
             result = want(&w, &key, &out[i]);

@@ -24,10 +24,10 @@ struct vka_vk_pipeline {
 };
 
 // Makes those that the dispatches need and that aren't there yet, on all threads of the context;
-// out[i] is the pipeline of dispatches[i], sliced[i] whether it goes in slices. `real16`: of the
-// module's f16 twin, where there is one. They live as long as the device. Any thread.
+// out[i] is the pipeline of dispatches[i], sliced[i] whether it goes in slices. `real`: of the
+// module's twin, where there is one. They live as long as the device. Any thread.
 vka_result vka_vk_pipelines_make(struct vka_vk_device *d, const struct vka_dispatch *dispatches,
-                                 const bool *sliced, size_t count, bool real16,
+                                 const bool *sliced, size_t count, vka_dtype real,
                                  const struct vka_vk_pipeline **out);
 void vka_vk_pipelines_destroy(struct vka_vk_device *d);
 

@@ -231,7 +231,7 @@ vka_result vka_vk_record(struct vka_vk_plan *plan)
     vka_result result = vka_vk_split(plan);
     if (result == VKA_OK)
         result = vka_vk_pipelines_make(plan->d, p->dispatches, plan->sliced, p->dispatch_count,
-                                       p->real16, plan->pipelines);
+                                       p->real, plan->pipelines);
     if (result == VKA_OK)
         result = vka_vk_descriptors_create(plan);
     if (result == VKA_OK)

@@ -13,13 +13,13 @@ enum { STAGING_BYTES = 4 << 20 };
 static void write_elements(unsigned char *to, const struct vka_vk_piece *p, uint64_t first,
                            uint64_t count)
 {
-    if (!p->half) {
+    if (p->real == VKA_F32) {
         memcpy(to, (const uint32_t *)p->words + first, (size_t)count * 4);
         return;
     }
     const float *from = (const float *)p->words + first;
     for (uint64_t i = 0; i < count; i++) {
-        uint16_t h = vka_f32_to_f16(from[i]);
+        uint16_t h = p->real == VKA_F16 ? vka_f32_to_f16(from[i]) : vka_f32_to_bf16(from[i]);
         memcpy(to + i * 2, &h, sizeof h);
     }
 }
@@ -121,7 +121,7 @@ static vka_result stager_turn(struct stager *s, VkBuffer to, uint64_t begin)
 // The staging buffer is a window that moves over the target: many small pieces go in one copy.
 static vka_result stage_piece(struct stager *s, VkBuffer to, const struct vka_vk_piece *p)
 {
-    uint64_t size = p->half ? 2 : 4;
+    uint64_t size = vka_dtype_size(p->real);
     for (uint64_t first = 0; first < p->count;) {
         uint64_t at = p->offset + first * size;
         if (at < s->begin || at + size > s->begin + s->staging.bytes) {

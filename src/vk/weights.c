@@ -19,7 +19,7 @@ struct place {
 struct vka_vk_weights {
     struct vka_vk_weights *next;
     vka_weights *set;
-    bool real16;
+    vka_dtype real; // as they are stored
     int users;
     struct place *places; // by index into the set
     struct chunk *chunks;
@@ -48,10 +48,11 @@ static void destroy(struct vka_vk_device *d, struct vka_vk_weights *w)
     vka_free(d->context, w);
 }
 
-static struct vka_vk_weights *find_or_make(struct vka_vk_device *d, vka_weights *set, bool real16)
+static struct vka_vk_weights *find_or_make(struct vka_vk_device *d, vka_weights *set,
+                                           vka_dtype real)
 {
     for (struct vka_vk_weights *w = d->weights; w; w = w->next) {
-        if (w->set == set && w->real16 == real16)
+        if (w->set == set && w->real == real)
             return w;
     }
     struct vka_vk_weights *w = vka_calloc(d->context, 1, sizeof *w);
@@ -62,8 +63,7 @@ static struct vka_vk_weights *find_or_make(struct vka_vk_device *d, vka_weights 
         vka_out_of_memory(d->context);
         return NULL;
     }
-    *w =
-        (struct vka_vk_weights){.next = d->weights, .set = set, .real16 = real16, .places = places};
+    *w = (struct vka_vk_weights){.next = d->weights, .set = set, .real = real, .places = places};
     d->weights = w;
     return w;
 }
@@ -86,7 +86,7 @@ static vka_result tell_piece(void *user, size_t i, struct vka_vk_piece *p)
     const struct item *item = &b->items[i];
     p->offset = item->offset;
     p->count = item->count;
-    p->half = b->weights->real16;
+    p->real = b->weights->real;
     p->words = vka_weights_f32(b->weights->set, item->source);
     return p->words ? VKA_OK : VKA_ERROR_OUT_OF_MEMORY; // the text is set
 }
@@ -127,7 +127,7 @@ static vka_result add(struct vka_vk_device *d, struct vka_vk_weights *w,
     if (w->places[value->source].chunk || waits(b, value->source))
         return VKA_OK;
     if (!vka_shape_count(&value->shape, &count) ||
-        !vka_mul_size(count, w->real16 ? 2 : 4, &bytes) || bytes > (uint64_t)INT64_MAX / 2)
+        !vka_mul_size(count, vka_dtype_size(w->real), &bytes) || bytes > (uint64_t)INT64_MAX / 2)
         return vka_error(d->context, VKA_ERROR_INVALID, "weight %d is too large", value->source);
     bytes = (bytes + VKA_ALIGNMENT - 1) / VKA_ALIGNMENT * VKA_ALIGNMENT;
     if (b->count > 0 && b->bytes + bytes > d->limits.allocation) {
@@ -174,7 +174,7 @@ vka_result vka_vk_weights_acquire(struct vka_vk_device *d, const struct vka_prog
     if (count == 0)
         return VKA_OK;
     pthread_mutex_lock(&d->shared_lock);
-    struct vka_vk_weights *w = find_or_make(d, program->g->weights, program->real16);
+    struct vka_vk_weights *w = find_or_make(d, program->g->weights, program->real);
     vka_result result = VKA_ERROR_OUT_OF_MEMORY; // the text is set
     if (w) {
         w->users++;

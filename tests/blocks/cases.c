@@ -4,12 +4,12 @@
 // right?), the file against each Vulkan device (is the shader right?), fused against taken apart
 // (is the fusion right?). Which side is red names the file to open.
 //
-//   test_blocks_cases [--f16] [--results] [ID...]
+//   test_blocks_cases [--f16 | --bf16] [--results] [ID...]
 //
-// --f16: floats stored in 16 bits, on the devices that have them; what hangs on a choice that
-// rounding decides isn't judged. --results: a line "result,BLOCK,DEVICE,CASES,ERROR,OPERATIONS" for
-// each block and device, of the fused plans (tests/results.sh collects them). IDs: the cases of
-// these blocks alone.
+// --f16, --bf16: floats stored in 16 bits, on the devices that have them; what hangs on a choice
+// that rounding decides isn't judged. --results: a line
+// "result,BLOCK,DEVICE,CASES,ERROR,OPERATIONS" for each block and device, of the fused plans
+// (tests/results.sh collects them). IDs: the cases of these blocks alone.
 #include "unit.h"
 
 #include "case_io.h"
@@ -23,12 +23,13 @@
 enum { MAX_DEVICES = 8, MAX_NAMES = 256, MAX_OPS = 64 };
 // What a good implementation in f32 shows: on the CPU, and on a device, whose exp and division may
 // be off by a few units in the last place.
-static const double cpu_bound = 1e-5, device_bound = 2e-5, f16_bound = 2e-2;
+static const double cpu_bound = 1e-5, device_bound = 2e-5, f16_bound = 2e-2, bf16_bound = 8 * 2e-2;
 
 static vka_context *context;
 static vka_device *devices[MAX_DEVICES];
 static int device_count;
-static bool f16, results;
+static vka_dtype real; // how floats are stored
+static bool results;
 static size_t rows, unjudged;
 static double worst[MAX_DEVICES], worst_of_block[MAX_DEVICES];
 static bool ops_of_block[MAX_DEVICES][MAX_OPS];
@@ -38,6 +39,11 @@ static void to_stderr(void *user, vka_log_level level, const char *message)
     (void)user;
     if (level == VKA_LOG_WARN)
         fprintf(stderr, "%s\n", message);
+}
+
+static bool stores(const vka_device_info *info)
+{
+    return real == VKA_F32 || (real == VKA_F16 ? info->f16 : info->bf16);
 }
 
 static int open_devices(void **state)
@@ -53,15 +59,15 @@ static int open_devices(void **state)
             snprintf(select, sizeof select, "%d", i);
         if (vka_device_open(context, select, &devices[device_count]) != VKA_OK)
             return -1;
-        if (f16 && !vka_device_of(devices[device_count])->f16) {
+        if (!stores(vka_device_of(devices[device_count]))) {
             vka_device_close(devices[device_count]);
             continue;
         }
         printf("device %d: %s\n", device_count, vka_device_of(devices[device_count])->name);
         device_count++;
     }
-    if (device_count == (f16 ? 0 : 1))
-        printf("no Vulkan device%s: the shaders' side is skipped\n", f16 ? " with f16" : "");
+    if (device_count == (real == VKA_F32 ? 1 : 0))
+        printf("no Vulkan device stores %s: the shaders' side is skipped\n", vka_dtype_name(real));
     return 0;
 }
 
@@ -93,7 +99,7 @@ static vka_result run(struct vka_case *c, int device, bool expand, vka_io *outpu
 {
     vka_graph *graph = NULL;
     vka_plan *plan = NULL;
-    vka_plan_params params = {.expand = expand, .dtype = f16 ? VKA_F16 : VKA_F32};
+    vka_plan_params params = {.expand = expand, .dtype = real};
     vka_io *inputs = calloc(c->in_count + 1, sizeof *inputs);
     vka_result result = vka_case_build(c, &graph);
     if (result == VKA_OK)
@@ -117,17 +123,25 @@ static void note_error(int device, bool expand, double err)
         worst_of_block[device] = err > worst_of_block[device] ? err : worst_of_block[device];
 }
 
+static double bound_of(int device)
+{
+    if (real != VKA_F32)
+        return real == VKA_F16 ? f16_bound : bf16_bound;
+    return device == 0 ? cpu_bound : device_bound;
+}
+
 static int compare(const char *path, const struct vka_case *c, int device, bool expand,
                    const vka_io *outputs, const bool *choices)
 {
     int wrong = 0;
     const char *mode = expand ? " (expanded)" : "";
     for (size_t i = 0; i < c->out_count; i++) {
-        double bound = f16 ? f16_bound : device == 0 ? cpu_bound : device_bound;
+        double bound = bound_of(device);
         struct vka_difference d = vka_case_compare(&c->out[i], outputs[i].data, bound);
         rows++;
-        unjudged += f16 && choices[i];
-        if (f16 && choices[i])
+        bool judged = real == VKA_F32 || !choices[i];
+        unjudged += !judged;
+        if (!judged)
             continue;
         if (d.same) {
             note_error(device, expand, d.err);
@@ -167,7 +181,7 @@ static int run_case(const char *path)
     struct case_outputs outputs;
     case_outputs_make(c, &outputs);
     for (int d = 0; d < device_count; d++) {
-        for (int expand = 0; expand < 2 - f16; expand++)
+        for (int expand = 0; expand < (real == VKA_F32 ? 2 : 1); expand++)
             wrong += run_case_on(path, c, d, expand, outputs.io);
     }
     case_outputs_free(&outputs);
@@ -194,7 +208,7 @@ static void cases_of_block(void **state)
         fail_msg("there are cases of '%s', which is no block", id);
     snprintf(folder, sizeof folder, "%s/%s", VKA_CASES, id);
     if (device_count == 0) {
-        print_message("skipped: %s: no device with f16\n", id);
+        print_message("skipped: %s: no device stores %s\n", id, vka_dtype_name(real));
         skip();
     }
     size_t count = case_list(folder, names, MAX_NAMES);
@@ -220,7 +234,10 @@ int main(int argc, char **argv)
     size_t count = 0;
     int first = 1;
     for (; first < argc && argv[first][0] == '-'; first++) {
-        f16 |= strcmp(argv[first], "--f16") == 0;
+        if (strcmp(argv[first], "--f16") == 0)
+            real = VKA_F16;
+        if (strcmp(argv[first], "--bf16") == 0)
+            real = VKA_BF16;
         results |= strcmp(argv[first], "--results") == 0;
     }
     if (first == argc)

@@ -93,9 +93,12 @@ double op_fill_value(const struct op_operand *o, uint64_t *state)
     return o->dtype == VKA_F32 ? fill_float(o, state) : fill_int(o, state);
 }
 
-double op_rounded(double value, bool real16)
+double op_rounded(double value, vka_dtype real)
 {
-    return real16 ? (double)vka_f16_to_f32(vka_f32_to_f16((float)value)) : (double)(float)value;
+    float f = (float)value;
+    return real == VKA_F16    ? vka_f16_to_f32(vka_f32_to_f16(f))
+           : real == VKA_BF16 ? vka_bf16_to_f32(vka_f32_to_bf16(f))
+                              : f;
 }
 
 // --- shapes ---

@@ -9,7 +9,7 @@
 uint64_t op_seed(uint64_t seed, const char *text, uint64_t more);
 // The next element of an operand, before it is stored.
 double op_fill_value(const struct op_operand *o, uint64_t *state);
-double op_rounded(double value, bool real16); // as it is when it has been stored
+double op_rounded(double value, vka_dtype real); // as it is when it has been stored
 int64_t op_count(const vka_shape *shape);
 struct op_tensor op_tensor_of(vka_dtype dtype, const vka_shape *shape); // .v: test_malloc
 

@@ -20,13 +20,14 @@ enum { REPLAYS = 25, FEW_REPLAYS = 3, GUARD = 64, MARGIN = 64, MOST_DEVICES = 8,
 
 // How the operands lie in memory.
 enum form { DENSE, IN_PLACE, TRANSPOSED, STEPPED, REVERSED, REPEATED, FORMS };
+enum { BF16_MORE = 8 }; // three bits of precision less than f16
 static const char *const form_names[] = {"dense",   "in place", "transposed",
                                          "stepped", "reversed", "repeated"};
 
 struct target {
     vka_context *context;
     vka_device *device;
-    bool f16;
+    bool f16, bf16;
 };
 
 static struct harness {
@@ -108,7 +109,7 @@ static vka_tensor view_of(vka_graph *g, enum form form, vka_tensor t, const vka_
 struct experiment {
     const struct op_case *c;
     enum form form;
-    bool real16;
+    vka_dtype real;                   // how floats are stored
     bool expand;                      // a fused op as its definition in others
     struct op_tensor in[OP_OPERANDS]; // as the op sees them
     void *stored[OP_OPERANDS];        // as they are passed to a run
@@ -133,7 +134,7 @@ static void make_operand(struct experiment *e, int k, uint64_t *state)
     for (int64_t i = 0; i < count; i++) {
         values[i] = op_fill_value(o, state);
         if (o->dtype == VKA_F32) {
-            values[i] = op_rounded(values[i], e->real16);
+            values[i] = op_rounded(values[i], e->real);
             ((float *)e->stored[k])[i] = (float)values[i];
         } else if (o->dtype == VKA_I32) {
             ((int32_t *)e->stored[k])[i] = (int32_t)values[i];
@@ -192,10 +193,10 @@ static void define(struct experiment *e, const vka_graph *g)
     e->c->define(e->c, e->in, e->out);
 }
 
-static void start(struct experiment *e, const struct op_case *c, enum form form, bool real16)
+static void start(struct experiment *e, const struct op_case *c, enum form form, vka_dtype real)
 {
-    *e = (struct experiment){.c = c, .form = form, .real16 = real16};
-    uint64_t state = op_seed(h.seed, c->name, (uint64_t)form * 2 + real16);
+    *e = (struct experiment){.c = c, .form = form, .real = real};
+    uint64_t state = op_seed(h.seed, c->name, (uint64_t)form * 2 + (uint64_t)real);
     for (int k = 0; k < OP_OPERANDS; k++) {
         if (c->in[k].present)
             make_operand(e, k, &state);
@@ -242,15 +243,17 @@ static bool same_kind(double want, double got)
 static void compare(const struct experiment *e, const struct target *t, int k, const void *data)
 {
     const struct op_tensor *want = &e->out[k];
-    bool exact = want->dtype != VKA_F32 || (e->c->bound == 0 && !e->real16);
+    bool exact = want->dtype != VKA_F32 || (e->c->bound == 0 && e->real == VKA_F32);
     double most = 0, worst = 0, bound = e->c->bound;
-    if (e->real16)
-        bound += e->c->bound16 > 0 ? e->c->bound16 : 6e-4;
+    if (e->real != VKA_F32)
+        bound += (e->c->bound16 > 0 ? e->c->bound16 : 6e-4) * (e->real == VKA_BF16 ? BF16_MORE : 1);
     if (e->expand)
         bound *= 8; // each of the primitives rounds
     int64_t at = 0;
     for (int64_t i = 0; i < want->count; i++) {
-        double w = e->real16 && want->dtype == VKA_F32 ? op_rounded(want->v[i], true) : want->v[i];
+        double w = want->v[i];
+        if (e->real != VKA_F32 && want->dtype == VKA_F32)
+            w = op_rounded(w, e->real);
         double g = value_of(want, data, i);
         bool wrong = exact ? !(want->dtype == VKA_F32 ? same_bits(w, g) : w == g)
                            : !same_kind(want->dtype == VKA_F32 ? (float)w : w, g);
@@ -267,7 +270,7 @@ static void compare(const struct experiment *e, const struct target *t, int k, c
     fail_msg("%s, %s, %s: result %d is %.9g at %lld, should be %.9g; max|diff|/max|ref| %.3g, "
              "bound %.3g; VKATTN_SEED=%llu",
              vka_device_of(t->device)->name, e->expand ? "expanded" : form_names[e->form],
-             e->real16 ? "f16" : "f32", k, value_of(want, data, at), (long long)at, want->v[at],
+             vka_dtype_name(e->real), k, value_of(want, data, at), (long long)at, want->v[at],
              worst / most, bound, (unsigned long long)h.seed);
 }
 
@@ -335,7 +338,7 @@ static void run_on(struct experiment *e, const struct target *t, int replays, st
         define(e, g);
     if (!first->data[0])
         *first = room_for(e);
-    vka_plan_params params = {.dtype = e->real16 ? VKA_F16 : VKA_F32, .expand = e->expand};
+    vka_plan_params params = {.dtype = e->real, .expand = e->expand};
     vka_plan *plan;
     uint32_t turns = t->device->limits.max_turns;
     if (e->c->turns)
@@ -365,7 +368,7 @@ static void run_form_cpu(const struct op_case *c, enum form form)
 {
     struct experiment e;
     struct results first = {0}, alone = {0};
-    start(&e, c, form, false);
+    start(&e, c, form, VKA_F32);
     run_on(&e, &h.cpu, FEW_REPLAYS, &first);
     run_on(&e, &h.cpu_alone, 1, &alone);
     for (int k = 0; k < e.n_out; k++) // the number of threads changes no bit
@@ -376,11 +379,11 @@ static void run_form_cpu(const struct op_case *c, enum form form)
 }
 
 static void run_form_gpu(const struct op_case *c, enum form form, const struct target *t,
-                         bool real16)
+                         vka_dtype real)
 {
     struct experiment e;
     struct results first = {0};
-    start(&e, c, form, real16);
+    start(&e, c, form, real);
     run_on(&e, t, form <= IN_PLACE && e.in[0].count < LARGE ? REPLAYS : FEW_REPLAYS, &first);
     free_results(&e, &first);
     finish(&e);
@@ -394,7 +397,7 @@ static void run_expanded(const struct op_case *c, const struct target *t)
         return;
     struct experiment e;
     struct results first = {0};
-    start(&e, c, DENSE, false);
+    start(&e, c, DENSE, VKA_F32);
     e.expand = true;
     run_on(&e, t, FEW_REPLAYS, &first);
     free_results(&e, &first);
@@ -412,9 +415,11 @@ static void test_case(void **state)
             continue;
         }
         const struct target *t = &h.gpu[job->gpu];
-        run_form_gpu(job->c, (enum form)form, t, false);
+        run_form_gpu(job->c, (enum form)form, t, VKA_F32);
         if (t->f16)
-            run_form_gpu(job->c, (enum form)form, t, true);
+            run_form_gpu(job->c, (enum form)form, t, VKA_F16);
+        if (t->bf16 && (form == DENSE || form == TRANSPOSED)) // it differs from f16 in loads alone
+            run_form_gpu(job->c, (enum form)form, t, VKA_BF16);
     }
     assert_true(vka_context_validation_count(h.several) <= 0);
 }
@@ -460,6 +465,7 @@ static void open_device(vka_context *context, const char *select, struct target 
         exit(1);
     }
     t->f16 = vka_device_of(t->device)->f16;
+    t->bf16 = vka_device_of(t->device)->bf16;
 }
 
 static void open_all(void)
@@ -481,7 +487,8 @@ static void open_all(void)
             continue;
         snprintf(select, sizeof select, "vulkan:%d", info.vulkan_index);
         open_device(h.several, select, &h.gpu[h.gpus++]);
-        printf("%s on %s, %s\n", h.op, info.name, info.f16 ? "f32 and f16" : "f32 alone");
+        printf("%s on %s, f32%s%s\n", h.op, info.name, info.f16 ? ", f16" : "",
+               info.bf16 ? ", bf16" : "");
     }
 }
 

@@ -35,7 +35,7 @@ void op_check_turns(vka_context *context, const struct vka_program *p)
 {
     for (size_t i = 0; i < p->dispatch_count; i++) {
         const struct vka_dispatch *d = &p->dispatches[i];
-        const struct vka_module *module = vka_module_for(d->shader, p->real16);
+        const struct vka_module *module = vka_module_for(d->shader, p->real);
         assert_non_null(module);
         assert_true(d->turns >= 1);
         int loops = d->along ? 0 : loops_of(context, module);

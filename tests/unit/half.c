@@ -116,8 +116,8 @@ static void test_conversions(void **state)
             unsigned char outside[COUNT * 8 + 8];
             int32_t inside[COUNT];
             uint64_t bad = 99;
-            vka_convert_out(rows[i].values, rows[i].inside, false, outside + shift, rows[i].outside,
-                            COUNT);
+            vka_convert_out(rows[i].values, rows[i].inside, VKA_F32, outside + shift,
+                            rows[i].outside, COUNT);
             assert_true(vka_convert_in(outside + shift, rows[i].outside, inside, rows[i].inside,
                                        false, COUNT, &bad));
             assert_memory_equal(inside, rows[i].values, sizeof inside);
@@ -132,10 +132,10 @@ static void test_integers_that_do_not_fit(void **state)
     static const int64_t low[] = {1, (int64_t)INT32_MIN - 1};
     int32_t narrow[5];
     uint64_t bad = 99;
-    assert_true(vka_convert_in(wide, VKA_I64, narrow, VKA_I32, false, 3, &bad));
-    assert_false(vka_convert_in(wide, VKA_I64, narrow, VKA_I32, false, 5, &bad));
+    assert_true(vka_convert_in(wide, VKA_I64, narrow, VKA_I32, VKA_F32, 3, &bad));
+    assert_false(vka_convert_in(wide, VKA_I64, narrow, VKA_I32, VKA_F32, 5, &bad));
     assert_int_equal(bad, 3);
-    assert_false(vka_convert_in(low, VKA_I64, narrow, VKA_I32, false, 2, &bad));
+    assert_false(vka_convert_in(low, VKA_I64, narrow, VKA_I32, VKA_F32, 2, &bad));
     assert_int_equal(bad, 1);
 }
 
@@ -146,7 +146,7 @@ static void test_bytes_to_bools(void **state)
     static const int32_t want[] = {0, 1, 1, 1};
     int32_t got[4];
     uint64_t bad;
-    assert_true(vka_convert_in(bytes, VKA_U8, got, VKA_BOOL, false, 4, &bad));
+    assert_true(vka_convert_in(bytes, VKA_U8, got, VKA_BOOL, VKA_F32, 4, &bad));
     assert_memory_equal(got, want, sizeof want);
 }
 

@@ -165,7 +165,7 @@ static size_t steps(struct rig *rig, bool device, bool expand)
 {
     struct vka_program *p;
     struct vka_limits limits = rig_least_limits();
-    rig_assert_ok(vka_program_create(rig->graph, device ? &limits : NULL, false, expand, &p));
+    rig_assert_ok(vka_program_create(rig->graph, device ? &limits : NULL, VKA_F32, expand, &p));
     size_t count = p->g->node_count;
     vka_program_destroy(p);
     return count;
@@ -206,7 +206,7 @@ static void test_unneeded(void **state)
     assert_int_equal(steps(&rig, false, false), 2);
     assert_int_equal(steps(&rig, true, false), 2);
     struct vka_program *p;
-    rig_assert_ok(vka_program_create(rig.graph, NULL, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, NULL, VKA_F32, false, &p));
     assert_true(p->g->nodes[1].out[0] > 0);
     assert_int_equal(p->g->nodes[1].out[1], 0); // not wanted, no memory
     vka_program_destroy(p);
@@ -255,7 +255,7 @@ static void test_folding(void **state)
     vka_tensor k = vka_act(rig.graph, rig_weight(&rig, "w"), VKA_ACT_RELU);
     k = vka_mul(rig.graph, k, vka_constant_scalar(rig.graph, 2));
     vka_output(rig.graph, "y", vka_add(rig.graph, x, vka_affine(rig.graph, k, 1, 1)));
-    rig_assert_ok(vka_program_create(rig.graph, NULL, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, NULL, VKA_F32, false, &p));
     assert_int_equal(p->g->node_count, 1);
     assert_int_equal(p->weight_bytes, 0);
     assert_int_equal(p->constant_bytes, VKA_ALIGNMENT); // the last of them alone
@@ -316,13 +316,13 @@ static void test_expanded(void **state)
     assert_int_equal(steps(&rig, false, true), 5);
     assert_int_equal(steps(&rig, true, false), 5); // no variant fits
     limits.subgroup_arithmetic = true;
-    rig_assert_ok(vka_program_create(rig.graph, &limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, &limits, VKA_F32, false, &p));
     assert_int_equal(p->g->node_count, 1);
     assert_string_equal(p->g->nodes[0].variant->name, "subgroup");
     vka_program_destroy(p);
     limits.subgroup_arithmetic = false;
     limits.storage_buffers = 8; // the second one fits now
-    rig_assert_ok(vka_program_create(rig.graph, &limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, &limits, VKA_F32, false, &p));
     assert_string_equal(p->g->nodes[0].variant->name, "wide");
     vka_program_destroy(p);
     expect_plus(&rig, NULL, 1);
@@ -356,7 +356,7 @@ static void expect_refused(struct rig *rig, bool device, const char *a, const ch
 {
     struct vka_program *p;
     struct vka_limits limits = rig_least_limits();
-    assert_int_equal(vka_program_create(rig->graph, device ? &limits : NULL, false, false, &p),
+    assert_int_equal(vka_program_create(rig->graph, device ? &limits : NULL, VKA_F32, false, &p),
                      VKA_ERROR_UNSUPPORTED);
     assert_null(p);
     unit_assert_error_has(a);
@@ -404,7 +404,7 @@ static void test_failing_expansion(void **state)
     struct vka_program *p;
     vka_tensor x = start(&rig);
     vka_output(rig.graph, "y", add(rig.graph, &op_wrong, vka_slice(rig.graph, x, 1, 0, 2)));
-    assert_int_equal(vka_program_create(rig.graph, NULL, false, false, &p), VKA_ERROR_INVALID);
+    assert_int_equal(vka_program_create(rig.graph, NULL, VKA_F32, false, &p), VKA_ERROR_INVALID);
     unit_assert_error_has("[2, 2]");
     unit_assert_error_has("[1, 2, 3]");
     rig_assert_ok(vka_graph_status(rig.graph)); // the graph is as it was
@@ -422,22 +422,22 @@ static void test_too_large(void **state)
     vka_tensor y = vka_act(rig.graph, x, VKA_ACT_RELU);
     vka_output(rig.graph, "y", vka_act(rig.graph, y, VKA_ACT_EXP));
     limits.storage_range = 256 * 1024 - 4;
-    assert_int_equal(vka_program_create(rig.graph, &limits, false, false, &p),
+    assert_int_equal(vka_program_create(rig.graph, &limits, VKA_F32, false, &p),
                      VKA_ERROR_UNSUPPORTED);
     unit_assert_error_has("262144 bytes");
     unit_assert_error_has("262140");
     unit_assert_error_has("unary");
     limits.storage_range = 256 * 1024;
     limits.allocation = 256 * 1024 - 1;
-    assert_int_equal(vka_program_create(rig.graph, &limits, false, false, &p),
+    assert_int_equal(vka_program_create(rig.graph, &limits, VKA_F32, false, &p),
                      VKA_ERROR_UNSUPPORTED);
     unit_assert_error_has("262144 bytes");
     unit_assert_error_has("262143");
     limits.allocation = 256 * 1024;
-    rig_assert_ok(vka_program_create(rig.graph, &limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, &limits, VKA_F32, false, &p));
     vka_program_destroy(p);
     limits.storage_range = limits.allocation = 128 * 1024; // enough for 16 bits
-    rig_assert_ok(vka_program_create(rig.graph, &limits, true, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, &limits, VKA_F16, false, &p));
     vka_program_destroy(p);
     rig_end(&rig);
 }
@@ -449,7 +449,7 @@ static uint64_t bound_bytes(struct rig *rig, vka_tensor x, vka_tensor w)
     struct vka_program *p;
     struct vka_limits limits = rig_least_limits();
     vka_output(rig->graph, "y", vka_matmul(rig->graph, x, w, NULL));
-    rig_assert_ok(vka_program_create(rig->graph, &limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig->graph, &limits, VKA_F32, false, &p));
     uint64_t bytes = 0;
     for (size_t i = 0; i < p->dispatch_count; i++) {
         for (int k = 0; k < p->dispatches[i].n_bindings; k++) {

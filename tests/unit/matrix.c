@@ -20,10 +20,11 @@ static struct vka_limits gpu_limits(void)
 
 // The variant that the graph's one step runs by; its first dispatch asks for full subgroups where
 // that is "matrix".
-static const char *variant_of(const struct rig *rig, const struct vka_limits *limits, bool real16)
+static const char *variant_of(const struct rig *rig, const struct vka_limits *limits,
+                              vka_dtype real)
 {
     struct vka_program *p;
-    rig_assert_ok(vka_program_create(rig->graph, limits, real16, false, &p));
+    rig_assert_ok(vka_program_create(rig->graph, limits, real, false, &p));
     assert_int_equal(p->g->node_count, 1);
     const char *name = p->g->nodes[0].variant->name;
     bool matrix = strcmp(name, "matrix") == 0;
@@ -36,21 +37,21 @@ static const char *variant_of(const struct rig *rig, const struct vka_limits *li
 static void check_rules(const struct rig *rig)
 {
     struct vka_limits gpu = gpu_limits(), other = gpu;
-    assert_string_equal(variant_of(rig, &gpu, true), "matrix");
-    assert_string_not_equal(variant_of(rig, &gpu, false), "matrix");
+    assert_string_equal(variant_of(rig, &gpu, VKA_F16), "matrix");
+    assert_string_not_equal(variant_of(rig, &gpu, VKA_F32), "matrix");
     other.is_cpu = true;
-    assert_string_not_equal(variant_of(rig, &other, true), "matrix");
+    assert_string_not_equal(variant_of(rig, &other, VKA_F16), "matrix");
     other = gpu;
     other.matrix.m = 0;
-    assert_string_not_equal(variant_of(rig, &other, true), "matrix");
+    assert_string_not_equal(variant_of(rig, &other, VKA_F16), "matrix");
     other = gpu;
     other.shared_bytes = 4 << 10;
-    assert_string_not_equal(variant_of(rig, &other, true), "matrix");
+    assert_string_not_equal(variant_of(rig, &other, VKA_F16), "matrix");
     other.shared_bytes = 16 << 10; // narrower tiles
-    assert_string_equal(variant_of(rig, &other, true), "matrix");
+    assert_string_equal(variant_of(rig, &other, VKA_F16), "matrix");
     other = gpu;
     other.matrix = (struct vka_matrix_shape){8, 16, 16, 16};
-    assert_string_equal(variant_of(rig, &other, true), "matrix");
+    assert_string_equal(variant_of(rig, &other, VKA_F16), "matrix");
 }
 
 static void test_matmul(void **state)
@@ -67,7 +68,7 @@ static void test_matmul(void **state)
     a = rig_input(&rig, "a", VKA_F32, VKA_SHAPE(500, 300));
     vka_output(rig.graph, "y",
                vka_matmul(rig.graph, a, rig_input(&rig, "b", VKA_F32, VKA_SHAPE(300, 7)), NULL));
-    assert_string_equal(variant_of(&rig, &gpu, true), "baseline"); // too narrow
+    assert_string_equal(variant_of(&rig, &gpu, VKA_F16), "baseline"); // too narrow
     rig_end(&rig);
 }
 
@@ -84,7 +85,7 @@ static void test_attention(void **state)
     check_rules(&rig);
     struct vka_limits narrow = gpu_limits();
     narrow.max_group_size[0] = 64; // for two of its subgroups
-    assert_string_equal(variant_of(&rig, &narrow, true), "matrix");
+    assert_string_equal(variant_of(&rig, &narrow, VKA_F16), "matrix");
     rig_end(&rig);
 }
 

@@ -33,7 +33,7 @@ static void operations(bool device, bool expand, char *text, size_t size)
     limits.is_cpu = device_is_cpu;
     limits.subgroup_size = 8;
     struct vka_program *p;
-    rig_assert_ok(vka_program_create(rig.graph, device ? &limits : NULL, false, expand, &p));
+    rig_assert_ok(vka_program_create(rig.graph, device ? &limits : NULL, VKA_F32, expand, &p));
     text[0] = '\0';
     for (size_t i = 0; i < p->g->node_count; i++) {
         size_t length = strlen(text);

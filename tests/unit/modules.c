@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MAGIC = 0x07230203, EMBEDDED_LIMIT = 1 << 20 };
+enum { MAGIC = 0x07230203, EMBEDDED_LIMIT = 1 << 20, BF16_LIMIT = 1 << 19 };
 
 static struct unit_memory memory;
 static struct vka_context context;
@@ -31,7 +31,8 @@ static void test_every_module_unpacks(void **state)
     assert_int_equal(memory.blocks, 0);
     assert_true(vka_module_count > 100);
     print_message("%zu modules in %zu bytes\n", vka_module_count, embedded);
-    assert_true(embedded <= EMBEDDED_LIMIT);
+    size_t more = vka_module_find("copy_bf16") ? BF16_LIMIT : 0; // an option of the build
+    assert_true(embedded <= EMBEDDED_LIMIT + more);
     assert_null(vka_module_find("none"));
 }
 

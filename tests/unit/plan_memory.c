@@ -115,7 +115,7 @@ static int check(const struct memory_case *c, const char *device, const struct v
 {
     enum { ROUNDING = 16 * VKA_ALIGNMENT }; // a few tensors' ends
     struct vka_program *p;
-    rig_assert_ok(vka_program_create(rig.graph, limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, limits, VKA_F32, false, &p));
     // Constants count, in which weights may stand again in other forms: a mask of all pairs is one.
     uint64_t bytes = temporaries(p) + p->constant_bytes;
     uint64_t budget = (c->floats + 2 * weight_floats(c)) * 4 + ROUNDING;

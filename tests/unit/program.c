@@ -255,11 +255,11 @@ struct counts {
     size_t dispatches, nodes;
 };
 
-static void check_program(const struct vka_graph *g, const struct vka_limits *limits, bool real16,
-                          bool expand, struct counts *counts)
+static void check_program(const struct vka_graph *g, const struct vka_limits *limits,
+                          vka_dtype real, bool expand, struct counts *counts)
 {
     struct vka_program *p;
-    rig_assert_ok(vka_program_create(g, limits, real16, expand, &p));
+    rig_assert_ok(vka_program_create(g, limits, real, expand, &p));
     counts->in_place += check_bytes(p);
     check_order(p);
     counts->nodes += p->g->node_count;
@@ -284,9 +284,9 @@ static void test_programs(void **state)
     random_weights(&rig);
     for (uint64_t seed = 1; seed <= 150; seed++) {
         random_graph_make(&graph, &rig, seed, 12 + (int)(seed % 40));
-        check_program(rig.graph, NULL, false, seed % 2, &counts);
-        check_program(rig.graph, &limits, false, seed % 2, &counts);
-        check_program(rig.graph, &limits, true, seed % 2, &counts);
+        check_program(rig.graph, NULL, VKA_F32, seed % 2, &counts);
+        check_program(rig.graph, &limits, VKA_F32, seed % 2, &counts);
+        check_program(rig.graph, &limits, VKA_F16, seed % 2, &counts);
     }
     print_message("(%zu nodes, %zu dispatches, %d barriers, %d steps in place)\n", counts.nodes,
                   counts.dispatches, counts.barriers, counts.in_place);
@@ -326,7 +326,7 @@ static void test_no_needless_barrier(void **state)
     vka_tensor sum = vka_add(rig.graph, y[0], y[1]);
     vka_output(rig.graph, "y", sum);
     vka_output(rig.graph, "z", VKA_CONCAT(rig.graph, 0, y[2], y[3], y[4], y[5], y[6], y[7]));
-    rig_assert_ok(vka_program_create(rig.graph, &limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, &limits, VKA_F32, false, &p));
     assert_int_equal(check_barriers(p), 1);
     vka_program_destroy(p);
     rig_end(&rig);
@@ -351,7 +351,7 @@ static void test_too_many(void **state)
         rig_start(&rig);
         vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(1, 1, cases[i].side, cases[i].side));
         vka_output(rig.graph, "y", vka_pool(rig.graph, x, &pool));
-        assert_int_equal(vka_program_create(rig.graph, &limits, false, false, &p),
+        assert_int_equal(vka_program_create(rig.graph, &limits, VKA_F32, false, &p),
                          VKA_ERROR_UNSUPPORTED);
         unit_assert_error_has(cases[i].says);
         assert_true(rig.memory.peak < 1 << 20);

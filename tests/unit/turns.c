@@ -56,7 +56,7 @@ static bool has_step(const struct rig *rig, const struct vka_limits *limits, con
 {
     struct vka_program *p;
     bool found = false;
-    rig_assert_ok(vka_program_create(rig->graph, limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig->graph, limits, VKA_F32, false, &p));
     for (size_t i = 0; i < p->g->node_count; i++)
         found |= strcmp(p->g->nodes[i].op->name, op) == 0;
     vka_program_destroy(p);
@@ -76,7 +76,7 @@ static const char *turning(const struct vka_op *op, int64_t elements, bool is_cp
     vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(elements));
     vka_output(rig.graph, "y", vka_add_node(rig.graph, op, NULL, 1, &x, NULL));
     const char *says = vka_last_error();
-    if (vka_program_create(rig.graph, &limits, false, false, &p) == VKA_OK)
+    if (vka_program_create(rig.graph, &limits, VKA_F32, false, &p) == VKA_OK)
         says = p->g->nodes[0].op == op ? NULL : "";
     vka_program_destroy(p);
     rig_end(&rig);

@@ -57,7 +57,8 @@ static void check_variant(const char *op)
 {
     struct vka_program *p;
     bool found = false;
-    rig_assert_ok(vka_program_create(rig.graph, &rig.device->limits, has_f16, false, &p));
+    rig_assert_ok(
+        vka_program_create(rig.graph, &rig.device->limits, has_f16 ? VKA_F16 : VKA_F32, false, &p));
     for (size_t i = 0; i < p->g->node_count; i++) {
         bool matrix = strcmp(p->g->nodes[i].variant->name, variant) == 0;
         found |= matrix && strcmp(p->g->nodes[i].op->name, op) == 0;

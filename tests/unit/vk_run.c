@@ -229,7 +229,7 @@ static void test_threads(void **state)
 static struct vka_program *make_program(void)
 {
     struct vka_program *program;
-    if (vka_program_create(work.graph, &work.device->limits, false, false, &program) != VKA_OK)
+    if (vka_program_create(work.graph, &work.device->limits, VKA_F32, false, &program) != VKA_OK)
         fail_msg("%s", vka_last_error());
     return program;
 }

@@ -321,7 +321,7 @@ static const struct vka_variant *variant_at(const struct row *row, int64_t n)
     struct vka_program *p = NULL;
     const struct vka_variant *variant = NULL;
     make(&d, row->build, n);
-    bool ok = vka_program_create(d.g, &h.gpu->limits, false, false, &p) == VKA_OK;
+    bool ok = vka_program_create(d.g, &h.gpu->limits, VKA_F32, false, &p) == VKA_OK;
     for (size_t i = 0; ok && i < p->g->node_count; i++) {
         if (strcmp(p->g->nodes[i].op->name, row->op) == 0 && !variant)
             variant = p->g->nodes[i].variant;
