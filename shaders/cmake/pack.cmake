@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # cmake -DOUT=modules.c "-DFILES=a.spv;a_f16.spv;a_bf16.spv;b.spv" -P pack.cmake
-# cmake -DOUT=modules.c "-DFILES=a.spv;a_f16.spv;b.spv" -P pack.cmake
-# the others cost little. CMake itself packs: no other tool of the build's machine is needed.
+# Writes the modules as gzip streams, a module with its 16-bit twins in one: they are much alike,
+# and the others cost little. CMake itself packs: no other tool of the build's machine is needed.
 set(work ${OUT}.work)
 file(REMOVE_RECURSE ${work})
 file(MAKE_DIRECTORY ${work})
