@@ -85,7 +85,7 @@ static int check(const struct counted *c, const char *device, const struct vka_l
 {
     struct vka_program *p;
     char text[512] = "";
-    rig_assert_ok(vka_program_create(rig.graph, limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, limits, VKA_F32, false, &p));
     for (size_t i = 0, length = 0; i < p->g->node_count; i++, length = strlen(text))
         snprintf(text + length, sizeof text - length, "%s%s", i ? " " : "",
                  p->g->nodes[i].op->name);
