@@ -175,6 +175,14 @@ static bool takes_winograd(const struct vka_args *args, const struct vka_conv_jo
     return args->known >> WEIGHT & 1 && vka_winograd_fits(job) && vka_winograd_pays(job);
 }
 
+enum { KEPT_MOST = 1 << 18 }; // bytes: a larger one is soon packed beside what it is used for
+
+// Whether a direct convolution's weight is packed once, and not in each run.
+static bool keeps_packed(const struct vka_args *args, const struct vka_conv_job *job)
+{
+    return args->known >> WEIGHT & 1 && vka_conv_weight_size(job) <= KEPT_MOST;
+}
+
 static double flops(const struct vka_args *args)
 {
     const struct vka_array *weight = &args->in[WEIGHT];
@@ -188,17 +196,17 @@ static size_t cpu_scratch(const struct vka_args *args, int threads)
     job_of(args, &job);
     if (takes_winograd(args, &job))
         return vka_winograd_scratch(&job, threads);
-    bool known = args->known >> WEIGHT & 1; // else it is packed in each run
-    return vka_conv_scratch(&job, threads) + (known ? 0 : vka_conv_weight_size(&job));
+    size_t weight = keeps_packed(args, &job) ? 0 : vka_conv_weight_size(&job);
+    return vka_conv_scratch(&job, threads) + weight;
 }
 
 static size_t cpu_kept(const struct vka_args *args)
 {
     struct vka_conv_job job;
     job_of(args, &job);
-    if (!(args->known >> WEIGHT & 1))
-        return 0;
-    return takes_winograd(args, &job) ? vka_winograd_weight_size(&job) : vka_conv_weight_size(&job);
+    if (takes_winograd(args, &job))
+        return vka_winograd_weight_size(&job);
+    return keeps_packed(args, &job) ? vka_conv_weight_size(&job) : 0;
 }
 
 static void cpu_keep(const struct vka_args *args, struct vka_threads *threads, void *kept)
