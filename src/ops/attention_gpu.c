@@ -302,7 +302,7 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     int64_t size = job.depth + job.width;
     bool small = subgroup > 1 && size <= LANES_MOST / 2;
     uint32_t queries = small ? vka_lane_sums(job.queries, QUERIES, lanes) : QUERIES / 2;
-    uint32_t keys = size <= LANES_MOST / 4 ? 4 : size <= LANES_MOST / 2 ? 2 : 1;
+    uint32_t keys = size <= LANES_MOST / 4 ? 4 : subgroup > 1 || size <= LANES_MOST / 2 ? 2 : 1;
     struct share s = {lanes * queries, job.keys};
     uint64_t groups =
         (uint64_t)(job.batch * job.heads) * (uint64_t)vka_divide_up(job.queries, s.rows);
