@@ -135,8 +135,8 @@ static bool reads_b_as_it_lies(const struct plan *t)
     const struct vka_product_side *b = &t->p.side[VKA_PRODUCT_B];
     if (t->way != TILES || b->col != 1)
         return false;
-    bool near = b->row <= NEAR_ROW || b->row * t->p.k <= NEAR_SIZE;
-    return t->panels <= FEW_PANELS || (near && b->row % t->kernels->lanes == 0);
+    bool nearby = b->row <= NEAR_ROW || b->row * t->p.k <= NEAR_SIZE;
+    return t->panels <= FEW_PANELS || (nearby && b->row % t->kernels->lanes == 0);
 }
 
 // What is the same in all runs is packed once, unless it isn't packed at all.
