@@ -19,7 +19,7 @@ struct bench {
     size_t device_count;
     vka_plan_params plan;
     long rounds; // 0: by the time that one takes
-    bool json, first_row;
+    bool json, first_row, by_step;
 };
 
 struct row {
@@ -31,6 +31,7 @@ struct row {
     size_t steps;
     uint32_t dispatches;
     uint64_t temporaries;
+    double *first_steps; // ms of each step in the first run; NULL: not asked for
 };
 
 // --- timing ---
@@ -57,11 +58,27 @@ static long rounds_of(const struct bench *b, double first_ms)
     return fit < LEAST_ROUNDS ? LEAST_ROUNDS : fit > MOST_ROUNDS ? MOST_ROUNDS : (long)fit;
 }
 
+static vka_result keep_steps(const struct bench *b, vka_plan *plan, const struct subject *s,
+                             struct row *row)
+{
+    const vka_report *r = vka_plan_report(plan);
+    if (!b->by_step)
+        return VKA_OK;
+    row->first_steps = calloc(r->step_count + 1, sizeof *row->first_steps);
+    if (!row->first_steps)
+        return vka_out_of_memory(s->context);
+    for (size_t i = 0; i < r->step_count; i++)
+        row->first_steps[i] = r->steps[i].ms;
+    return VKA_OK;
+}
+
 // The first run warms up: pages, caches, a driver's own compiler.
 static vka_result time_plan(const struct bench *b, vka_plan *plan, const struct subject *s,
                             struct row *row)
 {
     vka_result result = run_once(plan, s, &row->first);
+    if (result == VKA_OK)
+        result = keep_steps(b, plan, s, row);
     row->rounds = rounds_of(b, row->first);
     double *ms = result == VKA_OK ? calloc((size_t)row->rounds, sizeof *ms) : NULL;
     if (result == VKA_OK && !ms)
@@ -117,6 +134,18 @@ static void json_number(const char *name, double value)
     cli_json_number(value);
 }
 
+// What a step took in the first run beyond a later one, was its pipeline's compiling where the
+// driver puts that off until then.
+static void print_steps(const struct row *row, const vka_report *r)
+{
+    printf("  %-32s %-16s %-20s %10s %10s\n", "block", "op", "variant", "first, ms", "last, ms");
+    for (size_t i = 0; i < r->step_count; i++) {
+        const vka_report_step *step = &r->steps[i];
+        printf("  %-32s %-16s %-20s %10.3f %10.3f\n", step->block, step->op, step->variant,
+               row->first_steps[i], step->ms);
+    }
+}
+
 static void print_row(struct bench *b, const struct subject *s, const struct row *row)
 {
     double gflops = row->flops / row->median * 1e-6, gbytes = row->bytes / row->median * 1e-6;
@@ -163,7 +192,10 @@ static int bench_on(struct bench *b, const struct subject *s, const char *select
     if (result == VKA_OK) {
         take_report(plan, &row);
         print_row(b, s, &row);
+        if (b->by_step)
+            print_steps(&row, vka_plan_report(plan));
     }
+    free(row.first_steps);
     code = result == VKA_OK ? EXIT_DONE : cli_failed(result);
     vka_plan_destroy(plan);
     vka_device_close(device);
@@ -221,18 +253,26 @@ static int take_option(struct bench *b, int c)
     call->all |= c == 'l';
     b->plan.expand |= c == 'e';
     b->json |= c == 'j';
+    b->by_step |= c == 'p';
+    b->plan.profile |= c == 'p';
     return c == '?' ? cli_usage_error(&cli_bench, "the call is wrong") : -1;
 }
 
 static int parse(int argc, char **argv, struct bench *b)
 {
-    static const struct option options[] = {
-        {"shape", required_argument, NULL, 's'},   {"attr", required_argument, NULL, 'a'},
-        {"weights", required_argument, NULL, 'w'}, {"weights-as", required_argument, NULL, 'f'},
-        {"device", required_argument, NULL, 'd'},  {"dtype", required_argument, NULL, 't'},
-        {"rounds", required_argument, NULL, 'r'},  {"expand", no_argument, NULL, 'e'},
-        {"all", no_argument, NULL, 'l'},           {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option options[] = {{"shape", required_argument, NULL, 's'},
+                                            {"attr", required_argument, NULL, 'a'},
+                                            {"weights", required_argument, NULL, 'w'},
+                                            {"weights-as", required_argument, NULL, 'f'},
+                                            {"device", required_argument, NULL, 'd'},
+                                            {"dtype", required_argument, NULL, 't'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"expand", no_argument, NULL, 'e'},
+                                            {"all", no_argument, NULL, 'l'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"steps", no_argument, NULL, 'p'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         int code = c == 'h' ? cli_help(&cli_bench) : take_option(b, c);
         if (code >= 0)
@@ -241,6 +281,8 @@ static int parse(int argc, char **argv, struct bench *b)
     if (optind + 1 != argc)
         return cli_usage_error(&cli_bench, optind == argc ? "nothing to time is given"
                                                           : "more than one thing to time is given");
+    if (b->json && b->by_step)
+        return cli_usage_error(&cli_bench, "--steps and --json exclude each other");
     b->call.what = argv[optind];
     if (b->device_count == 0)
         b->device_count = 1; // NULL: as VKATTN_DEVICE says
@@ -268,9 +310,11 @@ const struct cli_command cli_bench = {
     "bench",
     "ID|CASE|MODEL [--shape x=1,256,56,56]... [--attr NAME=VALUE]... [--weights W.safetensors] "
     "[--weights-as official] "
-    "[--device D]... [--dtype f32|f16|bf16] [--rounds N] [--all] [--expand] [--json]",
+    "[--device D]... [--dtype f32|f16|bf16] [--rounds N] [--all] [--expand] [--json|--steps]",
     "times a block (at its example's sizes where none are given), a case or a model; --all: every "
     "output of the block",
+    "--steps: a row a step, too: its time in the first run, in which some drivers compile, and in "
+    "the last\n"
     "--json: [{\"name\", \"inputs\", \"device\", \"dtype\", \"ms\": the median, \"least\", "
     "\"most\",\n"
     "\"plan_ms\": to make the plan, \"first_ms\": of its first run, \"gflops\", \"gbytes\": a "
