@@ -33,7 +33,8 @@ arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user debian-archive-keyr
 windows="gcc-mingw-w64-x86-64-posix wine64 debian-archive-keyring"
 musl="musl-tools debian-archive-keyring"
 peers="python3-torch python3-torchvision python3-onnx python3-onnxruntime python3-numpy
-    python3-venv libopenblas0-openmp libggml-dev libggml0-backend-vulkan libgomp1"
+    python3-venv libopenblas0-openmp libggml-dev libggml0-backend-vulkan libgomp1 g++
+    python3-dev libtorch-dev"
 check="clang-14 libclang-rt-14-dev clang-format-14"
 
 packages_of() {

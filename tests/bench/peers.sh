@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# vkattn against what people would use otherwise, in one run, interleaved (see compare.py): PyTorch,
-# onnxruntime, ncnn and ggml on two cores, in a Debian testing tree (tests/tree.sh peers), where
-# vkattn is built, too. Prints the README's tables and writes build-peers/peers.csv; where nothing
-# was left out, tests/results/peers.csv, too, from which tests/readme.sh --write makes the README's.
+# vkattn against what people would use otherwise, in one run, interleaved (see compare.py): PyTorch
+# as it is and compiled by torch.compile, onnxruntime, ncnn and ggml on two cores, in a Debian
+# testing tree (tests/tree.sh peers), where vkattn is built, too. Prints the README's tables and
+# writes build-peers/peers.csv; where nothing was left out, tests/results/peers.csv, too, from which
+# tests/readme.sh --write makes the README's.
 #
 #   sh tests/bench/peers.sh [--quick] [--busy] [--only CONTESTANT,...] [WORK...]
 #
 # --quick: 3 short rounds. --busy: one thread and processor time, for a machine that has other work.
-# A WORK is a number (W6), a block (sdpa) or both (W6-sdpa-4k). The first call fetches some 2 GB and
-# converts the models, once; after that it takes some ten minutes.
+# A WORK is a number (W6), a block (sdpa) or both (W6-sdpa-4k). The first call fetches some 2 GB,
+# converts and compiles the models, once; after that it takes some ten minutes.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib.sh"
@@ -35,11 +36,13 @@ inside() {
     export GGML_VK_DISABLE_F16=1 GGML_VK_DISABLE_COOPMAT=1 GGML_VK_VISIBLE_DEVICES=0
     scratch=/var/tmp/vkattn-peers-$(id -u) # stays in the tree, for all clones
     mkdir -p "$scratch"
+    # What torch.compile made is found again, and made in the worker itself.
+    export TORCHINDUCTOR_CACHE_DIR="$scratch/inductor" TORCHINDUCTOR_COMPILE_THREADS=1
     library=$top/build/libvkattn.so
     for contestant in $(echo "$only" | tr , ' '); do
         python=python3 word=$contestant command=
         case $contestant in
-        torch | onnxruntime) ;;
+        torch | torch-compile | onnxruntime) ;;
         ncnn | ncnn-vulkan)
             python=$scratch/ncnn/bin/python
             [ -x "$scratch/ncnn/bin/pnnx" ] || fetch_ncnn
@@ -56,7 +59,7 @@ inside() {
     PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore python3 tests/bench/compare.py "$@"
 }
 
-only=torch,onnxruntime,ncnn,ggml,vkattn,ncnn-vulkan,ggml-vulkan,vkattn-vulkan clock=wall threads=2
+only=torch,torch-compile,onnxruntime,ncnn,ggml,vkattn,ncnn-vulkan,ggml-vulkan,vkattn-vulkan clock=wall threads=2
 if [ "${1:-}" = --inside ]; then
     only=$2
     shift 2

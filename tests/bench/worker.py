@@ -2,7 +2,7 @@
 """One contestant of the comparison, in a process of its own that stays alive: it takes a line at a
 time on stdin, answers a line of JSON on stdout, and is idle in between.
 
-    worker.py torch|onnxruntime|ncnn|ncnn-vulkan|vkattn=LIBRARY|vkattn-vulkan=LIBRARY
+    worker.py torch|torch-compile|onnxruntime|ncnn|ncnn-vulkan|vkattn=LIBRARY|vkattn-vulkan=LIBRARY
 
     about               {"about": what it is}
     load FOLDER NAME    makes the workload ready that works.py has prepared there, runs it once and
@@ -72,6 +72,20 @@ class Torch:
 
     def drop(self):
         self.module = self.inputs = self.y = None
+
+
+class TorchCompile(Torch):
+    def __init__(self):
+        super().__init__()
+        self.about = self.about.replace("CPU", "torch.compile, CPU")
+
+    def load(self, folder, name):
+        super().load(folder, name)
+        self.module = self.torch.compile(self.module, dynamic=False)
+
+    def drop(self):
+        super().drop()
+        self.torch._dynamo.reset()
 
 
 class Vkattn:
@@ -184,6 +198,8 @@ def contestant(word):
         return Ncnn(kind.endswith("vulkan"))
     if kind == "torch":
         return Torch()
+    if kind == "torch-compile":
+        return TorchCompile()
     if kind in ("vkattn", "vkattn-vulkan"):
         return Vkattn("vulkan" if kind.endswith("vulkan") else "cpu", library)
     raise SystemExit(f"no contestant is called '{word}'")
