@@ -30,11 +30,13 @@ const uint V_HELD = (KEYS * WIDTH4 + SUBGROUP - 1) / SUBGROUP;
 #define K_ROW(key) ((k_start + min(key, p.keys - 1) * p.k_stride[2]) / 4)
 #define V_ROW(key) ((v_start + min(key, p.keys - 1) * p.v_stride[2]) / 4)
 // A driver's compiler takes milliseconds for each load and store of a lane's own: those of queries
-// and sums stand in loops, before which (behind which) all fours move on by one. An array that is
+// and sums stand in loops, a few fours each, by which all fours then move on. An array that is
 // indexed by a variable would lie in memory.
-#define SHIFT(fours, count)                                                                        \
-    [[unroll]] for (uint i = 1; i < (count); i++)                                                  \
-        fours[i - 1] = fours[i]
+const uint Q_TURN = DEPTH4 % 2 == 0 ? 2 : 1;
+const uint O_TURN = WIDTH4 % 2 == 0 ? 2 : 1;
+#define SHIFT(fours, count, by)                                                                    \
+    [[unroll]] for (uint i = by; i < (count); i++)                                                 \
+        fours[i - by] = fours[i]
 // Four `n` of those that the subgroup holds.
 #define HELD(block, n) subgroupShuffle(block[(n) / SUBGROUP], (n) % SUBGROUP)
 
@@ -67,10 +69,11 @@ void main()
         [[unroll]] for (uint i = 0; i < WIDTH4; i++)
             sum[r][i] = vec4(0.0);
     }
-    [[dont_unroll]] for (uint n = 0; n < DEPTH4; n++) { // see SHIFT
+    [[dont_unroll]] for (uint n = 0; n < DEPTH4; n += Q_TURN) {
         [[unroll]] for (uint r = 0; r < QL; r++) {
-            SHIFT(query[r], DEPTH4);
-            query[r][DEPTH4 - 1] = LOAD4(q4, start[r] + n);
+            SHIFT(query[r], DEPTH4, Q_TURN);
+            [[unroll]] for (uint i = 0; i < Q_TURN; i++)
+                query[r][DEPTH4 - Q_TURN + i] = LOAD4(q4, start[r] + n + i);
         }
     }
 
@@ -144,11 +147,13 @@ void main()
         if (first + r * lanes < p.queries)
             store_lse(at, index[r], most[r], total[r]);
     }
-    [[dont_unroll]] for (uint n = 0; n < WIDTH4; n++) {
+    [[dont_unroll]] for (uint n = 0; n < WIDTH4; n += O_TURN) {
         [[unroll]] for (uint r = 0; r < QL; r++) {
-            if (first + r * lanes < p.queries)
-                STORE4(dst4, to[r] / 4 + n, sum[r][0]);
-            SHIFT(sum[r], WIDTH4);
+            if (first + r * lanes < p.queries) {
+                [[unroll]] for (uint i = 0; i < O_TURN; i++)
+                    STORE4(dst4, to[r] / 4 + n + i, sum[r][i]);
+            }
+            SHIFT(sum[r], WIDTH4, O_TURN);
         }
     }
 }

@@ -44,6 +44,7 @@ BUFFER_VEC4_IN(4, residual4);
 #endif
 
 const uint STEP = VKA_LANES_STEP;
+const uint TURN = TM % 2 == 0 ? 2 : 1; // rows that are ended at once
 
 #ifdef VEC4
 #define SUM vec4
@@ -81,6 +82,24 @@ SUM residual_at(tile_place t, uint row, uint col)
     return v;
 }
 #endif
+
+void finish(tile_place t, uint row, uint col, SUM all, SUM column_bias)
+{
+    if (HAS_BIAS && BIAS_OF_COLUMNS)
+        all += column_bias;
+    else if (HAS_BIAS)
+        all += bias_at(t, row, col);
+#ifdef RESIDUAL
+    all += residual_at(t, row, col);
+#endif
+    [[unroll]] for (uint c = 0; c < WIDE; c++)
+        PART(all, c) = vka_activate(ACT, PART(all, c), ACT_A, ACT_B);
+#ifdef VEC4
+    STORE4(dst4, out_index(t, row, col) / 4, all);
+#else
+    STORE(dst, out_index(t, row, col), all);
+#endif
+}
 
 void main()
 {
@@ -179,28 +198,22 @@ void main()
         if (HAS_BIAS && BIAS_OF_COLUMNS)
             column_bias[j] = bias_at(t, 0, min(col[j], p.n - WIDE));
     }
-    [[unroll]] for (uint i = 0; i < TM; i++) {
-        uint row = t.m0 + i;
-        if (row >= p.m)
-            break;
-        [[unroll]] for (uint j = 0; j < COLS; j++) {
-            if (col[j] >= p.n)
-                continue;
-            SUM all = p.alpha * (total[i][j] + sum[i][j]);
-            if (HAS_BIAS && BIAS_OF_COLUMNS)
-                all += column_bias[j];
-            else if (HAS_BIAS)
-                all += bias_at(t, row, col[j]);
-#ifdef RESIDUAL
-            all += residual_at(t, row, col[j]);
-#endif
-            [[unroll]] for (uint c = 0; c < WIDE; c++)
-                PART(all, c) = vka_activate(ACT, PART(all, c), ACT_A, ACT_B);
-#ifdef VEC4
-            STORE4(dst4, out_index(t, row, col[j]) / 4, all);
-#else
-            STORE(dst, out_index(t, row, col[j]), all);
-#endif
+    [[unroll]] for (uint i = 0; i < TM; i++)
+        [[unroll]] for (uint j = 0; j < COLS; j++)
+            sum[i][j] = p.alpha * (total[i][j] + sum[i][j]);
+    // What ends an element is long, and a driver's compiler takes milliseconds for each store: the
+    // first rows, behind which the others move on. (An array indexed by a variable would lie in
+    // memory.)
+    [[dont_unroll]] for (uint start = 0; start < TM; start += TURN) {
+        [[unroll]] for (uint i = 0; i < TURN; i++) {
+            uint row = t.m0 + start + i;
+            [[unroll]] for (uint j = 0; j < COLS; j++) {
+                if (row < p.m && col[j] < p.n)
+                    finish(t, row, col[j], sum[i][j], column_bias[j]);
+            }
         }
+        [[unroll]] for (uint i = TURN; i < TM; i++)
+            [[unroll]] for (uint j = 0; j < COLS; j++)
+                sum[i - TURN][j] = sum[i][j];
     }
 }
