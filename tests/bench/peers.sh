@@ -59,7 +59,8 @@ inside() {
     PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore python3 tests/bench/compare.py "$@"
 }
 
-only=torch,torch-compile,onnxruntime,ncnn,ggml,vkattn,ncnn-vulkan,ggml-vulkan,vkattn-vulkan clock=wall threads=2
+only=torch,torch-compile,onnxruntime,ncnn,ggml,vkattn,ncnn-vulkan,ggml-vulkan,vkattn-vulkan
+clock=wall threads=2
 if [ "${1:-}" = --inside ]; then
     only=$2
     shift 2
