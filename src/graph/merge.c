@@ -2,8 +2,8 @@
 //
 // Merging: a map that several steps read costs a pass over memory each, so a mean and a max of the
 // same map are taken in one, and a product by a gate isn't stored where those who read it can
-// multiply themselves. A device for which what would come of it has no variant keeps the graph as
-// it was written.
+// multiply themselves; what a product is added to is its residual. A device for which what would
+// come of it has no variant keeps the graph as it was written.
 #include "graph/program.h"
 #include "ops/ops.h"
 
@@ -178,6 +178,43 @@ static void merge_product(const struct vka_program *p, size_t i, const size_t *l
         *r.node[k] = was[k];
 }
 
+// --- sums ---
+
+// The node before `i` that makes `t`; NULL: too far away.
+static struct vka_op_node *maker_of(vka_graph *g, size_t i, vka_tensor t)
+{
+    for (size_t k = i; k-- > 0 && k + REACH > i;) {
+        if (g->nodes[k].out[0] == t)
+            return &g->nodes[k];
+    }
+    return NULL;
+}
+
+// A product that nobody reads but the sum in node `i`: one step, where the sum stands.
+static void merge_sum(const struct vka_program *p, size_t i, const size_t *last)
+{
+    vka_graph *g = p->g;
+    struct vka_op_node *node = &g->nodes[i], was = *node;
+    struct vka_activation act;
+    struct readers r;
+    if (!vka_is_sum(node, &act) || node->in[0] == node->in[1] ||
+        vka_type(g, node->in[0]) != VKA_F32)
+        return;
+    for (int k = 0; k < 2; k++) {
+        vka_tensor t = was.in[k], other = was.in[1 - k];
+        struct vka_op_node *maker = maker_of(g, i, t);
+        if (!maker || !same_shape(g, t, other) ||
+            !find_readers(g, (size_t)(maker - g->nodes) + 1, last[t], t, &r) || r.count != 1 ||
+            !vka_matmul_add(g, maker, other, act, node))
+            continue;
+        if (fits(p, node) || !fits(p, maker)) { // the latter: it is expanded either way
+            maker->out[0] = 0;
+            return;
+        }
+        *node = was;
+    }
+}
+
 // --- pairs ---
 
 static bool same_mean_max(const struct vka_op_node *a, const struct vka_op_node *b)
@@ -234,5 +271,8 @@ void vka_merge(struct vka_program *p)
         merge_product(p, i, last);
     for (size_t i = 0; i < g->node_count && !vka_failed(g); i++)
         merge_pairs(p, i);
+    last = last_readers(g);
+    for (size_t i = 0; i < g->node_count && !vka_failed(g); i++)
+        merge_sum(p, i, last);
     vka_drop_unneeded(g);
 }

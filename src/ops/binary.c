@@ -42,6 +42,15 @@ bool vka_is_mul(const struct vka_op_node *node)
     return vka_binary_kind_of(node) == VKA_MUL && p->act.kind == VKA_ACT_NONE;
 }
 
+bool vka_is_sum(const struct vka_op_node *node, struct vka_activation *act)
+{
+    const struct params *p = node->params;
+    if (vka_binary_kind_of(node) != VKA_ADD)
+        return false;
+    *act = p->act;
+    return true;
+}
+
 static bool is_comparison(int kind)
 {
     return kind >= VKA_LT && kind <= VKA_NE;

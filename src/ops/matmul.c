@@ -10,6 +10,7 @@
 #include "util/whole.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct matmul_params {
     float alpha;
@@ -31,6 +32,24 @@ vka_tensor vka_matmul(vka_graph *g, vka_tensor a, vka_tensor b, const struct vka
         in[RESIDUAL] = 0;
     }
     return vka_add_node(g, &vka_op_matmul, &params, INPUTS, in, NULL);
+}
+
+bool vka_matmul_add(vka_graph *g, const struct vka_op_node *node, vka_tensor other,
+                    struct vka_activation act, struct vka_op_node *sum)
+{
+    const struct matmul_params *p = node->params;
+    if (node->op != &vka_op_matmul || p->act.kind != VKA_ACT_NONE || node->in[RESIDUAL])
+        return false;
+    struct matmul_params *params = vka_pool_alloc(g, sizeof *params);
+    if (!params)
+        return false;
+    *params = (struct matmul_params){.alpha = p->alpha, .act = act};
+    sum->op = &vka_op_matmul;
+    sum->params = params;
+    sum->n_in = INPUTS;
+    memcpy(sum->in, node->in, sizeof sum->in);
+    sum->in[node->in[BIAS] ? RESIDUAL : BIAS] = other;
+    return true;
 }
 
 // --- shapes ---

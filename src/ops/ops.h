@@ -56,6 +56,8 @@ vka_tensor vka_binary_act(vka_graph *g, enum vka_binary_kind kind, vka_tensor a,
 int vka_binary_kind_of(const struct vka_op_node *node);
 // A product of two, and nothing but that.
 bool vka_is_mul(const struct vka_op_node *node);
+// act(a + b) of F32, and the function.
+bool vka_is_sum(const struct vka_op_node *node, struct vka_activation *act);
 vka_tensor vka_mul3(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b); // x * a * b of F32
 static inline vka_tensor vka_add(vka_graph *g, vka_tensor a, vka_tensor b)
 {
@@ -171,6 +173,11 @@ struct vka_matmul {
 // act(alpha * a b + bias + residual): a [..., M, K], b [..., K, N] -> [..., M, N]; the leading axes
 // broadcast. A transposed operand is a view (vka_transpose). p may be NULL.
 vka_tensor vka_matmul(vka_graph *g, vka_tensor a, vka_tensor b, const struct vka_matmul *p);
+
+// Makes of `sum`, which adds `other` to what the product `node` makes, the product with a residual
+// and `act`; false where the product has one already.
+bool vka_matmul_add(vka_graph *g, const struct vka_op_node *node, vka_tensor other,
+                    struct vka_activation act, struct vka_op_node *sum);
 
 struct vka_conv {
     int64_t stride[3], dilation[3]; // by spatial axis of x; 0 means 1

@@ -143,10 +143,10 @@ static const struct counted cases[] = {
      {ROWS},
      {"x"},
      {HEADS("num_heads")},
-     "matmul attention copy matmul binary norm matmul matmul norm",
-     10,
+     "matmul attention copy matmul norm matmul matmul norm",
      9,
-     9},
+     8,
+     8},
     {"gc", {MAP}, {"x"}, {{0}}, "matmul softmax matmul matmul gated", 5, 5, 8},
 };
 

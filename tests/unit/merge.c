@@ -145,6 +145,21 @@ static void test_wanted_product(void **state)
     expect("binary binary", "binary binary");
 }
 
+// Two products, of which one is added to the other, then both to a map; a third is wanted itself.
+static void test_sums(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor first = vka_matmul(rig.graph, x, vka_transpose(rig.graph, x, 2, 3), NULL);
+    vka_tensor second = vka_matmul(rig.graph, place, vka_transpose(rig.graph, x, 2, 3), NULL);
+    vka_tensor third = vka_matmul(rig.graph, x, vka_transpose(rig.graph, place, 2, 3), NULL);
+    vka_output(rig.graph, "third", third);
+    vka_tensor sum = vka_binary_act(rig.graph, VKA_ADD, first, second,
+                                    (struct vka_activation){VKA_ACT_RELU, 0, 0});
+    vka_output(rig.graph, "y", vka_add(rig.graph, sum, third));
+    expect("matmul matmul matmul binary", "matmul matmul matmul binary binary");
+}
+
 static void test_other_readers(void **state)
 {
     (void)state;
@@ -209,10 +224,10 @@ int main(void)
         cmocka_unit_test(test_program),        cmocka_unit_test(test_pair),
         cmocka_unit_test(test_no_pair),        cmocka_unit_test(test_two_pairs),
         cmocka_unit_test(test_gates),          cmocka_unit_test(test_gate_of_one),
-        cmocka_unit_test(test_wanted_product), cmocka_unit_test(test_other_readers),
-        cmocka_unit_test(test_views),          cmocka_unit_test(test_square),
-        cmocka_unit_test(test_large_gate),     cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_later_view),
+        cmocka_unit_test(test_wanted_product), cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_other_readers),  cmocka_unit_test(test_views),
+        cmocka_unit_test(test_square),         cmocka_unit_test(test_large_gate),
+        cmocka_unit_test(test_integers),       cmocka_unit_test(test_later_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
