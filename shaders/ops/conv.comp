@@ -1,76 +1,106 @@
 // SPDX-License-Identifier: MIT
 //
 // Convolution as a product of the weight [channels, terms] with a matrix of terms that is never
-// stored: a workgroup of LANES x LANES makes a tile of channels x places, its slices of both
-// factors in shared memory. RESIDUAL: with a fifth buffer.
+// stored: tiles of channels x places, slices of both factors in shared memory. What a lane loads of
+// the next slice is on its way while it multiplies. RESIDUAL: with a fifth buffer.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "conv.glsl"
+#include "product_tile.glsl"
 
-const uint LANES = 8;
-const uint DEPTH = 16;
-const uint TILE_M = LANES * TM;
-const uint TILE_N = LANES * TN;
-shared float tile_w[DEPTH * (TILE_M + 1)];
-shared float tile_x[DEPTH * TILE_N];
+BUFFER_VEC4_IN(1, weight4);
+
+// What a lane loads of a slice: fours of the weight, terms of one place of x (INVOCATIONS is a
+// multiple of TILE_N).
+const uint W_EACH = (TILE_M * DEPTH / 4 + INVOCATIONS - 1) / INVOCATIONS;
+const uint X_EACH = TILE_N * DEPTH / INVOCATIONS;
+const uint X_ROWS = INVOCATIONS / TILE_N;
+vec4 next_w[W_EACH];
+float next_x[X_EACH];
+
+struct tile_place {
+    uint m0, n0, w_start, terms;
+    uint item, part; // of the batch; group of channels
+    origin first;    // of the place that the lane loads
+};
+
+tile_place tile_of(uint group, uint places)
+{
+    tile_place t;
+    uint tiles_n = (places + TILE_N - 1) / TILE_N, tiles_m = (p.out_channels + TILE_M - 1) / TILE_M;
+    uint index = group / tiles_n / tiles_m;
+    t.n0 = group % tiles_n * TILE_N;
+    t.m0 = group / tiles_n % tiles_m * TILE_M;
+    t.item = index / p.groups;
+    t.part = index % p.groups;
+    t.terms = p.in_channels * TAPS;
+    t.w_start = p.weight_offset + t.part * p.out_channels * t.terms;
+    t.first = origin_of(min(t.n0 + gl_LocalInvocationIndex % TILE_N, places - 1),
+                        p.x_offset + t.item * p.x_batch + t.part * p.in_channels * p.x_channel);
+    return t;
+}
+
+void fetch(tile_place t, uint k0)
+{
+    [[unroll]] for (uint i = 0; i < W_EACH; i++) {
+        uvec2 at = four_at(gl_LocalInvocationIndex + i * INVOCATIONS, TILE_M, true);
+        uint row = t.m0 + at.x, k = k0 + at.y, from = t.w_start + row * t.terms + k;
+        next_w[i] = vec4(0.0);
+        if (FOURS) {
+            if (row < p.out_channels && k < t.terms)
+                next_w[i] = LOAD4(weight4, from / 4);
+        } else {
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                if (row < p.out_channels && k + j < t.terms)
+                    next_w[i][j] = LOAD(weight, from + j);
+        }
+    }
+    [[unroll]] for (uint i = 0; i < X_EACH; i++) {
+        uint k = k0 + gl_LocalInvocationIndex / TILE_N + i * X_ROWS;
+        next_x[i] = 0.0;
+        if (k < t.terms)
+            next_x[i] = x_at(t.first, term_of(k));
+    }
+}
+
+void put(uint part)
+{
+    uint column = gl_LocalInvocationIndex % TILE_N, k = gl_LocalInvocationIndex / TILE_N;
+    [[unroll]] for (uint i = 0; i < W_EACH; i++) {
+        uint f = gl_LocalInvocationIndex + i * INVOCATIONS;
+        uvec2 at = four_at(f, TILE_M, true);
+        if (f < TILE_M * DEPTH / 4) {
+            PUT_FOUR(tile_m, FOURS_M, part, at, true, next_w[i])
+        }
+    }
+    [[unroll]] for (uint i = 0; i < X_EACH; i++)
+        PUT(tile_n, FOURS_N, part, column, k + i * X_ROWS, next_x[i]);
+}
 
 void main()
 {
-    uint group = group_index();
+    uint group = group_index(), places = p.size_out[0] * p.size_out[1] * p.size_out[2];
     if (group >= p.end)
         return;
-    uint places = p.size_out[0] * p.size_out[1] * p.size_out[2];
-    uint terms = p.in_channels * TAPS;
-    uint tiles_n = (places + TILE_N - 1) / TILE_N, tiles_m = (p.out_channels + TILE_M - 1) / TILE_M;
-    uint n0 = group % tiles_n * TILE_N, m0 = group / tiles_n % tiles_m * TILE_M;
-    uint index = group / tiles_n / tiles_m; // item of the batch and group of channels
-    uint item = index / p.groups, part = index % p.groups;
-    uint x_start = p.x_offset + item * p.x_batch + part * p.in_channels * p.x_channel;
-    uint w_start = p.weight_offset + part * p.out_channels * terms;
-    uint lane = gl_LocalInvocationIndex, tx = lane % LANES, ty = lane / LANES;
-
-    // A lane reads x for one column of the tile: LANES * LANES is a multiple of TILE_N.
-    uint column = lane % TILE_N;
-    origin first = origin_of(min(n0 + column, places - 1), x_start);
-
-    float sum[TM][TN];
-    [[unroll]] for (uint i = 0; i < TM; i++)
-        [[unroll]] for (uint j = 0; j < TN; j++)
-            sum[i][j] = 0.0;
-
-    for (uint k0 = 0; k0 < terms; k0 += DEPTH) {
-        for (uint i = lane; i < DEPTH * TILE_M; i += LANES * LANES) {
-            uint kk = i % DEPTH, row = i / DEPTH;
-            float v = 0.0;
-            if (k0 + kk < terms && m0 + row < p.out_channels)
-                v = LOAD(weight, w_start + (m0 + row) * terms + k0 + kk);
-            tile_w[kk * (TILE_M + 1) + row] = v;
-        }
-        for (uint kk = lane / TILE_N; kk < DEPTH; kk += LANES * LANES / TILE_N) {
-            float v = 0.0;
-            if (k0 + kk < terms)
-                v = x_at(first, term_of(k0 + kk));
-            tile_x[kk * TILE_N + column] = v;
-        }
-        barrier();
-        for (uint kk = 0; kk < DEPTH; kk++) {
-            float w[TM], v[TN];
-            [[unroll]] for (uint i = 0; i < TM; i++)
-                w[i] = tile_w[kk * (TILE_M + 1) + ty + i * LANES];
-            [[unroll]] for (uint j = 0; j < TN; j++)
-                v[j] = tile_x[kk * TILE_N + tx + j * LANES];
-            [[unroll]] for (uint i = 0; i < TM; i++)
-                [[unroll]] for (uint j = 0; j < TN; j++)
-                    sum[i][j] = fma(w[i], v[j], sum[i][j]);
-        }
+    tile_place t = tile_of(group, places);
+    start_sums();
+    fetch(t, 0);
+    put(0);
+    barrier();
+    for (uint k0 = 0, part = 0; k0 < t.terms; k0 += DEPTH, part = 1 - part) {
+        bool more = k0 + DEPTH < t.terms;
+        if (more)
+            fetch(t, k0 + DEPTH);
+        add_slice(part);
+        if (more)
+            put(1 - part);
         barrier();
     }
-
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < TN; j++) {
-            uint row = m0 + ty + i * LANES, place = n0 + tx + j * LANES;
+            uint row = t.m0 + row_of(i), place = t.n0 + column_of(j);
             if (row < p.out_channels && place < places)
-                store(item, part * p.out_channels + row, place, sum[i][j]);
+                store(t.item, t.part * p.out_channels + row, place, sum[i][j]);
         }
 }

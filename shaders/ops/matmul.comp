@@ -1,33 +1,98 @@
 // SPDX-License-Identifier: MIT
 //
-// act(alpha * a b + bias + residual): a workgroup of LANES x LANES makes a tile of the output,
-// TM x TN sums in each lane, from slices of a and b in shared memory.
+// act(alpha * a b + bias + residual) on GPUs: tiles of the output out of slices of a and b in
+// shared memory. What a lane loads of the next slice is on its way while it multiplies.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "matmul.glsl"
+#include "product_tile.glsl"
 
-const uint LANES = 8; // along each side of the workgroup
-const uint DEPTH = 16;
-const uint TILE_M = LANES * TM;
-const uint TILE_N = LANES * TN;
-// Rows are one word longer than needed: lanes that write a column hit different banks.
-shared float tile_a[DEPTH * (TILE_M + 1)];
-shared float tile_b[DEPTH * (TILE_N + 1)];
+layout(constant_id = 9) const uint MODES = 0; // VKA_TILE_..
+const bool A_ALONG_K = (MODES & VKA_TILE_A_ALONG_K) != 0;
+const bool A_FOURS = (MODES & VKA_TILE_A_FOURS) != 0;
+const bool B_ALONG_K = (MODES & VKA_TILE_B_ALONG_K) != 0;
+const bool B_FOURS = (MODES & VKA_TILE_B_FOURS) != 0;
+const bool OUT_FOURS = (MODES & VKA_TILE_OUT_FOURS) != 0 && TN % 4 == 0;
 
-// Reads DEPTH x `width` elements into shared memory, zeros outside. Lanes run along the axis whose
-// elements lie closer together.
-#define LOAD_TILE(tile, name, width, start, along, along_size, along_stride, k_stride)             \
-    for (uint i = gl_LocalInvocationIndex; i < DEPTH * width; i += LANES * LANES) {                \
-        bool k_first = abs(int(k_stride)) < abs(int(along_stride));                                \
-        uint kk = k_first ? i % DEPTH : i / width;                                                 \
-        uint w = k_first ? i / DEPTH : i % width;                                                  \
-        bool inside = k0 + kk < p.k && along + w < along_size;                                     \
-        float v = 0.0;                                                                             \
-        if (inside)                                                                                \
-            v = LOAD(name, start + (k0 + kk) * k_stride + (along + w) * along_stride);             \
-        tile[kk * (width + 1) + w] = v;                                                            \
+BUFFER_VEC4_IN(0, a4);
+BUFFER_VEC4_IN(1, b4);
+BUFFER_VEC4_OUT(3, dst4);
+
+// Fours of a slice that a lane loads.
+const uint A_EACH = (TILE_M * DEPTH / 4 + INVOCATIONS - 1) / INVOCATIONS;
+const uint B_EACH = (TILE_N * DEPTH / 4 + INVOCATIONS - 1) / INVOCATIONS;
+vec4 next_a[A_EACH];
+vec4 next_b[B_EACH];
+
+// Zeros outside. w: row of a, column of b.
+#define LOAD_FOUR(value, name, start, w, w_size, w_step, k, k_step, along_k, fours)                \
+    value = vec4(0.0);                                                                             \
+    if (fours) {                                                                                   \
+        if (w < w_size && k < p.k)                                                                 \
+            value = LOAD4(name##4, (start + w * w_step + k * k_step) / 4);                         \
+    } else {                                                                                       \
+        [[unroll]] for (uint j = 0; j < 4; j++) {                                                  \
+            uint w_ = along_k ? w : w + j, k_ = along_k ? k + j : k;                               \
+            if (w_ < w_size && k_ < p.k)                                                           \
+                value[j] = LOAD(name, start + w_ * w_step + k_ * k_step);                          \
+        }                                                                                          \
     }
+
+void fetch(tile_place t, uint k0)
+{
+    [[unroll]] for (uint i = 0; i < A_EACH; i++) {
+        uvec2 at = four_at(gl_LocalInvocationIndex + i * INVOCATIONS, TILE_M, A_ALONG_K);
+        uint w = t.m0 + at.x, k = k0 + at.y;
+        LOAD_FOUR(next_a[i], a, t.a_start, w, p.m, p.a_stride[3], k, p.a_stride[4], A_ALONG_K,
+                  A_FOURS)
+    }
+    [[unroll]] for (uint i = 0; i < B_EACH; i++) {
+        uvec2 at = four_at(gl_LocalInvocationIndex + i * INVOCATIONS, TILE_N, B_ALONG_K);
+        uint w = t.n0 + at.x, k = k0 + at.y;
+        LOAD_FOUR(next_b[i], b, t.b_start, w, p.n, p.b_stride[4], k, p.b_stride[3], B_ALONG_K,
+                  B_FOURS)
+    }
+}
+
+void put(uint part)
+{
+    [[unroll]] for (uint i = 0; i < A_EACH; i++) {
+        uint f = gl_LocalInvocationIndex + i * INVOCATIONS;
+        uvec2 at = four_at(f, TILE_M, A_ALONG_K);
+        if (f < TILE_M * DEPTH / 4) {
+            PUT_FOUR(tile_m, FOURS_M, part, at, A_ALONG_K, next_a[i])
+        }
+    }
+    [[unroll]] for (uint i = 0; i < B_EACH; i++) {
+        uint f = gl_LocalInvocationIndex + i * INVOCATIONS;
+        uvec2 at = four_at(f, TILE_N, B_ALONG_K);
+        if (f < TILE_N * DEPTH / 4) {
+            PUT_FOUR(tile_n, FOURS_N, part, at, B_ALONG_K, next_b[i])
+        }
+    }
+}
+
+void store_row(tile_place t, uint row, float values[TN])
+{
+    if (OUT_FOURS) {
+        [[unroll]] for (uint j = 0; j < TN; j += 4) {
+            uint col = t.n0 + column_of(j);
+            vec4 v;
+            if (col >= p.n)
+                continue;
+            [[unroll]] for (uint c = 0; c < 4; c++)
+                v[c] = finished(row, col + c, t.batch, values[j + c]);
+            STORE4(dst4, out_index(t, row, col) / 4, v);
+        }
+    } else {
+        [[unroll]] for (uint j = 0; j < TN; j++) {
+            uint col = t.n0 + column_of(j);
+            if (col < p.n)
+                STORE(dst, out_index(t, row, col), finished(row, col, t.batch, values[j]));
+        }
+    }
+}
 
 void main()
 {
@@ -35,34 +100,20 @@ void main()
     if (group >= p.groups)
         return;
     tile_place t = tile_of(group, TILE_M, TILE_N);
-    uint tx = gl_LocalInvocationIndex % LANES, ty = gl_LocalInvocationIndex / LANES;
-
-    float sum[TM][TN];
-    [[unroll]] for (uint i = 0; i < TM; i++)
-        [[unroll]] for (uint j = 0; j < TN; j++)
-            sum[i][j] = 0.0;
-
-    for (uint k0 = 0; k0 < p.k; k0 += DEPTH) {
-        LOAD_TILE(tile_a, a, TILE_M, t.a_start, t.m0, p.m, p.a_stride[3], p.a_stride[4])
-        LOAD_TILE(tile_b, b, TILE_N, t.b_start, t.n0, p.n, p.b_stride[4], p.b_stride[3])
-        barrier();
-        for (uint kk = 0; kk < DEPTH; kk++) {
-            float av[TM], bv[TN];
-            [[unroll]] for (uint i = 0; i < TM; i++)
-                av[i] = tile_a[kk * (TILE_M + 1) + ty + i * LANES];
-            [[unroll]] for (uint j = 0; j < TN; j++)
-                bv[j] = tile_b[kk * (TILE_N + 1) + tx + j * LANES];
-            [[unroll]] for (uint i = 0; i < TM; i++)
-                [[unroll]] for (uint j = 0; j < TN; j++)
-                    sum[i][j] = fma(av[i], bv[j], sum[i][j]);
-        }
+    start_sums();
+    fetch(t, 0);
+    put(0);
+    barrier();
+    for (uint k0 = 0, part = 0; k0 < p.k; k0 += DEPTH, part = 1 - part) {
+        bool more = k0 + DEPTH < p.k;
+        if (more)
+            fetch(t, k0 + DEPTH);
+        add_slice(part);
+        if (more)
+            put(1 - part);
         barrier();
     }
-
     [[unroll]] for (uint i = 0; i < TM; i++)
-        [[unroll]] for (uint j = 0; j < TN; j++) {
-            uint row = t.m0 + ty + i * LANES, col = t.n0 + tx + j * LANES;
-            if (row < p.m && col < p.n)
-                STORE(dst, out_index(t, row, col), finished(row, col, t.batch, sum[i][j]));
-        }
+        if (t.m0 + row_of(i) < p.m)
+            store_row(t, t.m0 + row_of(i), sum[i]);
 }

@@ -19,6 +19,14 @@
 #define VKA_LANES_STEP            4u    // terms of a trip: fewer updates of what goes round
 #define VKA_LANES_BLOCK           1024u // terms summed by themselves, so that long sums stay good
 
+// How the shader for GPUs reads and writes (a specialization constant; bits): along the terms, else
+// along rows of a or columns of b; four elements at a time.
+#define VKA_TILE_A_ALONG_K 1u
+#define VKA_TILE_A_FOURS   2u
+#define VKA_TILE_B_ALONG_K 4u
+#define VKA_TILE_B_FOURS   8u
+#define VKA_TILE_OUT_FOURS 16u
+
 PUSH(matmul)
 {
     uint m, n, k;

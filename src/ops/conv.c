@@ -7,6 +7,7 @@
 #include "conv.h" // push constants
 #include "ops/matrix.h"
 #include "ops/ops.h"
+#include "ops/tile.h"
 #include "util/whole.h"
 
 struct conv_params {
@@ -389,14 +390,16 @@ static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_conv_job job;
     job_of(args, &job);
+    struct vka_tile tile = vka_tile_of(vka_launch_limits(l), job.out_channels,
+                                       vka_product3(job.w.out), job.n * job.groups);
     struct cut cut = {.module = "conv",
                       .residual_module = "conv_residual",
-                      .invocations = LANES * LANES,
-                      .sums_m = vka_lane_sums(job.out_channels, 8, LANES),
-                      .sums_n = vka_lane_sums(vka_product3(job.w.out), 8, LANES)};
-    cut.tile_m = cut.sums_m * LANES;
-    cut.tile_n = cut.sums_n * LANES;
-    cut.turns = vka_slice_turns(terms_of(args), cut.sums_m, cut.sums_n);
+                      .invocations = tile.lanes * tile.lanes,
+                      .sums_m = tile.sums_m,
+                      .sums_n = tile.sums_n,
+                      .tile_m = (uint64_t)tile.sums_m * tile.lanes,
+                      .tile_n = (uint64_t)tile.sums_n * tile.lanes,
+                      .turns = vka_tile_turns(&tile, terms_of(args))};
     launch(l, args, &job, &cut);
 }
 

@@ -7,6 +7,7 @@
 #include "ops/matrix.h"
 #include "ops/ops.h"
 #include "ops/product.h"
+#include "ops/tile.h"
 #include "util/whole.h"
 
 #include <stdlib.h>
@@ -246,18 +247,55 @@ static void launch(struct vka_launch *l, const struct vka_args *args, const stru
     vka_emit(l, &d, groups, 1, 1);
 }
 
+// --- tiles, on GPUs ---
+
+// Whether steps along everything but the contiguous axis keep to multiples of four elements.
+static bool by_four(const struct vka_array *a, const struct vka_product *p,
+                    enum vka_product_role role, int64_t other)
+{
+    for (int i = 0; i < p->rank; i++) {
+        if (p->side[role].batch[i] % 4 != 0)
+            return false;
+    }
+    return other % 4 == 0 && a->offset % 4 == 0;
+}
+
+// Whether an operand's fours of elements lie together along an axis of `size` elements `step`
+// apart, the other one's steps being `other`.
+static bool by_fours(const struct vka_args *args, const struct vka_product *p,
+                     enum vka_product_role role, int64_t step, int64_t other, int64_t size)
+{
+    return step == 1 && size % 4 == 0 && by_four(&args->in[role], p, role, other);
+}
+
+static uint32_t tile_modes(const struct vka_args *args, const struct vka_product *p)
+{
+    const struct vka_product_side *a = &p->side[VKA_PRODUCT_A], *b = &p->side[VKA_PRODUCT_B];
+    bool a_k = llabs(a->col) < llabs(a->row), b_k = llabs(b->row) < llabs(b->col);
+    bool a_fours = by_fours(args, p, VKA_PRODUCT_A, a_k ? a->col : a->row, a_k ? a->row : a->col,
+                            a_k ? p->k : p->m);
+    bool b_fours = by_fours(args, p, VKA_PRODUCT_B, b_k ? b->row : b->col, b_k ? b->col : b->row,
+                            b_k ? p->k : p->n);
+    bool out_fours = p->n % 4 == 0 && args->out[0].offset % 4 == 0;
+    return (a_k ? VKA_TILE_A_ALONG_K : 0) | (a_fours ? VKA_TILE_A_FOURS : 0) |
+           (b_k ? VKA_TILE_B_ALONG_K : 0) | (b_fours ? VKA_TILE_B_FOURS : 0) |
+           (out_fours ? VKA_TILE_OUT_FOURS : 0);
+}
+
 static void launch_baseline(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_product p;
     vka_product_of(args, &p);
+    struct vka_tile tile = vka_tile_of(vka_launch_limits(l), p.m, p.n, vka_product_count(&p));
     struct cut cut = {.module = "matmul",
                       .residual_module = "matmul_residual",
-                      .invocations = LANES * LANES,
-                      .sums_m = vka_lane_sums(p.m, 8, LANES),
-                      .sums_n = vka_lane_sums(p.n, 8, LANES)};
-    cut.tile_m = cut.sums_m * LANES;
-    cut.tile_n = cut.sums_n * LANES;
-    cut.turns = vka_slice_turns(p.k, cut.sums_m, cut.sums_n);
+                      .invocations = tile.lanes * tile.lanes,
+                      .sums_m = tile.sums_m,
+                      .sums_n = tile.sums_n,
+                      .tile_m = (uint64_t)tile.sums_m * tile.lanes,
+                      .tile_n = (uint64_t)tile.sums_n * tile.lanes,
+                      .more = {tile_modes(args, &p)},
+                      .turns = vka_tile_turns(&tile, p.k)};
     launch(l, args, &p, &cut);
 }
 
@@ -310,17 +348,6 @@ static void launch_few(struct vka_launch *l, const struct vka_args *args)
 // Sums of a lane at most: rows; columns, or fours of columns. Every load takes its time, so that
 // many sums share one.
 enum { ROWS_MOST = 16, COLUMNS = 4, FOURS = 2 };
-
-// Whether steps along everything but the contiguous axis keep to multiples of four elements.
-static bool by_four(const struct vka_array *a, const struct vka_product *p,
-                    enum vka_product_role role, int64_t other)
-{
-    for (int i = 0; i < p->rank; i++) {
-        if (p->side[role].batch[i] % 4 != 0)
-            return false;
-    }
-    return other % 4 == 0 && a->offset % 4 == 0;
-}
 
 static bool fours_of_b(const struct vka_args *args, const struct vka_product *p)
 {
