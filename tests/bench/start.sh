@@ -4,22 +4,25 @@
 # stdout: no cache of the driver's (Mesa), none of ours. What the first run takes beyond a later one
 # is the driver's compiling; read it for shaders that are unrolled too far.
 #
-#   sh tests/bench/start.sh [--build BUILD] [--device D] [ID...] >table.md
+#   sh tests/bench/start.sh [--build BUILD] [--device D] [--most MS] [ID...] >table.md
 #
+# --most: fails, and names them, where blocks take longer (plan and first run less a later one).
+# Which step it is: vkattn bench ID --steps.
 # Device: the first Vulkan device. Blocks: all with a paper.
 set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lib.sh"
-build=$top/build device=vulkan:0
+build=$top/build device=vulkan:0 most= late=
 while [ $# -gt 0 ]; do
     case $1 in
-    --build | --device) [ $# -gt 1 ] || die "$1 takes a value" ;;
+    --build | --device | --most) [ $# -gt 1 ] || die "$1 takes a value" ;;
     -*) die "no option is called '$1', see the top of tests/bench/start.sh" ;;
     *) break ;;
     esac
     case $1 in
     --build) build=$2 ;;
     --device) device=$2 ;;
+    --most) most=$2 ;;
     esac
     shift 2
 done
@@ -43,4 +46,8 @@ for id in "$@"; do
         die "$id doesn't run on $device"
     printf '| `%s` | %s | %.0f | %.0f | %.0f |\n' "$id" "$(number_of dispatches)" \
         "$(number_of plan_ms)" "$(number_of first_ms)" "$(number_of ms)"
+    [ -z "$most" ] || awk -v most="$most" -v plan="$(number_of plan_ms)" \
+        -v first="$(number_of first_ms)" -v ms="$(number_of ms)" \
+        'BEGIN { exit plan + first - ms > most }' || late="$late $id"
 done
+[ -z "$late" ] || die "over $most ms:$late"
