@@ -2,7 +2,8 @@
 //
 // Attention with a running maximum: a workgroup of 8 x 8 takes a tile of ROWS through its keys,
 // COLS at a time. Logits are made as tiles of a product, weights pass through shared memory, the
-// sums of values stay in registers: 4 rows x TN columns a lane.
+// sums of values stay in registers: 4 rows x TN columns a lane. Shared memory is read by fours, of
+// rows (of keys, of columns), so that one read feeds many products.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -18,19 +19,43 @@ const uint TN = (WIDTH + LANES - 1) / LANES;
 const uint WIDE = TN * LANES;
 
 // Slices of q and k, then rows of v.
-const uint SLAB = 2048;
-const uint VALUE_ROWS = SLAB / WIDE < COLS ? SLAB / WIDE : COLS;
-shared float slab[SLAB];
-shared float weights[ROWS * (COLS + 1)];
+const uint SLAB = 512; // fours
+const uint VALUE_ROWS = SLAB * 4 / WIDE < COLS ? SLAB * 4 / WIDE : COLS;
+const uint ROW_FOURS = ROWS / 4 + 1; // one more: lanes that write a row hit different banks
+const uint KEY_FOURS = COLS / 4 + 1;
+shared vec4 slab[SLAB];
+shared vec4 weights[COLS * ROW_FOURS];
 shared float most[ROWS];
 shared float total[ROWS];
 shared float factor[ROWS];
 shared float part[INVOCATIONS];
 shared uint q_row[ROWS]; // where a row of q begins
 
-#define Q_AT(row, d) slab[(row) * (SLICE + 1) + (d)]
-#define K_AT(row, d) slab[(ROWS + (row)) * (SLICE + 1) + (d)]
-#define W_AT(row, col) weights[(row) * (COLS + 1) + (col)]
+#define Q_FOUR(four, d) slab[(d) * ROW_FOURS + (four)]
+#define K_FOUR(four, d) slab[SLICE * ROW_FOURS + (d) * KEY_FOURS + (four)]
+#define W_FOUR(four, col) weights[(col) * ROW_FOURS + (four)]
+#define W_AT(row, col) W_FOUR((row) / 4, col)[(row) % 4]
+
+// A lane's j-th column of values.
+uint column_of(uint j, uint tx)
+{
+    return TN % 4 == 0 ? j / 4 * LANES * 4 + tx * 4 + j % 4 : tx * TN + j;
+}
+
+// A lane's columns of a row of values that begins at element `at` of the slab.
+void read_values(uint at, uint tx, out float value[TN])
+{
+    if (TN % 4 == 0) {
+        [[unroll]] for (uint j = 0; j < TN / 4; j++) {
+            vec4 four = slab[at / 4 + j * LANES + tx];
+            [[unroll]] for (uint c = 0; c < 4; c++)
+                value[j * 4 + c] = four[c];
+        }
+    } else {
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            value[j] = slab[(at + tx * TN + j) / 4][(tx * TN + j) % 4];
+    }
+}
 
 void main()
 {
@@ -69,16 +94,12 @@ void main()
                     qv = LOAD(q, q_row[row] + d0 + d);
                 if (in_k)
                     kv = LOAD(k, t.k_start + (key + row) * p.k_stride[2] + d0 + d);
-                Q_AT(row, d) = qv;
-                K_AT(row, d) = kv;
+                Q_FOUR(row / 4, d)[row % 4] = qv;
+                K_FOUR(row / 4, d)[row % 4] = kv;
             }
             barrier();
             for (uint d = 0; d < SLICE; d++) {
-                float qv[PER_LANE], kv[PER_LANE];
-                [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
-                    qv[i] = Q_AT(ty + i * LANES, d);
-                    kv[i] = K_AT(tx + i * LANES, d);
-                }
+                vec4 qv = Q_FOUR(ty, d), kv = K_FOUR(tx, d);
                 [[unroll]] for (uint i = 0; i < PER_LANE; i++)
                     [[unroll]] for (uint j = 0; j < PER_LANE; j++)
                         s[i][j] = fma(qv[i], kv[j], s[i][j]);
@@ -86,14 +107,14 @@ void main()
             barrier();
         }
         [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
-            uint row = ty + i * LANES, query = query_of(t, t.first + row);
-            place at = place_of(t, t.first + row);
+            uint row = t.first + ty * PER_LANE + i, query = query_of(t, row);
+            place at = place_of(t, row);
             uint last = key_end(query);
-            [[unroll]] for (uint j = 0; j < PER_LANE; j++) {
-                uint col = tx + j * LANES;
-                W_AT(row, col) = logit(at, query, key + col, last, s[i][j]);
-            }
+            [[unroll]] for (uint j = 0; j < PER_LANE; j++)
+                s[i][j] = logit(at, query, key + tx * PER_LANE + j, last, s[i][j]);
         }
+        [[unroll]] for (uint j = 0; j < PER_LANE; j++)
+            W_FOUR(ty, tx * PER_LANE + j) = vec4(s[0][j], s[1][j], s[2][j], s[3][j]);
         barrier();
 
         // Two lanes a row: each looks at every other column.
@@ -123,7 +144,7 @@ void main()
         barrier();
 
         [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
-            float f = factor[ty + i * LANES];
+            float f = factor[ty * PER_LANE + i];
             [[unroll]] for (uint j = 0; j < TN; j++)
                 sum[i][j] *= f;
         }
@@ -133,18 +154,16 @@ void main()
                 float value = 0.0;
                 if (c < WIDTH && key + k0 + kk < t.end)
                     value = LOAD(v, t.v_start + (key + k0 + kk) * p.v_stride[2] + c);
-                slab[kk * WIDE + c] = value;
+                slab[(kk * WIDE + c) / 4][c % 4] = value;
             }
             barrier();
             for (uint kk = 0; kk < min(VALUE_ROWS, COLS - k0); kk++) {
-                float w[PER_LANE];
-                [[unroll]] for (uint i = 0; i < PER_LANE; i++)
-                    w[i] = W_AT(ty + i * LANES, k0 + kk);
-                [[unroll]] for (uint j = 0; j < TN; j++) {
-                    float value = slab[kk * WIDE + tx + j * LANES];
+                vec4 w = W_FOUR(ty, k0 + kk);
+                float value[TN];
+                read_values(kk * WIDE, tx, value);
+                [[unroll]] for (uint j = 0; j < TN; j++)
                     [[unroll]] for (uint i = 0; i < PER_LANE; i++)
-                        sum[i][j] = fma(w[i], value, sum[i][j]);
-                }
+                        sum[i][j] = fma(w[i], value[j], sum[i][j]);
             }
             barrier();
         }
@@ -152,14 +171,14 @@ void main()
 
     barrier(); // where no key is seen, nothing waited for the first values
     [[unroll]] for (uint i = 0; i < PER_LANE; i++) {
-        uint row = ty + i * LANES;
+        uint row = ty * PER_LANE + i;
         if (t.first + row >= t.rows)
             continue;
         float over = out_factor(total[row]);
         uint to = out_start(t, t.first + row);
         [[unroll]] for (uint j = 0; j < TN; j++)
-            if (tx + j * LANES < WIDTH)
-                store_sum(to + tx + j * LANES, sum[i][j] * over);
+            if (column_of(j, tx) < WIDTH)
+                store_sum(to + column_of(j, tx), sum[i][j] * over);
         if (tx == 0)
             finish_row(t, t.first + row, most[row], total[row]);
     }
