@@ -9,8 +9,30 @@
 #include "copy_turned.h"
 #include "strided.glsl"
 
-BUFFER_VEC4_IN(0, x);
-BUFFER_VEC4_OUT(1, y);
+// Words and halves as they are: bits of NaN, too.
+#if defined VKA_F16 || defined VKA_BF16
+#define FOUR uvec2
+uint element(uvec2 four, uint k)
+{
+    return four[k / 2] >> k % 2 * 16 & 0xffffu;
+}
+uvec2 four_of(uint a, uint b, uint c, uint d)
+{
+    return uvec2(a | b << 16, c | d << 16);
+}
+#else
+#define FOUR uvec4
+uint element(uvec4 four, uint k)
+{
+    return four[k];
+}
+uvec4 four_of(uint a, uint b, uint c, uint d)
+{
+    return uvec4(a, b, c, d);
+}
+#endif
+layout(std430, binding = 0) readonly buffer x_buffer { FOUR v[]; } x;
+layout(std430, binding = 1) buffer y_buffer { FOUR v[]; } y;
 
 void main()
 {
@@ -19,9 +41,10 @@ void main()
         return;
     uvec4 at = strided_coords(i);
     uint from = strided_index(0, at) / 4, to = strided_index(1, at) / 4;
-    vec4 four[4];
+    FOUR four[4];
     [[unroll]] for (uint k = 0; k < 4; k++)
-        four[k] = LOAD4(x, from + k * (p.x_step / 4));
+        four[k] = x.v[from + k * (p.x_step / 4)];
     [[unroll]] for (uint k = 0; k < 4; k++)
-        STORE4(y, to + k * (p.y_step / 4), vec4(four[0][k], four[1][k], four[2][k], four[3][k]));
+        y.v[to + k * (p.y_step / 4)] = four_of(element(four[0], k), element(four[1], k),
+                                               element(four[2], k), element(four[3], k));
 }

@@ -16,6 +16,7 @@ enum {
     NEAR_ROW = 512,        // floats from row to row of b, or
     NEAR_SIZE = 1 << 19,   // floats of b in all: it is read as it lies
     KEPT_MOST = 2048,      // rows or columns of the other side: for more, packing costs nothing
+    KEPT_SIZE = 1 << 21,   // floats of a packed operand: with more, memory is dearer than packing
     ALIGNED = 16,          // floats
 };
 
@@ -122,7 +123,7 @@ static void cut(struct plan *t, int threads)
 static bool same_for_all(const struct vka_product *p, enum vka_product_role role)
 {
     for (int i = 0; i < p->rank; i++) {
-        if (p->side[role].batch[i] != 0)
+        if (p->batch[i] > 1 && p->side[role].batch[i] != 0)
             return false;
     }
     return true;
@@ -139,14 +140,21 @@ static bool reads_b_as_it_lies(const struct plan *t)
     return t->panels <= FEW_PANELS || (nearby && b->row % t->kernels->lanes == 0);
 }
 
-// What is the same in all runs is packed once, unless it isn't packed at all.
+// What is the same in all runs is packed once, unless it isn't packed at all, or would take much
+// more memory than what it is made of, or much memory at all.
+static bool may_keep(const struct plan *t, unsigned constant, enum vka_product_role role)
+{
+    enum vka_product_role other = role == VKA_PRODUCT_A ? VKA_PRODUCT_B : VKA_PRODUCT_A;
+    int64_t lines = role == VKA_PRODUCT_A ? t->p.m : t->p.n;
+    int64_t others = role == VKA_PRODUCT_A ? t->p.n : t->p.m;
+    return t->way == TILES && constant >> (t->swapped ? other : role) & 1 && others <= KEPT_MOST &&
+           same_for_all(&t->p, role) && lines <= KEPT_SIZE / t->p.k;
+}
+
 static void choose_kept(struct plan *t, unsigned constant)
 {
-    const struct vka_product *p = &t->p;
-    bool a = constant >> (t->swapped ? VKA_PRODUCT_B : VKA_PRODUCT_A) & 1;
-    bool b = constant >> (t->swapped ? VKA_PRODUCT_A : VKA_PRODUCT_B) & 1;
-    t->keep_b = t->way == TILES && b && !t->direct_b && p->m <= KEPT_MOST;
-    t->keep_a = t->way == TILES && a && !t->keep_b && p->n <= KEPT_MOST;
+    t->keep_b = !t->direct_b && may_keep(t, constant, VKA_PRODUCT_B);
+    t->keep_a = !t->keep_b && may_keep(t, constant, VKA_PRODUCT_A);
 }
 
 static void make_plan(struct plan *t, const struct vka_product *p, unsigned constant, int threads)
@@ -178,17 +186,11 @@ static void make_plan(struct plan *t, const struct vka_product *p, unsigned cons
     t->thread_size = t->group + vka_round_up(own_a, ALIGNED);
 }
 
-static int64_t b_count(const struct plan *t)
-{
-    return same_for_all(&t->p, VKA_PRODUCT_B) ? 1 : t->count;
-}
-
 size_t vka_gemm_kept(const struct vka_product *p, unsigned constant)
 {
     struct plan t;
     make_plan(&t, p, constant, 1);
-    int64_t a = t.keep_a ? t.a_size * t.a_count : 0, b = t.keep_b ? t.b_size * b_count(&t) : 0;
-    return (size_t)(a + b) * sizeof(float);
+    return (size_t)(t.keep_a ? t.a_size : t.keep_b ? t.b_size : 0) * sizeof(float);
 }
 
 size_t vka_gemm_scratch(const struct vka_product *p, unsigned constant, int threads)
@@ -277,11 +279,10 @@ static void share_panel(void *arg, int64_t number, int thread)
         pack_panel(t, a, packed + place_in_a(t, rows, block, panel), t->p.m, block, panel);
 }
 
-// Kept b: matrices, in each blocks along k, in each the panels of columns one after the other.
-static int64_t place_in_b(const struct plan *t, int64_t index, int64_t k0, int64_t k, int64_t col)
+// Kept b: blocks along k, in each the panels of columns one after the other.
+static int64_t place_in_b(const struct plan *t, int64_t k0, int64_t k, int64_t col)
 {
-    int64_t width = t->kernels->tile_cols;
-    return index * t->b_size + k0 * vka_round_up(t->p.n, width) + col * k;
+    return k0 * vka_round_up(t->p.n, t->kernels->tile_cols) + col * k;
 }
 
 static void keep_panel(void *arg, int64_t number, int thread)
@@ -290,12 +291,11 @@ static void keep_panel(void *arg, int64_t number, int thread)
     const struct job *job = arg;
     const struct plan *t = &job->plan;
     const struct vka_product_side *side = &t->p.side[VKA_PRODUCT_B];
-    int64_t width = t->kernels->tile_cols, panels = vka_divide_up(t->p.n, width);
-    int64_t col = number % panels * width, index = number / panels;
-    const float *b = job->data[VKA_PRODUCT_B] + vka_product_start(&t->p, VKA_PRODUCT_B, index);
+    int64_t width = t->kernels->tile_cols, col = number * width;
+    const float *b = job->data[VKA_PRODUCT_B] + vka_product_start(&t->p, VKA_PRODUCT_B, 0);
     for (int64_t k0 = 0, k; k0 < t->p.k; k0 += k) {
         k = vka_smaller(t->depth, t->p.k - k0);
-        t->kernels->pack(job->shared + place_in_b(t, index, k0, k, col), (int)width,
+        t->kernels->pack(job->shared + place_in_b(t, k0, k, col), (int)width,
                          b + k0 * side->row + col * side->col, side->col, side->row,
                          (int)vka_smaller(width, t->p.n - col), k);
     }
@@ -364,7 +364,7 @@ static void find_b(const struct job *job, const struct piece *x, int64_t k0, int
     int64_t width = t->kernels->tile_cols;
     tile->b_step = width;
     if (t->keep_b) {
-        tile->b = job->kept + place_in_b(t, b_count(t) == 1 ? 0 : x->index, k0, tile->k, x->n0 + j);
+        tile->b = job->kept + place_in_b(t, k0, tile->k, x->n0 + j);
         return;
     }
     const float *b = x->b + k0 * side->row + j * side->col;
@@ -498,8 +498,7 @@ void vka_gemm_keep(const struct vka_gemm *gemm, struct vka_threads *threads, voi
     if (t->keep_a)
         vka_parallel(threads, t->a_count * t->panels, share_panel, &job);
     if (t->keep_b)
-        vka_parallel(threads, b_count(t) * vka_divide_up(t->p.n, t->kernels->tile_cols), keep_panel,
-                     &job);
+        vka_parallel(threads, vka_divide_up(t->p.n, t->kernels->tile_cols), keep_panel, &job);
 }
 
 void vka_gemm_run(const struct vka_gemm *gemm, struct vka_threads *threads, void *scratch)

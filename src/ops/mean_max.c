@@ -431,9 +431,10 @@ static void launch_fours(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_rows r = rows_of(args);
     bool across = vka_rows_fours(vka_launch_limits(l), &r, &args->in[X]) == VKA_FOURS_ACROSS;
-    // Wide steps along the rows, so that each page that a step touches gives more than one line.
-    int64_t wide = across ? MOST_WIDE : 1;
-    while (wide > 1 && r.kept.dim[r.kept.rank - 1] % (wide * 4) != 0)
+    // Wide steps along the rows, so that each page that a step touches gives more than one line. A
+    // lane's rows have their results side by side: not those of two images in a stacked tensor.
+    int64_t wide = across ? MOST_WIDE : 1, inner = results_of(args, &r).inner;
+    while (wide > 1 && (r.kept.dim[r.kept.rank - 1] % (wide * 4) != 0 || inner % (wide * 4) != 0))
         wide /= 2;
     struct vka_dispatch d;
     vka_begin(l, &d, "mean_max", across ? LANES : 1, across ? 1 : LANES, 1);

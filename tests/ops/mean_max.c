@@ -178,6 +178,9 @@ static const struct op_case cases[] = {
      DEFINED,
      I(2, 0, 4),
      O(3, 2, 8, 12)},
+    // Images whose results end inside of what a lane could take.
+    {.name = "stacked, small maps", .in = {F(2, 24, 1, 1)}, DEFINED, I(12, 0, 4), O(2, 2, 24)},
+    {.name = "stacked, one channel", .in = {F(2, 1, 4, 5)}, DEFINED, I(2, 0, 4), O(2, 2, 4, 5)},
     {.name = "stacked, special", .in = {S(2, 5, 7, 9)}, DEFINED, I(12, 0, 5), O(2, 2, 5)},
     {.name = "all axes", .in = {F(2, 3, 5, 7), F(5, 1)}, DEFINED, I(15, 0, 3), .out = {0, {0}}},
     {.name = "one element", .in = {F(1), F(1)}, DEFINED, I(1, 1, 3), O(1)},
