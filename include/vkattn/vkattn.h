@@ -170,11 +170,11 @@ typedef struct vka_device_info {
     uint64_t memory;      // bytes of the largest device-local heap; of the machine, for cpu
     uint32_t subgroup;    // lanes; 0 where not reported
     bool f16;             // 16-bit storage: plans of dtype VKA_F16 work
-    bool bf16;            // the same for VKA_BF16, where the library was built with VKATTN_BF16
     // It has matrix units. Plans of dtype VKA_F16 use them where the library was built with their
     // shaders (VKATTN_MATRIX) and the device is no program on a CPU.
     bool cooperative_matrix;
     uint8_t uuid[16]; // deviceUUID; zeros for cpu
+    bool bf16;        // as f16, for VKA_BF16, where the library was built with VKATTN_BF16
 } vka_device_info;
 
 // How many devices exist, the CPU path (always there, always last) included. The order is that of
@@ -232,9 +232,10 @@ VKA_API vka_result vka_weights_create(vka_context *context, vka_weights **weight
 // A safetensors file, mapped, checked strictly before anything in it is used.
 VKA_API vka_result vka_weights_load(vka_context *context, const char *path, vka_weights **weights);
 
-// Adds a tensor. `data` is NOT copied: it must stay until the weights are destroyed. Floats may be
-// F32, F16 or BF16 at any alignment. A name may be added once, and none once a graph was made with
-// the weights.
+// Adds a tensor. `data` is NOT copied: it must stay, unchanged, until the weights are destroyed (a
+// plan may have a copy of its own or read it in each run, and devices keep one for all plans).
+// Floats may be F32, F16 or BF16 at any alignment. A name may be added once, and none once a graph
+// was made with the weights.
 VKA_API vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,
                                    const vka_shape *shape, const void *data);
 VKA_API size_t vka_weights_count(const vka_weights *weights);
@@ -418,7 +419,8 @@ typedef struct vka_report {
     const char *device;
     size_t step_count;
     const vka_report_step *steps;
-    uint64_t input_bytes, output_bytes, weight_bytes, constant_bytes;
+    uint64_t input_bytes, output_bytes, weight_bytes;
+    uint64_t constant_bytes;       // on the CPU with what is kept of weights as its kernels want it
     uint64_t temporary_bytes;      // the arena: everything between inputs and outputs, at its peak
     uint32_t dispatches, barriers; // on a Vulkan device
     double ms;                     // the last run on the device, 0 without profile

@@ -4,14 +4,17 @@
 // slices of both factors in shared memory. A slice is kept as fours of rows (of columns), so that
 // one read feeds many products, and there is room for two: the next is put in its place while
 // others still read the last. TM and TN (1, 2, 4 or 8) come from the file that includes this one.
-const uint LANES = gl_WorkGroupSize.x >= 256 ? 16 : 8; // along each side
+#include "product_tile.h"
+
+const bool WIDE = gl_WorkGroupSize.x == VKA_TILE_WIDE * VKA_TILE_WIDE;
+const uint LANES = WIDE ? VKA_TILE_WIDE : VKA_TILE_NARROW; // along each side
 const uint INVOCATIONS = LANES * LANES;
-const uint DEPTH = 8; // terms of a slice
+const uint DEPTH = VKA_TILE_DEPTH;
 const uint TILE_M = LANES * TM;
 const uint TILE_N = LANES * TN;
-// One more than needed: lanes that write the terms of a row hit different banks.
-const uint FOURS_M = TILE_M / 4 + 1;
-const uint FOURS_N = TILE_N / 4 + 1;
+// More than needed: lanes that write the terms of a row hit different banks.
+const uint FOURS_M = (TILE_M + VKA_TILE_PAD) / 4;
+const uint FOURS_N = (TILE_N + VKA_TILE_PAD) / 4;
 shared vec4 tile_m[2 * DEPTH * FOURS_M];
 shared vec4 tile_n[2 * DEPTH * FOURS_N];
 

@@ -26,14 +26,14 @@ vec4 next_a[A_EACH];
 vec4 next_b[B_EACH];
 
 // Zeros outside. w: row of a, column of b.
-#define LOAD_FOUR(value, name, start, w, w_size, w_step, k, k_step, along_k, fours)                \
+#define LOAD_FOUR(value, name, start, w0, w_size, w_step, k0, k_step, along_k, fours)              \
     value = vec4(0.0);                                                                             \
     if (fours) {                                                                                   \
-        if (w < w_size && k < p.k)                                                                 \
-            value = LOAD4(name##4, (start + w * w_step + k * k_step) / 4);                         \
+        if (w0 < w_size && k0 < p.k)                                                               \
+            value = LOAD4(name##4, (start + w0 * w_step + k0 * k_step) / 4);                       \
     } else {                                                                                       \
         [[unroll]] for (uint j = 0; j < 4; j++) {                                                  \
-            uint w_ = along_k ? w : w + j, k_ = along_k ? k + j : k;                               \
+            uint w_ = along_k ? w0 : w0 + j, k_ = along_k ? k0 + j : k0;                           \
             if (w_ < w_size && k_ < p.k)                                                           \
                 value[j] = LOAD(name, start + w_ * w_step + k_ * k_step);                          \
         }                                                                                          \

@@ -314,7 +314,7 @@ const struct cli_command cli_bench = {
     "times a block (at its example's sizes where none are given), a case or a model; --all: every "
     "output of the block",
     "--steps: a row a step, too: its time in the first run, in which some drivers compile, and in "
-    "the last\n"
+    "the last; the device is asked for them, which takes a little of its time\n"
     "--json: [{\"name\", \"inputs\", \"device\", \"dtype\", \"ms\": the median, \"least\", "
     "\"most\",\n"
     "\"plan_ms\": to make the plan, \"first_ms\": of its first run, \"gflops\", \"gbytes\": a "

@@ -5,6 +5,7 @@
 #include "util/system.h"
 
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 
 static const struct cli_command *const commands[] = {&cli_devices, &cli_blocks, &cli_run,
@@ -35,6 +36,9 @@ static int told(int code)
 int main(int argc, char **argv)
 {
     vka_sys_keep_streams();
+#ifdef SIGXFSZ // a file that may not grow is told of as a full disk is
+    signal(SIGXFSZ, SIG_IGN);
+#endif
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

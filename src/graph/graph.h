@@ -29,7 +29,7 @@ enum vka_store {
 };
 
 struct vka_value {
-    vka_dtype dtype; // F32 (stored as f16 in an f16 plan), I32 or BOOL (a 32-bit word)
+    vka_dtype dtype; // F32 (in 16 bits in a plan that stores such), I32 or BOOL (a 32-bit word)
     vka_shape shape;
     int64_t stride[VKA_MAX_RANK]; // in elements
     int64_t offset;               // in elements of the base

@@ -204,6 +204,12 @@ static uint32_t lane_sums(int64_t size)
     return (uint32_t)vka_smaller(vka_divide_up(size, LANES), MOST_SUMS);
 }
 
+// The shader's lanes, with m x n sums each, share slices of 16 terms: loaded, then summed.
+static double slice_turns(int64_t terms, uint32_t m, uint32_t n)
+{
+    return (double)vka_divide_up(terms, 16) * (1 + (2 * m + 1) + (2 * n + 1) + 17);
+}
+
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     const struct vka_array *x = &args->in[X], *y = &args->in[Y], *f = &args->in[FACTORS];
@@ -232,7 +238,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     push.factors_offset = vka_bind(l, &d, f, VKA_READ);
     push.out_offset = vka_bind(l, &d, &args->out[0], VKA_WRITE);
     VKA_PUSH(&d, push);
-    vka_turns(&d, vka_slice_turns(x->dim[2], tm, tn), "the channels");
+    vka_turns(&d, slice_turns(x->dim[2], tm, tn), "the channels");
     vka_emit(l, &d, groups, 1, 1);
 }
 

@@ -2,7 +2,7 @@
 //
 // gated: a map times, or plus, a number for each channel of each image that a last small layer
 // gives. On devices the layer's dispatch goes: whoever scales a part of a channel finds the
-// channel's number himself. Elsewhere it is its definition, a product and an elementwise step.
+// channel's number itself. Elsewhere it is its definition, a product and an elementwise step.
 #include "gated.h" // push constants
 #include "ops/infer.h"
 #include "ops/ops.h"
@@ -151,7 +151,7 @@ static int64_t columns_of(const struct vka_array *x)
     return columns;
 }
 
-static bool by_fours(const struct vka_array *x, int64_t columns)
+static bool in_fours(const struct vka_array *x, int64_t columns)
 {
     bool fits = columns % 4 == 0 && x->offset % 4 == 0;
     for (int i = 0; i < 2; i++)
@@ -162,7 +162,7 @@ static bool by_fours(const struct vka_array *x, int64_t columns)
 static struct cut cut_of(const struct vka_limits *limits, const struct vka_args *args)
 {
     int64_t columns = columns_of(&args->in[X]), each = MOST_EACH;
-    struct cut c = {.fours = by_fours(&args->in[X], columns), .lanes = GROUP, .rows = 1};
+    struct cut c = {.fours = in_fours(&args->in[X], columns), .lanes = GROUP, .rows = 1};
     c.columns = c.fours ? columns / 4 : columns;
     if (limits->is_cpu) {
         c.lanes = PROGRAM_LANES;

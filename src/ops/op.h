@@ -103,8 +103,8 @@ enum vka_access { VKA_READ = 1, VKA_WRITE = 2, VKA_READ_WRITE = 3 };
 
 // One dispatch, filled by an op's launch: data, recorded later by src/vk.
 struct vka_dispatch {
-    const char *shader; // a module of shaders/variants.cmake; the executor takes its f16 twin in
-                        // an f16 plan
+    const char *shader; // a module of shaders/variants.cmake; the executor takes its twin for
+                        // floats of 16 bits in a plan that stores such
     uint32_t constants[VKA_MAX_CONSTANTS]; // specialization constants 0, 1, 2, ...; the first three
     int n_constants;                       // are the workgroup's size x, y, z
     unsigned char push[VKA_PUSH_BYTES];
@@ -151,11 +151,6 @@ static inline uint32_t vka_sharing_lanes(const struct vka_limits *limits)
 static inline double vka_lane_turns(int64_t terms)
 {
     return (double)(terms / 4 + terms % 4);
-}
-// The same where 64 lanes with m x n sums each share slices of 16 terms: loaded, then summed.
-static inline double vka_slice_turns(int64_t terms, uint32_t m, uint32_t n)
-{
-    return (double)((terms + 15) / 16) * (1 + (2 * m + 1) + (2 * n + 1) + 17);
 }
 
 // Binds the bytes that the array touches, as the next binding, and returns the index of the array's

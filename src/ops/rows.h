@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Rows: what reduce, softmax, norm and argmax work on. The axes of an array fall into those that a
-// row runs along and those that tell rows apart; both are collapsed (ops/strided.h).
+// Rows: what reduce, mean_max, softmax, norm and argmax work on. The axes of an array fall into
+// those that a row runs along and those that tell rows apart; both are collapsed (ops/strided.h).
 #ifndef VKA_OPS_ROWS_H
 #define VKA_OPS_ROWS_H
 
@@ -34,7 +34,7 @@ struct vka_row_group {
 struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struct vka_rows *r);
 
 // Four elements at a time, where the device is a program (see vka_strided_fours): along a row, or
-// of four rows side by side. `outputs`, of one element a row, are dense.
+// of four rows side by side. Results, one a row, are dense, or the caller looks.
 enum vka_rows_fours { VKA_FOURS_NONE, VKA_FOURS_ALONG, VKA_FOURS_ACROSS };
 enum vka_rows_fours vka_rows_fours(const struct vka_limits *limits, const struct vka_rows *r,
                                    const struct vka_array *x);

@@ -26,6 +26,9 @@ while [ $# -gt 0 ]; do
     esac
     shift 2
 done
+case $most in
+*[!0-9]*) die "--most takes a whole number of milliseconds" ;;
+esac
 vkattn=$build/vkattn
 [ -x "$vkattn" ] || die "there is no $vkattn: build it first"
 # shellcheck disable=SC2046
@@ -44,6 +47,8 @@ echo '|---|--:|--:|--:|--:|'
 for id in "$@"; do
     "$vkattn" bench "$id" --device "$device" --rounds 1 --json >"$row" ||
         die "$id doesn't run on $device"
+    [ -n "$(number_of plan_ms)" ] && [ -n "$(number_of first_ms)" ] && [ -n "$(number_of ms)" ] ||
+        die "the command tells no times of $id"
     printf '| `%s` | %s | %.0f | %.0f | %.0f |\n' "$id" "$(number_of dispatches)" \
         "$(number_of plan_ms)" "$(number_of first_ms)" "$(number_of ms)"
     [ -z "$most" ] || awk -v most="$most" -v plan="$(number_of plan_ms)" \

@@ -72,6 +72,14 @@ true_that "run wrote the array" test -s "$out/y.npy"
 check "run, two tensors in one file" 0 "" grep -aq '"logits"' "$out/map.safetensors"
 check "run, a map as a picture" 0 "" "$vkattn" run "$net" --weights "$weights" \
     --input image="$picture" --output gate="$out/gate.png" --device cpu
+if [ $windows = no ]; then
+    # Its words go through a pipe: the file that they end in is made elsewhere.
+    check "run, files may not grow" 1 "capped.npy: can't be written" sh -c \
+        'said=$( (ulimit -f 0; "$@") 2>&1); code=$?; echo "$said"; exit $code' sh "$vkattn" run \
+        "$net" --weights "$weights" --input image="$picture" --output y="$out/capped.npy" \
+        --device cpu
+    true_that "nothing is left of it" sh -c '! ls "$0"/capped* 2>/dev/null' "$out"
+fi
 check "run, there is no such picture" 2 "No such file" "$vkattn" run "$net" \
     --weights "$weights" --input image="$out/y.npy.png" --output y="$out/z.npy" --device cpu
 cp "$out/y.npy" "$out/fake.png"

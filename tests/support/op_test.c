@@ -418,7 +418,7 @@ static void test_case(void **state)
         run_form_gpu(job->c, (enum form)form, t, VKA_F32);
         if (t->f16)
             run_form_gpu(job->c, (enum form)form, t, VKA_F16);
-        if (t->bf16 && (form == DENSE || form == TRANSPOSED)) // it differs from f16 in loads alone
+        if (t->bf16 && (form == DENSE || form == TRANSPOSED)) // the rest are as in f16
             run_form_gpu(job->c, (enum form)form, t, VKA_BF16);
     }
     assert_true(vka_context_validation_count(h.several) <= 0);

@@ -119,7 +119,7 @@ static void test_conversions(void **state)
             vka_convert_out(rows[i].values, rows[i].inside, VKA_F32, outside + shift,
                             rows[i].outside, COUNT);
             assert_true(vka_convert_in(outside + shift, rows[i].outside, inside, rows[i].inside,
-                                       false, COUNT, &bad));
+                                       VKA_F32, COUNT, &bad));
             assert_memory_equal(inside, rows[i].values, sizeof inside);
         }
     }

@@ -3,6 +3,7 @@
 // Convolutions of few channels on the CPU: the kernels of every instruction set that this machine
 // has, against plain sums in double precision and plain copies.
 #include "cpu/kernels.h"
+#include "unit.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -17,11 +18,9 @@ static float a[ROOM], b[ROOM], c[ROOM], before[ROOM];
 
 static void fill(float *x)
 {
-    static uint32_t state = 1;
-    for (int i = 0; i < ROOM; i++) {
-        state = state * 1664525u + 1013904223u;
-        x[i] = (float)(state >> 8) / (1 << 24) - 0.5f;
-    }
+    static uint64_t numbers = 1;
+    for (int i = 0; i < ROOM; i++)
+        x[i] = (float)unit_below(&numbers, 1 << 24) / (1 << 24) - 0.5f;
 }
 
 static void each_set(void (*check)(const struct vka_kernels *k))

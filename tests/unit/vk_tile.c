@@ -37,7 +37,7 @@ static void check_lanes(const char *shader, uint32_t lanes)
 {
     struct vka_program *p;
     int found = 0;
-    rig_assert_ok(vka_program_create(rig.graph, &rig.device->limits, false, false, &p));
+    rig_assert_ok(vka_program_create(rig.graph, &rig.device->limits, VKA_F32, false, &p));
     for (size_t i = 0; i < p->dispatch_count; i++) {
         bool same = strncmp(p->dispatches[i].shader, shader, strlen(shader)) == 0;
         found += same;
