@@ -51,13 +51,20 @@ uvec2 four_at(uint f, uint tile, bool along_k)
 #define PUT(tile, fours, part, w, k, value)                                                        \
     tile[((part) * DEPTH + (k)) * fours + (w) / 4][(w) % 4] = (value)
 
-// A four along the terms of one row, or of four rows.
-#define PUT_FOUR(tile, fours, part, at, along_k, value)                                            \
-    if (along_k) {                                                                                 \
-        [[unroll]] for (uint j = 0; j < 4; j++)                                                    \
-            PUT(tile, fours, part, at.x, at.y + j, value[j]);                                      \
-    } else {                                                                                       \
-        tile[((part) * DEPTH + at.y) * fours + at.x / 4] = value;                                  \
+// Fours of a slice of `tile` rows (columns) that a lane loads, and puts there.
+#define EACH(tile) ((tile * DEPTH / 4 + INVOCATIONS - 1) / INVOCATIONS)
+#define PUT_SLICE(tile, fours, size, part, along_k, values)                                        \
+    [[unroll]] for (uint i = 0; i < EACH(size); i++) {                                             \
+        uint f = gl_LocalInvocationIndex + i * INVOCATIONS;                                        \
+        uvec2 at = four_at(f, size, along_k);                                                      \
+        if (f >= size * DEPTH / 4)                                                                 \
+            continue;                                                                              \
+        if (along_k) {                                                                             \
+            [[unroll]] for (uint j = 0; j < 4; j++)                                                \
+                PUT(tile, fours, part, at.x, at.y + j, values[i][j]);                              \
+        } else {                                                                                   \
+            tile[((part) * DEPTH + at.y) * fours + at.x / 4] = values[i];                          \
+        }                                                                                          \
     }
 
 #define READ_SIDE(values, sums, tile, at, own)                                                     \

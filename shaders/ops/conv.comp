@@ -13,10 +13,9 @@ BUFFER_VEC4_IN(1, weight4);
 
 // What a lane loads of a slice: fours of the weight, terms of one place of x (INVOCATIONS is a
 // multiple of TILE_N).
-const uint W_EACH = (TILE_M * DEPTH / 4 + INVOCATIONS - 1) / INVOCATIONS;
 const uint X_EACH = TILE_N * DEPTH / INVOCATIONS;
 const uint X_ROWS = INVOCATIONS / TILE_N;
-vec4 next_w[W_EACH];
+vec4 next_w[EACH(TILE_M)];
 float next_x[X_EACH];
 
 struct tile_place {
@@ -43,7 +42,7 @@ tile_place tile_of(uint group, uint places)
 
 void fetch(tile_place t, uint k0)
 {
-    [[unroll]] for (uint i = 0; i < W_EACH; i++) {
+    [[unroll]] for (uint i = 0; i < EACH(TILE_M); i++) {
         uvec2 at = four_at(gl_LocalInvocationIndex + i * INVOCATIONS, TILE_M, true);
         uint row = t.m0 + at.x, k = k0 + at.y, from = t.w_start + row * t.terms + k;
         next_w[i] = vec4(0.0);
@@ -67,13 +66,7 @@ void fetch(tile_place t, uint k0)
 void put(uint part)
 {
     uint column = gl_LocalInvocationIndex % TILE_N, k = gl_LocalInvocationIndex / TILE_N;
-    [[unroll]] for (uint i = 0; i < W_EACH; i++) {
-        uint f = gl_LocalInvocationIndex + i * INVOCATIONS;
-        uvec2 at = four_at(f, TILE_M, true);
-        if (f < TILE_M * DEPTH / 4) {
-            PUT_FOUR(tile_m, FOURS_M, part, at, true, next_w[i])
-        }
-    }
+    PUT_SLICE(tile_m, FOURS_M, TILE_M, part, true, next_w)
     [[unroll]] for (uint i = 0; i < X_EACH; i++)
         PUT(tile_n, FOURS_N, part, column, k + i * X_ROWS, next_x[i]);
 }

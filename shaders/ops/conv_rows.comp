@@ -33,7 +33,7 @@ void main()
     uint row = min(n, all - 1) / parts, column = min(n, all - 1) % parts * TN;
     origin first = origin_at(uvec3(row / p.size_out[1], row % p.size_out[1], column), x_start);
     uint along[SPAN];
-    bool inside[SPAN];
+    bool inside[SPAN]; // INSIDE_2 says nothing of places beyond the row's last one
     [[unroll]] for (uint i = 0; i < SPAN; i++) {
         inside[i] = first.at.z + i < p.size_in[2];
         along[i] = first.element + i * p.x_step[2];

@@ -19,58 +19,39 @@ BUFFER_VEC4_IN(0, a4);
 BUFFER_VEC4_IN(1, b4);
 BUFFER_VEC4_OUT(3, dst4);
 
-// Fours of a slice that a lane loads.
-const uint A_EACH = (TILE_M * DEPTH / 4 + INVOCATIONS - 1) / INVOCATIONS;
-const uint B_EACH = (TILE_N * DEPTH / 4 + INVOCATIONS - 1) / INVOCATIONS;
-vec4 next_a[A_EACH];
-vec4 next_b[B_EACH];
+vec4 next_a[EACH(TILE_M)];
+vec4 next_b[EACH(TILE_N)];
 
-// Zeros outside. w: row of a, column of b.
-#define LOAD_FOUR(value, name, start, w0, w_size, w_step, k0, k_step, along_k, fours)              \
-    value = vec4(0.0);                                                                             \
-    if (fours) {                                                                                   \
-        if (w0 < w_size && k0 < p.k)                                                               \
-            value = LOAD4(name##4, (start + w0 * w_step + k0 * k_step) / 4);                       \
-    } else {                                                                                       \
-        [[unroll]] for (uint j = 0; j < 4; j++) {                                                  \
-            uint w_ = along_k ? w0 : w0 + j, k_ = along_k ? k0 + j : k0;                           \
-            if (w_ < w_size && k_ < p.k)                                                           \
-                value[j] = LOAD(name, start + w_ * w_step + k_ * k_step);                          \
+// A lane's fours of a slice, zeros outside. w: row of a, column of b.
+#define FETCH(values, name, start, size, w0, w_end, w_step, k0, k_step, along_k, fours)            \
+    [[unroll]] for (uint i = 0; i < EACH(size); i++) {                                             \
+        uvec2 at = four_at(gl_LocalInvocationIndex + i * INVOCATIONS, size, along_k);              \
+        uint w = w0 + at.x, term = k0 + at.y;                                                      \
+        values[i] = vec4(0.0);                                                                     \
+        if (fours) {                                                                               \
+            if (w < w_end && term < p.k)                                                           \
+                values[i] = LOAD4(name##4, (start + w * w_step + term * k_step) / 4);              \
+        } else {                                                                                   \
+            [[unroll]] for (uint j = 0; j < 4; j++) {                                              \
+                uint w_ = along_k ? w : w + j, term_ = along_k ? term + j : term;                  \
+                if (w_ < w_end && term_ < p.k)                                                     \
+                    values[i][j] = LOAD(name, start + w_ * w_step + term_ * k_step);               \
+            }                                                                                      \
         }                                                                                          \
     }
 
 void fetch(tile_place t, uint k0)
 {
-    [[unroll]] for (uint i = 0; i < A_EACH; i++) {
-        uvec2 at = four_at(gl_LocalInvocationIndex + i * INVOCATIONS, TILE_M, A_ALONG_K);
-        uint w = t.m0 + at.x, k = k0 + at.y;
-        LOAD_FOUR(next_a[i], a, t.a_start, w, p.m, p.a_stride[3], k, p.a_stride[4], A_ALONG_K,
-                  A_FOURS)
-    }
-    [[unroll]] for (uint i = 0; i < B_EACH; i++) {
-        uvec2 at = four_at(gl_LocalInvocationIndex + i * INVOCATIONS, TILE_N, B_ALONG_K);
-        uint w = t.n0 + at.x, k = k0 + at.y;
-        LOAD_FOUR(next_b[i], b, t.b_start, w, p.n, p.b_stride[4], k, p.b_stride[3], B_ALONG_K,
-                  B_FOURS)
-    }
+    FETCH(next_a, a, t.a_start, TILE_M, t.m0, p.m, p.a_stride[3], k0, p.a_stride[4], A_ALONG_K,
+          A_FOURS)
+    FETCH(next_b, b, t.b_start, TILE_N, t.n0, p.n, p.b_stride[4], k0, p.b_stride[3], B_ALONG_K,
+          B_FOURS)
 }
 
 void put(uint part)
 {
-    [[unroll]] for (uint i = 0; i < A_EACH; i++) {
-        uint f = gl_LocalInvocationIndex + i * INVOCATIONS;
-        uvec2 at = four_at(f, TILE_M, A_ALONG_K);
-        if (f < TILE_M * DEPTH / 4) {
-            PUT_FOUR(tile_m, FOURS_M, part, at, A_ALONG_K, next_a[i])
-        }
-    }
-    [[unroll]] for (uint i = 0; i < B_EACH; i++) {
-        uint f = gl_LocalInvocationIndex + i * INVOCATIONS;
-        uvec2 at = four_at(f, TILE_N, B_ALONG_K);
-        if (f < TILE_N * DEPTH / 4) {
-            PUT_FOUR(tile_n, FOURS_N, part, at, B_ALONG_K, next_b[i])
-        }
-    }
+    PUT_SLICE(tile_m, FOURS_M, TILE_M, part, A_ALONG_K, next_a)
+    PUT_SLICE(tile_n, FOURS_N, TILE_N, part, B_ALONG_K, next_b)
 }
 
 void store_row(tile_place t, uint row, float values[TN])

@@ -87,11 +87,11 @@ static void build(struct vka_scope *s)
         return;
     if (!vka_is(s, "part", "spatial")) {
         struct vka_gate gate = channel_gate(s, y);
-        struct vka_matmul layer = {.bias = gate.bias, .act = gate.act};
         vka_tensor attn;
         if (vka_is(s, "part", "channel")) {
             y = vka_gated(g, y, &gate, &attn);
         } else { // the map itself isn't needed: whoever reads it can multiply
+            struct vka_matmul layer = {.bias = gate.bias, .act = gate.act};
             attn = vka_matmul(g, gate.v, vka_transpose(g, gate.weight, 0, 1), &layer);
             y = vka_mul(g, y, vka_channels(g, attn, 4));
         }

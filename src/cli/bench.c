@@ -134,7 +134,7 @@ static void json_number(const char *name, double value)
     cli_json_number(value);
 }
 
-// What a step took in the first run beyond a later one, was its pipeline's compiling where the
+// What a step took in the first run beyond a later one, is its pipeline's compiling where the
 // driver puts that off until then.
 static void print_steps(const struct row *row, const vka_report *r)
 {

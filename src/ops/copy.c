@@ -195,17 +195,18 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-enum { LANES = 8, FOUR = 4 };
+enum { FOUR = 4 };
 
-static struct vka_strided walk_of(const struct vka_array *from, const struct vka_array *to)
+static struct vka_strided walk_of(const struct vka_args *args)
 {
-    return vka_strided_of(to, 2, (const struct vka_array *const[]){from, to});
+    return vka_strided_of(&args->out[0], 2,
+                          (const struct vka_array *const[]){&args->in[0], &args->out[0]});
 }
 
-static void launch_plain(struct vka_launch *l, const struct vka_array *from,
-                         const struct vka_array *to)
+static void launch(struct vka_launch *l, const struct vka_args *args)
 {
-    struct vka_strided s = walk_of(from, to);
+    const struct vka_array *from = &args->in[0], *to = &args->out[0];
+    struct vka_strided s = walk_of(args);
     struct vka_strided_launch d = {.shader = "copy", .array = {from, to}, .n_constants = 1};
     d.constants[0] = from->dtype != to->dtype && to->dtype == VKA_BOOL;
     _Static_assert(sizeof(struct vka_push_copy) == (5 + 2 * 5) * 4, "push constants");
@@ -216,48 +217,45 @@ static void launch_plain(struct vka_launch *l, const struct vka_array *from,
     vka_strided_emit(l, &s, &d);
 }
 
-static bool are_floats(const struct vka_array *from, const struct vka_array *to)
+static bool are_floats(const struct vka_args *args)
 {
-    return from->dtype == VKA_F32 && to->dtype == VKA_F32;
+    return args->in[0].dtype == VKA_F32 && args->out[0].dtype == VKA_F32;
 }
 
 // Rows of both, four elements at a time.
-static bool can_copy_fours(const struct vka_limits *limits, const struct vka_array *from,
-                           const struct vka_array *to)
+static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
 {
-    struct vka_strided s = walk_of(from, to);
-    return are_floats(from, to) &&
-           vka_strided_fours(limits, &s, (const struct vka_array *const[]){from, to}) &&
+    const struct vka_array *arrays[] = {&args->in[0], &args->out[0]};
+    struct vka_strided s = walk_of(args);
+    return are_floats(args) && vka_strided_fours(limits, &s, arrays) &&
            s.stride[0][s.rank - 1] == 1;
 }
 
-static void launch_rows(struct vka_launch *l, const struct vka_array *from,
-                        const struct vka_array *to)
+static void launch_fours(struct vka_launch *l, const struct vka_args *args)
 {
-    struct vka_strided s = walk_of(from, to);
-    struct vka_strided_launch d = {.shader = "copy_fours", .array = {from, to}, .fours = true};
+    struct vka_strided s = walk_of(args);
+    struct vka_strided_launch d = {
+        .shader = "copy_fours", .array = {&args->in[0], &args->out[0]}, .fours = true};
     vka_strided_emit(l, &s, &d);
 }
 
 // A transpose by squares of four by four elements, each of them loaded and stored as fours.
-static bool can_turn(const struct vka_limits *limits, const struct vka_array *from,
-                     const struct vka_array *to)
+static bool fits_turned(const struct vka_limits *limits, const struct vka_args *args)
 {
-    struct vka_strided s = walk_of(from, to);
+    struct vka_strided s = walk_of(args);
     int last = s.rank - 1, axis = transposed_axis(&s);
-    if (!limits->is_cpu || !are_floats(from, to) || axis < 0 || s.rank > VKA_STRIDED_AXES ||
+    if (!limits->is_cpu || !are_floats(args) || axis < 0 || s.rank > VKA_STRIDED_AXES ||
         s.dim[last] % FOUR != 0 || s.dim[axis] % FOUR != 0)
         return false;
-    int64_t steps = from->offset | to->offset;
+    int64_t steps = args->in[0].offset | args->out[0].offset;
     for (int i = 0; i < s.rank; i++)
         steps |= (i == axis ? 0 : s.stride[0][i]) | (i == last ? 0 : s.stride[1][i]);
     return steps % FOUR == 0;
 }
 
-static void launch_squares(struct vka_launch *l, const struct vka_array *from,
-                           const struct vka_array *to)
+static void launch_turned(struct vka_launch *l, const struct vka_args *args)
 {
-    struct vka_strided s = walk_of(from, to);
+    struct vka_strided s = walk_of(args);
     struct vka_strided square = {.n = 2, .rank = 2, .dim = {FOUR, FOUR}};
     int pair[2] = {transposed_axis(&s), s.rank - 1};
     for (int i = 0; i < 2; i++) {
@@ -269,56 +267,30 @@ static void launch_squares(struct vka_launch *l, const struct vka_array *from,
     }
     uint32_t tail[] = {(uint32_t)square.stride[0][1], (uint32_t)square.stride[1][0]};
     struct vka_strided_launch d = {.shader = "copy_turned",
-                                   .array = {from, to},
+                                   .array = {&args->in[0], &args->out[0]},
                                    .tail = tail,
                                    .tail_size = sizeof tail,
                                    .along = &square,
                                    .turns = 1,
-                                   .group = {LANES, 1}};
+                                   .group = {VKA_FOURS_LANES, 1}};
     _Static_assert(sizeof(struct vka_push_copy_turned) == (5 + 2 * 5) * 4 + sizeof tail,
                    "push constants");
     vka_strided_emit(l, &s, &d);
-}
-
-void vka_copy_launch(struct vka_launch *l, const struct vka_array *from, const struct vka_array *to)
-{
-    if (can_copy_fours(vka_launch_limits(l), from, to))
-        launch_rows(l, from, to);
-    else if (can_turn(vka_launch_limits(l), from, to))
-        launch_squares(l, from, to);
-    else
-        launch_plain(l, from, to);
-}
-
-static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
-{
-    return can_copy_fours(limits, &args->in[0], &args->out[0]);
-}
-
-static void launch_fours(struct vka_launch *l, const struct vka_args *args)
-{
-    launch_rows(l, &args->in[0], &args->out[0]);
-}
-
-static bool fits_turned(const struct vka_limits *limits, const struct vka_args *args)
-{
-    return can_turn(limits, &args->in[0], &args->out[0]);
-}
-
-static void launch_turned(struct vka_launch *l, const struct vka_args *args)
-{
-    launch_squares(l, &args->in[0], &args->out[0]);
-}
-
-static void launch(struct vka_launch *l, const struct vka_args *args)
-{
-    launch_plain(l, &args->in[0], &args->out[0]);
 }
 
 static const struct vka_variant variants[] = {{"fours", fits_fours, launch_fours},
                                               {"turned", fits_turned, launch_turned},
                                               {"baseline", NULL, launch},
                                               {0}};
+
+void vka_copy_launch(struct vka_launch *l, const struct vka_array *from, const struct vka_array *to)
+{
+    struct vka_args args = {.in = {*from}, .out = {*to}};
+    const struct vka_variant *v = variants;
+    while (v->fits && !v->fits(vka_launch_limits(l), &args))
+        v++;
+    v->launch(l, &args);
+}
 
 const struct vka_op vka_op_copy = {
     .name = "copy",

@@ -402,29 +402,27 @@ static struct vka_push_mean_max push_of(const struct vka_rows *r, int64_t inner)
 
 // Binds what there is, then emits.
 static void emit(struct vka_launch *l, struct vka_dispatch *d, const struct vka_args *args,
-                 const struct vka_rows *r, uint64_t groups)
+                 const struct vka_rows *r, const struct results *y, uint64_t groups)
 {
-    struct results y = results_of(args, r);
-    struct vka_push_mean_max push = push_of(r, y.inner);
+    struct vka_push_mean_max push = push_of(r, y->inner);
     push.x = vka_bind(l, d, &args->in[X], VKA_READ);
     push.factor = vka_bind(l, d, &args->in[FACTOR], VKA_READ);
-    bool mean = vka_present(&y.mean);
-    uint first = vka_bind(l, d, mean ? &y.mean : &y.most, VKA_WRITE);
-    uint second = vka_bind(l, d, &y.most, VKA_WRITE);
+    bool mean = vka_present(&y->mean);
+    uint first = vka_bind(l, d, mean ? &y->mean : &y->most, VKA_WRITE);
+    uint second = vka_bind(l, d, &y->most, VKA_WRITE);
     push.mean = first;
     push.most = second;
     VKA_PUSH(d, push);
     vka_emit(l, d, groups, 1, 1);
 }
 
-static void constants(struct vka_dispatch *d, const struct vka_args *args, const struct vka_rows *r,
+static void constants(struct vka_dispatch *d, const struct vka_rows *r, const struct results *y,
                       int factor)
 {
-    struct results y = results_of(args, r);
     vka_constant_u32(d, (uint32_t)r->kept.rank);
     vka_constant_u32(d, (uint32_t)factor);
-    vka_constant_u32(d, vka_present(&y.mean));
-    vka_constant_u32(d, vka_present(&y.most));
+    vka_constant_u32(d, vka_present(&y->mean));
+    vka_constant_u32(d, vka_present(&y->most));
 }
 
 static void launch_fours(struct vka_launch *l, const struct vka_args *args)
@@ -433,16 +431,18 @@ static void launch_fours(struct vka_launch *l, const struct vka_args *args)
     bool across = vka_rows_fours(vka_launch_limits(l), &r, &args->in[X]) == VKA_FOURS_ACROSS;
     // Wide steps along the rows, so that each page that a step touches gives more than one line. A
     // lane's rows have their results side by side: not those of two images in a stacked tensor.
-    int64_t wide = across ? MOST_WIDE : 1, inner = results_of(args, &r).inner;
-    while (wide > 1 && (r.kept.dim[r.kept.rank - 1] % (wide * 4) != 0 || inner % (wide * 4) != 0))
+    struct results y = results_of(args, &r);
+    int64_t wide = across ? MOST_WIDE : 1;
+    while (wide > 1 && (r.kept.dim[r.kept.rank - 1] % (wide * 4) != 0 || y.inner % (wide * 4) != 0))
         wide /= 2;
     struct vka_dispatch d;
     vka_begin(l, &d, "mean_max", across ? LANES : 1, across ? 1 : LANES, 1);
-    constants(&d, args, &r, factor_of(args, &r, across));
+    constants(&d, &r, &y, factor_of(args, &r, across));
     vka_constant_u32(&d, across);
     vka_constant_u32(&d, (uint32_t)wide);
     vka_turns(&d, turns_of(&r, across), "a row");
-    emit(l, &d, args, &r, (uint64_t)(across ? vka_divide_up(r.rows, 4 * wide * LANES) : r.rows));
+    emit(l, &d, args, &r, &y,
+         (uint64_t)(across ? vka_divide_up(r.rows, 4 * wide * LANES) : r.rows));
 }
 
 // --- an element at a time: workgroups as those of reduce ---
@@ -457,13 +457,14 @@ static bool fits_rows(const struct vka_limits *limits, const struct vka_args *ar
 static void launch_rows(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_rows r = rows_of(args);
+    struct results y = results_of(args, &r);
     struct vka_row_group group = vka_rows_group(vka_launch_limits(l), &r);
     struct vka_dispatch d;
     vka_launch_most(l, "rows of mean_max", r.rows, INT32_MAX);
     vka_begin(l, &d, "mean_max_rows", group.rows, group.lanes, 1);
-    constants(&d, args, &r, vka_present(&args->in[FACTOR]) ? FACTOR_ONE : FACTOR_NONE);
+    constants(&d, &r, &y, vka_present(&args->in[FACTOR]) ? FACTOR_ONE : FACTOR_NONE);
     vka_turns(&d, vka_rows_turns(&r, group.lanes, 2), "a row");
-    emit(l, &d, args, &r, (uint64_t)vka_divide_up(r.rows, group.rows));
+    emit(l, &d, args, &r, &y, (uint64_t)vka_divide_up(r.rows, group.rows));
 }
 
 static const struct vka_variant variants[] = {

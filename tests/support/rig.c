@@ -124,6 +124,22 @@ struct vka_limits rig_least_limits(void)
                                .max_turns = UINT32_MAX};
 }
 
+struct vka_limits rig_large_limits(bool is_cpu)
+{
+    struct vka_limits l = rig_least_limits();
+    l.max_invocations = l.max_group_size[0] = l.max_group_size[1] = 1024;
+    l.shared_bytes = 32768;
+    l.push_bytes = 256;
+    l.storage_buffers = 32;
+    l.storage_range = l.allocation = UINT64_C(1) << 31;
+    l.subgroup_size = is_cpu ? 8 : 32;
+    l.subgroup_arithmetic = true;
+    l.f16_storage = true;
+    l.is_cpu = is_cpu;
+    l.max_turns = is_cpu ? VKA_MOST_TURNS : UINT32_MAX;
+    return l;
+}
+
 vka_result rig_run_xy(vka_plan *plan, const float *x, size_t nx, float *y, size_t ny)
 {
     vka_io in[] = {{"x", VKA_F32, (void *)(uintptr_t)x, nx * sizeof *x}, {0}};

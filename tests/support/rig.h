@@ -52,6 +52,8 @@ vka_tensor rig_weight(struct rig *rig, const char *name);
 
 // The least that Vulkan 1.1 promises.
 struct vka_limits rig_least_limits(void);
+// What a discrete GPU has, or a driver that is a program.
+struct vka_limits rig_large_limits(bool is_cpu);
 
 // The only input "x" and output "y" of F32.
 vka_result rig_run_xy(vka_plan *plan, const float *x, size_t nx, float *y, size_t ny);

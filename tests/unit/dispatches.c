@@ -64,22 +64,6 @@ static void build_all(const struct counted *c)
     fail_msg("%s wants more than %d weights", c->id, WEIGHTS);
 }
 
-static struct vka_limits large_limits(bool is_cpu)
-{
-    struct vka_limits l = rig_least_limits();
-    l.max_invocations = l.max_group_size[0] = l.max_group_size[1] = 1024;
-    l.shared_bytes = 32768;
-    l.push_bytes = 256;
-    l.storage_buffers = 32;
-    l.storage_range = l.allocation = UINT64_C(1) << 31;
-    l.subgroup_size = is_cpu ? 8 : 32;
-    l.subgroup_arithmetic = true;
-    l.is_cpu = is_cpu;
-    l.max_turns = is_cpu ? VKA_MOST_TURNS : UINT32_MAX;
-    l.busy = is_cpu ? 8 : 2048;
-    return l;
-}
-
 static int check(const struct counted *c, const char *device, const struct vka_limits *limits,
                  unsigned want, const char *steps)
 {
@@ -99,8 +83,10 @@ static int check(const struct counted *c, const char *device, const struct vka_l
 
 static int check_all(const struct counted *c)
 {
-    struct vka_limits least = rig_least_limits(), gpu = large_limits(false),
-                      program = large_limits(true);
+    struct vka_limits least = rig_least_limits(), gpu = rig_large_limits(false),
+                      program = rig_large_limits(true);
+    gpu.busy = 2048;
+    program.busy = 8;
     build_all(c);
     int wrong = check(c, "a GPU", &gpu, c->gpu, c->steps);
     wrong += check(c, "a device that is a program", &program, c->program, NULL);

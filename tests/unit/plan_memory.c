@@ -50,24 +50,6 @@ static int end(void **state)
 
 // --- devices ---
 
-// A discrete GPU, and a driver that is a program.
-static struct vka_limits large_limits(bool is_cpu)
-{
-    struct vka_limits l = rig_least_limits();
-    l.max_invocations = 1024;
-    l.max_group_size[0] = l.max_group_size[1] = 1024;
-    l.shared_bytes = 32768;
-    l.push_bytes = 256;
-    l.storage_buffers = 32;
-    l.storage_range = l.allocation = UINT64_C(1) << 31;
-    l.subgroup_size = is_cpu ? 8 : 32;
-    l.subgroup_arithmetic = true;
-    l.f16_storage = true;
-    l.is_cpu = is_cpu;
-    l.max_turns = is_cpu ? VKA_MOST_TURNS : UINT32_MAX;
-    return l;
-}
-
 static uint64_t temporaries(const struct vka_program *p)
 {
     uint64_t bytes = 0;
@@ -130,8 +112,8 @@ static int check(const struct memory_case *c, const char *device, const struct v
 
 static int check_all(const struct memory_case *c)
 {
-    struct vka_limits least = rig_least_limits(), gpu = large_limits(false),
-                      program = large_limits(true);
+    struct vka_limits least = rig_least_limits(), gpu = rig_large_limits(false),
+                      program = rig_large_limits(true);
     build(c);
     int wrong = check(c, "cpu", NULL);
     wrong += c->many ? 0 : check(c, "the smallest device", &least);

@@ -3,33 +3,19 @@
 // The tiles of products on GPUs, on a software driver taken for one (VKATTN_LIMITS=gpu): wide ones
 // of 256 lanes, which the small cases of tests/ops never get, and narrow ones, by all the ways in
 // which operands can lie, against the CPU path.
-#include "support/rig.h"
+#include "support/products.h"
 
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 1 << 17, WIDE = 256, NARROW = 64 };
+enum { WIDE = 256, NARROW = 64 };
 
 static struct rig rig;
-static uint64_t numbers = 1;
-static float x[MOST], got[MOST], again[MOST], want[MOST];
 
 static void start(void)
 {
     unit_setenv("VKATTN_LIMITS", "gpu");
     rig_start_on(&rig, "vulkan");
     unit_setenv("VKATTN_LIMITS", NULL);
-}
-
-static vka_tensor made_up(vka_shape shape)
-{
-    uint64_t count = 0;
-    assert_true(vka_shape_count(&shape, &count));
-    float *v = unit_floats(&numbers, (int64_t)count, -1);
-    vka_tensor t = vka_constant(rig.graph, VKA_F32, &shape, v);
-    free(v);
-    return t;
 }
 
 // The dispatches of this shader have so many lanes a workgroup.
@@ -47,68 +33,21 @@ static void check_lanes(const char *shader, uint32_t lanes)
     vka_program_destroy(p);
 }
 
-static void run(vka_plan *plan, size_t nx, float *y, size_t ny)
-{
-    rig_assert_ok(rig_run_xy(plan, x, nx, y, ny));
-}
-
-static void compare(size_t nx, size_t ny)
-{
-    vka_plan *plan = rig_plan(&rig, NULL);
-    run(plan, nx, got, ny);
-    run(plan, nx, again, ny);
-    vka_plan_destroy(plan);
-    assert_memory_equal(got, again, ny * sizeof *got);
-    double most = 0, off = 0;
-    for (size_t i = 0; i < ny; i++) {
-        most = fmax(most, fabs((double)want[i]));
-        assert_true(got[i] == got[i]);
-        off = fmax(off, fabs((double)got[i] - (double)want[i]));
-    }
-    assert_true(most > 0 && off <= 1e-5 * most);
-}
-
-static void on_cpu(size_t nx, size_t ny)
-{
-    vka_device *cpu;
-    vka_plan *plan;
-    rig_assert_ok(vka_device_open(rig.context, "cpu", &cpu));
-    rig_assert_ok(vka_plan_create(cpu, rig.graph, NULL, &plan));
-    run(plan, nx, want, ny);
-    vka_plan_destroy(plan);
-    vka_device_close(cpu);
-}
-
 // The output y of an input x of that shape, by tiles of so many lanes.
-static void check(const char *shader, uint32_t lanes, vka_shape shape, vka_tensor y)
+static void check(const char *shader, uint32_t lanes, vka_shape x, vka_tensor y)
 {
     struct vka_limits *l = &rig.device->limits;
-    uint64_t nx = 0, ny = (uint64_t)vka_elements(rig.graph, y);
-    assert_true(vka_shape_count(&shape, &nx) && nx <= MOST && ny <= MOST);
-    vka_output(rig.graph, "y", y);
-    for (uint64_t i = 0; i < nx; i++)
-        x[i] = (float)unit_below(&numbers, 2001) / 1000 - 1;
-    on_cpu(nx, ny);
     memset(&l->matrix, 0, sizeof l->matrix); // what this test is for comes behind them
     l->busy = lanes == WIDE ? 1 : 1 << 20;
+    vka_output(rig.graph, "y", y);
     check_lanes(shader, lanes);
-    compare(nx, ny);
+    assert_true(products_error(&rig, x, VKA_F32) <= 1e-5);
     rig_new_graph(&rig);
 }
 
-// x is a, as [.., M, K] or, turned, [.., K, M]; b likewise.
 static void product(uint32_t lanes, vka_shape a, bool turn_a, vka_shape b, bool turn_b, bool more)
 {
-    vka_tensor in = rig_input(&rig, "x", VKA_F32, a), w = made_up(b);
-    in = turn_a ? vka_transpose(rig.graph, in, -1, -2) : in;
-    w = turn_b ? vka_transpose(rig.graph, w, -1, -2) : w;
-    struct vka_matmul p = {.alpha = 0.25f};
-    if (more) {
-        p.bias = made_up(VKA_SHAPE(vka_dim(rig.graph, w, -1)));
-        p.residual = made_up(VKA_SHAPE(vka_dim(rig.graph, in, -2), vka_dim(rig.graph, w, -1)));
-        p.act.kind = VKA_ACT_RELU;
-    }
-    check("matmul", lanes, a, vka_matmul(rig.graph, in, w, &p));
+    check("matmul", lanes, a, products_matmul(&rig, a, turn_a, b, turn_b, more));
 }
 
 static void test_products(void **state)
@@ -125,16 +64,9 @@ static void test_products(void **state)
     rig_end(&rig);
 }
 
-static void convolve(vka_shape x_shape, vka_shape w_shape, int64_t groups, int64_t stride)
+static void convolve(vka_shape x, vka_shape weight, int64_t groups, int64_t stride)
 {
-    vka_tensor in = rig_input(&rig, "x", VKA_F32, x_shape), w = made_up(w_shape);
-    struct vka_conv p = {.groups = groups,
-                         .before = {1, 1},
-                         .after = {1, 1},
-                         .stride = {stride, stride},
-                         .bias = made_up(VKA_SHAPE(w_shape.dim[0])),
-                         .act = {VKA_ACT_RELU, 0, 0}};
-    check("conv", WIDE, x_shape, vka_conv(rig.graph, in, w, &p));
+    check("conv", WIDE, x, products_conv(&rig, x, weight, groups, stride));
 }
 
 static void test_conv(void **state)
