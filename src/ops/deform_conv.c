@@ -297,8 +297,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args, const char
     }
     VKA_PUSH(&d, push);
     double slice = vka_smaller(vka_smaller(job.share, job.in_channels), DEPTH);
-    double turns = tile[0] == sums[0]
-                       ? turns_of(&job, 1, 1, 0)
+    bool all = tile[0] == sums[0] || tile[1] == sums[1]; // each lane goes through all terms
+    double turns = all ? turns_of(&job, 1, 1, 0)
                        : turns_of(&job, DEPTH, 6 + slice * (1 + sums[0] / 8.0 + sums[1] / 8.0), 3);
     vka_turns(&d, turns, "the channels and taps");
     vka_emit(l, &d, groups, 1, 1);
@@ -323,7 +323,33 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     launch(l, args, module, lanes, sums, (uint64_t[]){sums[0], lanes});
 }
 
+// --- devices that are programs, whose subgroups load together ---
+
+enum { SHARED_FOURS = 2, SHARED_PLACES = 16 };
+
+// Lanes have four channels at least, and half of them something to do.
+static bool fits_shared(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct deform_params *p = args->params;
+    int64_t channels = args->out[0].dim[1] / p->groups;
+    return fits_baseline(limits, args) && limits->is_cpu && limits->subgroup_arithmetic &&
+           vka_sharing_lanes(limits) > 1 && reads_fours(&args->in[WEIGHT], channels) &&
+           channels >= 2 * vka_sharing_lanes(limits);
+}
+
+static void launch_shared(struct vka_launch *l, const struct vka_args *args)
+{
+    static const char *const module[2] = {"deform_conv_shared", "deform_conv_shared_full"};
+    const struct deform_params *p = args->params;
+    const struct vka_array *y = &args->out[0];
+    uint32_t lanes = vka_sharing_lanes(vka_launch_limits(l));
+    uint32_t sums[2] = {vka_lane_sums(y->dim[1] / p->groups, SHARED_FOURS, 4 * lanes),
+                        vka_lane_sums(y->dim[2] * y->dim[3], SHARED_PLACES, 1)};
+    launch(l, args, module, lanes, sums, (uint64_t[]){sums[0] * 4 * lanes, sums[1]});
+}
+
 static const struct vka_variant variants[] = {
+    {"shared", fits_shared, launch_shared},
     {"lanes", fits_lanes, launch_lanes},
     {"baseline", fits_baseline, launch_baseline},
     {NULL, NULL, NULL},
