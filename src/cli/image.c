@@ -162,6 +162,14 @@ static bool write_file(const char *path, const void *data, size_t size, char err
 
 // --- PNG ---
 
+static bool fail_png(char error[IMAGE_ERROR], const char *path, struct image *image, int code)
+{
+    // All that zlib asks for at its start is memory.
+    if (code == SPNG_EMEM || code == SPNG_EZLIB_INIT)
+        return fail_memory(error, path, image);
+    return fail(error, path, spng_strerror(code));
+}
+
 static bool decode_png(spng_ctx *png, const char *path, struct image *image,
                        char error[IMAGE_ERROR])
 {
@@ -169,17 +177,17 @@ static bool decode_png(spng_ctx *png, const char *path, struct image *image,
     size_t size;
     int code = spng_get_ihdr(png, &header);
     if (code)
-        return fail(error, path, spng_strerror(code));
+        return fail_png(error, path, image, code);
     if (!size_ok(header.width, header.height))
         return fail(error, path, "the picture is too large");
     code = spng_decoded_image_size(png, SPNG_FMT_RGB8, &size);
     if (code)
-        return fail(error, path, spng_strerror(code));
+        return fail_png(error, path, image, code);
     unsigned char *bytes = malloc(size);
     if (!bytes)
         return fail_memory(error, path, image);
     code = spng_decode_image(png, bytes, size, SPNG_FMT_RGB8, 0);
-    bool ok = code ? fail(error, path, spng_strerror(code))
+    bool ok = code ? fail_png(error, path, image, code)
               : from_bytes(bytes, (int)header.width, (int)header.height, image)
                   ? true
                   : fail_memory(error, path, image);
@@ -196,7 +204,7 @@ static bool load_png(const unsigned char *data, size_t size, const char *path, s
     spng_set_image_limits(png, IMAGE_MAX_SIDE, IMAGE_MAX_SIDE);
     spng_set_chunk_limits(png, 1 << 24, 1 << 26);
     int code = spng_set_png_buffer(png, data, size);
-    bool ok = code ? fail(error, path, spng_strerror(code)) : decode_png(png, path, image, error);
+    bool ok = code ? fail_png(error, path, image, code) : decode_png(png, path, image, error);
     spng_ctx_free(png);
     return ok;
 }
@@ -228,6 +236,15 @@ static bool save_png(const char *path, const struct image *image, const unsigned
 
 // --- JPEG ---
 
+static bool fail_jpeg(char error[IMAGE_ERROR], const char *path, struct image *image, tjhandle jpeg)
+{
+    const char *why = tjGetErrorStr2(jpeg);
+    // There is no code for it.
+    if (strstr(why, "nsufficient memory") || strstr(why, "emory allocation failure"))
+        return fail_memory(error, path, image);
+    return fail(error, path, why);
+}
+
 static bool load_jpeg(const unsigned char *data, size_t size, const char *path, struct image *image,
                       char error[IMAGE_ERROR])
 {
@@ -239,14 +256,14 @@ static bool load_jpeg(const unsigned char *data, size_t size, const char *path, 
         fail_memory(error, path, image);
     } else if (tjDecompressHeader3(jpeg, data, (unsigned long)size, &width, &height, &sampling,
                                    &space)) {
-        fail(error, path, tjGetErrorStr2(jpeg));
+        fail_jpeg(error, path, image, jpeg);
     } else if (!size_ok((uint64_t)width, (uint64_t)height)) {
         fail(error, path, width < 1 ? "no picture in the JPEG file" : "the picture is too large");
     } else if (!(bytes = malloc((size_t)width * (size_t)height * 3))) {
         fail_memory(error, path, image);
     } else if (tjDecompress2(jpeg, data, (unsigned long)size, bytes, width, 0, height, TJPF_RGB,
                              TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING)) {
-        fail(error, path, tjGetErrorStr2(jpeg));
+        fail_jpeg(error, path, image, jpeg);
     } else {
         ok = from_bytes(bytes, width, height, image) ? true : fail_memory(error, path, image);
     }
