@@ -2,16 +2,37 @@
 //
 // Convolution with steps of one along rows where the device is a program on a CPU: TM channels x TN
 // places side by side a lane, so that what a row of taps sees of x is loaded once for all of them.
-// RESIDUAL: with a fifth buffer.
+// RESIDUAL: with a fifth buffer. SHARED: weights are loaded by the subgroup, each lane another one,
+// and handed round: a load at one address for all would be checked against the buffer's end lane by
+// lane, and drivers compile each for long.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#ifdef SHARED
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#endif
 #include "conv.glsl"
 
 // From the first tap's first place to the last one's last.
 const uint SPAN = TN + (KERNEL_2 - 1) * DILATION_2;
 const uint ROWS = KERNEL_0 * KERNEL_1; // of taps
 const uint BLOCK = KERNEL_2 > VKA_CONV_BLOCK ? 1u : VKA_CONV_BLOCK / KERNEL_2;
+
+#ifdef SHARED
+const uint SUBGROUP = (TILE >> VKA_CONV_SUBGROUP_SHIFT) + 1u;
+const uint HELD = (TM * KERNEL_2 + SUBGROUP - 1) / SUBGROUP; // weights of a row of taps, of a lane
+#define WEIGHT(n) subgroupShuffle(held[(n) / SUBGROUP], (n) % SUBGROUP)
+#else
+#define WEIGHT(n) LOAD(weight, row_start[(n) / KERNEL_2] + r * KERNEL_2 + (n) % KERNEL_2)
+#endif
+
+// Where the weights of a group's channel start; past the last one its own once more.
+uint weight_row(uint part, uint channel)
+{
+    uint row = part * p.out_channels + min(channel, p.out_channels - 1);
+    return p.weight_offset + row * p.in_channels * TAPS;
+}
 
 void main()
 {
@@ -38,10 +59,17 @@ void main()
         inside[i] = first.at.z + i < p.size_in[2];
         along[i] = first.element + i * p.x_step[2];
     }
-    uint terms = p.in_channels * TAPS, row_start[TM];
+#ifdef SHARED
+    uint held_start[HELD];
+    [[unroll]] for (uint i = 0; i < HELD; i++) {
+        uint n = i * SUBGROUP + gl_SubgroupInvocationID;
+        held_start[i] = weight_row(part, m0 + n / KERNEL_2) + n % KERNEL_2;
+    }
+#else
+    uint row_start[TM];
     [[unroll]] for (uint i = 0; i < TM; i++)
-        row_start[i] = p.weight_offset +
-                       (part * p.out_channels + min(m0 + i, p.out_channels - 1)) * terms;
+        row_start[i] = weight_row(part, m0 + i);
+#endif
 
     float sum[TM][TN], total[TM][TN];
     [[unroll]] for (uint i = 0; i < TM; i++)
@@ -65,19 +93,32 @@ void main()
             float loaded = LOAD(x, is ? along[i] + t.elements : 0);
             v[i] = is ? loaded : 0.0;
         }
+#ifdef SHARED
+        float held[HELD];
+        [[unroll]] for (uint i = 0; i < HELD; i++)
+            held[i] = LOAD(weight, held_start[i] + r * KERNEL_2);
+#endif
         [[unroll]] for (uint i = 0; i < TM; i++)
             [[unroll]] for (uint u = 0; u < KERNEL_2; u++) {
-                float w = LOAD(weight, row_start[i] + r * KERNEL_2 + u);
+                float w = WEIGHT(i * KERNEL_2 + u);
                 [[unroll]] for (uint j = 0; j < TN; j++)
                     sum[i][j] = fma(w, v[j + u * DILATION_2], sum[i][j]);
             }
     }
 
-    [[unroll]] for (uint i = 0; i < TM; i++) {
-        uint channel = part * p.out_channels + min(m0 + i, p.out_channels - 1);
+    [[unroll]] for (uint i = 0; i < TM; i++)
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            sum[i][j] += total[i][j];
+    // What ends an element is long: the first channel, behind which the others move on. (An array
+    // indexed by a variable would lie in memory.)
+    [[dont_unroll]] for (uint m = m0; m < m0 + TM; m++) {
+        uint channel = part * p.out_channels + min(m, p.out_channels - 1);
         float b = bias_of(channel);
         [[unroll]] for (uint j = 0; j < TN; j++)
-            if (m0 + i < p.out_channels && n < all && column + j < width)
-                store_with(b, item, channel, row * width + column + j, total[i][j] + sum[i][j]);
+            if (m < p.out_channels && n < all && column + j < width)
+                store_with(b, item, channel, row * width + column + j, sum[0][j]);
+        [[unroll]] for (uint i = 1; i < TM; i++)
+            [[unroll]] for (uint j = 0; j < TN; j++)
+                sum[i - 1][j] = sum[i][j];
     }
 }

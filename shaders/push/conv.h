@@ -21,6 +21,8 @@
 #define VKA_CONV_INSIDE_2     (1u << 12)
 #define VKA_CONV_WHOLE        (1u << 13) // terms are a multiple of VKA_CONV_STEP
 #define VKA_CONV_SHORT        (1u << 14) // at most VKA_CONV_BLOCK terms
+// From here on: lanes that load weights for each other, less 1.
+#define VKA_CONV_SUBGROUP_SHIFT 16u
 
 PUSH(conv)
 {

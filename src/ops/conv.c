@@ -463,18 +463,22 @@ static void launch_rows(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_conv_job job;
     job_of(args, &job);
-    struct cut cut = {.module = "conv_rows",
-                      .residual_module = "conv_rows_residual",
-                      .invocations = LANES,
+    uint32_t sharing = vka_sharing_lanes(vka_launch_limits(l));
+    uint32_t lanes = sharing > LANES ? sharing : LANES;
+    struct cut cut = {.module = sharing > 1 ? "conv_rows_shared" : "conv_rows",
+                      .residual_module =
+                          sharing > 1 ? "conv_rows_shared_residual" : "conv_rows_residual",
+                      .invocations = lanes,
                       .sums_m = vka_lane_sums(job.out_channels, 16, 1),
                       .sums_n = row_sums(job.w.out[2]),
-                      .tile_n = LANES};
+                      .tile_n = lanes};
     while (cut.sums_m > 1 && cut.sums_m * cut.sums_n * job.w.kernel[2] > ROW_PRODUCTS)
         cut.sums_m /= 2;
     cut.tile_m = cut.sums_m;
     cut.parts = (uint64_t)(job.w.out[0] * job.w.out[1] * vka_divide_up(job.w.out[2], cut.sums_n));
     cut.turns = (double)(terms_of(args) / job.w.kernel[2]);
-    cut.trims = terms_of(args) <= VKA_CONV_BLOCK ? VKA_CONV_SHORT : 0;
+    cut.trims = (terms_of(args) <= VKA_CONV_BLOCK ? VKA_CONV_SHORT : 0) |
+                (sharing - 1) << VKA_CONV_SUBGROUP_SHIFT;
     launch(l, args, &job, &cut);
 }
 
