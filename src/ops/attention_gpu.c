@@ -282,7 +282,7 @@ static void launch_few(struct vka_launch *l, const struct vka_args *args)
 // --- devices that are programs ---
 
 // Queries of a lane; elements of a query and its sum that still are worth holding in one.
-enum { QUERIES = 4, LANES_MOST = 256 };
+enum { QUERIES = 4, LANES_MOST = 512 };
 
 static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
 {
@@ -300,9 +300,10 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     // Queries and keys unrolled: as many as leave the driver's compiler less than half a second of
     // work.
     int64_t size = job.depth + job.width;
-    bool small = subgroup > 1 && size <= LANES_MOST / 2;
-    uint32_t queries = small ? vka_lane_sums(job.queries, QUERIES, lanes) : QUERIES / 2;
-    uint32_t keys = size <= LANES_MOST / 4 ? 4 : subgroup > 1 || size <= LANES_MOST / 2 ? 2 : 1;
+    bool shares = subgroup > 1;
+    uint32_t most = shares && size <= 128 ? QUERIES : size <= 256 ? QUERIES / 2 : 1;
+    uint32_t queries = vka_lane_sums(job.queries, most, lanes);
+    uint32_t keys = size <= 64 ? 4 : shares || size <= 128 ? 2 : 1;
     struct share s = {lanes * queries, job.keys};
     uint64_t groups =
         (uint64_t)(job.batch * job.heads) * (uint64_t)vka_divide_up(job.queries, s.rows);
