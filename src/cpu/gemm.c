@@ -10,6 +10,9 @@ enum {
     GROUP = 4,        // panels of b packed at once
     EVEN = 4,         // panels of a come in such numbers
     BLOCK_ROWS = 1024,
+    WHOLE_COLS = 2048, // of a piece where b lies ready
+    WHOLE_ROWS = 128,
+    MANY = 3,              // panels of a, as few as a piece may have there
     FEW = 8,               // rows or columns that are worth a way of their own
     SHARED_MOST = 8 << 20, // bytes of a packed once for all pieces
     FEW_PANELS = 6,        // of a: b is read about as often as it would be to be packed
@@ -98,15 +101,41 @@ static int64_t column_pieces(const struct plan *t, int64_t wanted)
 }
 
 // As many pieces as keep the threads busy to the end, none too small to be worth one.
+static int64_t wanted_pieces(const struct plan *t, int64_t most)
+{
+    enum { SMALL = 1 << 17 }; // multiply-adds
+    double work =
+        (double)t->p.m * (double)t->p.n * (double)t->p.k * (double)t->count / (double)SMALL;
+    return work >= (double)most ? most : work < 1 ? 1 : (int64_t)work;
+}
+
+// b lies ready: as wide as the output, so that each piece packs its own rows of a, once, and so few
+// rows that their outputs stay near. False where that would be too few pieces.
+static bool cut_rows(struct plan *t, int threads)
+{
+    const struct vka_product *p = &t->p;
+    int64_t least = MANY * t->kernels->tile_rows;
+    if (!t->keep_b || threads * least > p->m * t->count)
+        return false;
+    t->cols = vka_smaller(vka_round_up(p->n, t->kernels->tile_cols), WHOLE_COLS);
+    t->col_pieces = vka_divide_up(p->n, t->cols);
+    int64_t wanted = wanted_pieces(t, threads == 1 ? 1 : 8 * threads);
+    int64_t pieces = vka_divide_up(wanted, t->count * t->col_pieces);
+    pieces = vka_smaller(pieces, vka_divide_up(p->m, least));
+    pieces = vka_larger(pieces, vka_divide_up(p->m, WHOLE_ROWS));
+    t->rows = vka_divide_up(p->m, pieces);
+    t->panel = (int)vka_divide_up(t->rows, vka_divide_up(t->rows, t->kernels->tile_rows));
+    t->panels = vka_divide_up(p->m, t->panel);
+    t->rows = vka_round_up(t->rows, t->panel);
+    t->row_pieces = vka_divide_up(p->m, t->rows);
+    return true;
+}
+
 static void cut(struct plan *t, int threads)
 {
     const struct vka_product *p = &t->p;
-    enum { SMALL = 1 << 17 }; // multiply-adds
     int64_t unit = t->way == TILES ? t->kernels->tile_cols : t->kernels->strip_cols;
-    double work = (double)p->m * (double)p->n * (double)p->k * (double)t->count;
-    int64_t wanted = threads == 1 ? 1 : 4 * threads;
-    if (work / SMALL < (double)wanted)
-        wanted = work < SMALL ? 1 : (int64_t)(work / SMALL);
+    int64_t wanted = wanted_pieces(t, threads == 1 ? 1 : 4 * threads);
     int64_t col_pieces = column_pieces(t, wanted);
     t->cols =
         vka_round_up(vka_divide_up(p->n, vka_smaller(col_pieces, vka_divide_up(p->n, unit))), unit);
@@ -174,7 +203,8 @@ static void make_plan(struct plan *t, const struct vka_product *p, unsigned cons
     t->a_count = same_for_all(p, VKA_PRODUCT_A) ? 1 : t->count;
     t->direct_b = reads_b_as_it_lies(t);
     choose_kept(t, constant);
-    cut(t, threads);
+    if (!cut_rows(t, threads))
+        cut(t, threads);
     bool packs = t->way == TILES;
     t->a_size = t->panels * t->panel * p->k;
     t->b_size = vka_round_up(p->n, t->kernels->tile_cols) * p->k;

@@ -35,7 +35,8 @@ static const struct sizes cases[] = {
     {1, 150, 64, 300, 0, 0, 2032, true}, // ..., many
     {1, 150, 90, 48, 0, 0, 1, false},    // ..., and no vector's length
     {1, 3, 200, 90, 0, 0, 0, true},      {1, 300, 5, 70, 0, 0, 0, true},
-    {1, 5, 70, 90, B, 0, 0, false},
+    {1, 5, 70, 90, B, 0, 0, false},      {1, 700, 90, 40, B, 0, 0, true},
+    {1, 150, 2100, 20, B, 0, 0, true}, // wider than a piece
 };
 
 static uint64_t numbers = 1;
