@@ -9,11 +9,12 @@ layout(constant_id = 3) const uint DEPTH = 64; // of q and k
 layout(constant_id = 4) const uint WIDTH = 64; // of v
 layout(constant_id = 5) const uint FLAGS = 0;
 
-const bool CAUSAL = (FLAGS & 1u) != 0u;
-const bool HAS_BIAS = (FLAGS & 2u) != 0u;
-const bool HAS_MASK = (FLAGS & 4u) != 0u;
-const bool MASK_REMOVES = (FLAGS & 8u) != 0u;
-const bool WANTS_LSE = (FLAGS & 16u) != 0u;
+const bool CAUSAL = (FLAGS & ATTENTION_CAUSAL) != 0u;
+const bool HAS_BIAS = (FLAGS & ATTENTION_BIAS) != 0u;
+const bool HAS_MASK = (FLAGS & ATTENTION_MASK) != 0u;
+const bool MASK_REMOVES = (FLAGS & ATTENTION_REMOVES) != 0u;
+const bool WANTS_LSE = (FLAGS & ATTENTION_LSE) != 0u;
+const bool JOINED = (FLAGS & ATTENTION_JOINED) != 0u;
 
 // Logits of keys that are masked, and a limit that only they are below.
 #define GONE NEG_HUGE
@@ -64,6 +65,13 @@ float logit(place at, uint query, uint key, uint end, float dot_)
 float weight_of(float s, float most)
 {
     return s < LEAST ? 0.0 : exp(s - most);
+}
+
+// Which row of the results is a query's, of WIDTH elements each.
+uint result_row(place at, uint query)
+{
+    return JOINED ? (at.batch * p.queries + query) * p.heads + at.head
+                  : (at.batch * p.heads + at.head) * p.queries + query;
 }
 
 void store_lse(place at, uint query, float most, float sum)

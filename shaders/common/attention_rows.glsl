@@ -6,7 +6,7 @@
 // buffer, and attention_merge makes the rows out of it.
 #include "attention.glsl"
 
-const bool SPLIT = (FLAGS & 32u) != 0u;
+const bool SPLIT = (FLAGS & ATTENTION_SPLIT) != 0u;
 
 BUFFER_IN(0, q);
 BUFFER_IN(1, k);
@@ -112,8 +112,7 @@ bool tile_seen(tile t, uint size, uint key, uint count)
 // Where a row's sums go.
 uint out_start(tile t, uint row)
 {
-    place at = place_of(t, row);
-    uint index = (at.batch * p.heads + at.head) * p.queries + query_of(t, row);
+    uint index = result_row(place_of(t, row), query_of(t, row));
     return p.out_offset + (SPLIT ? (index * parts() + t.part) * (WIDTH + 2) : index * WIDTH);
 }
 

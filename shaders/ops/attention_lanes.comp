@@ -143,7 +143,7 @@ void main()
         float over = total[r] == 0.0 ? 0.0 : 1.0 / total[r];
         [[unroll]] for (uint i = 0; i < WIDTH4; i++)
             sum[r][i] *= over;
-        to[r] = p.out_offset + ((at.batch * p.heads + at.head) * p.queries + index[r]) * WIDTH;
+        to[r] = p.out_offset + result_row(at, index[r]) * WIDTH;
         if (first + r * lanes < p.queries)
             store_lse(at, index[r], most[r], total[r]);
     }

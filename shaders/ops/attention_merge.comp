@@ -7,13 +7,25 @@
 #include "types.glsl"
 #include "attention_merge.h"
 
-layout(constant_id = 3) const bool WANTS_LSE = false;
+layout(constant_id = 3) const uint FLAGS = 0;
+
+const bool WANTS_LSE = (FLAGS & ATTENTION_LSE) != 0u;
+const bool JOINED = (FLAGS & ATTENTION_JOINED) != 0u;
 
 layout(std430, binding = 0) readonly buffer sums_buffer { float v[]; } sums;
 BUFFER_OUT(1, dst);
 BUFFER_OUT(2, lse);
 
 #define LEAST (-1.0e38) // only a row that sees no key is below
+
+// Where a row stands among [batch, head, query], which lse goes by, if it is one of the results'.
+uint lse_row(uint row)
+{
+    if (!JOINED)
+        return row;
+    uint head = row % p.heads, query = row / p.heads % p.queries, batch = row / p.heads / p.queries;
+    return (batch * p.heads + head) * p.queries + query;
+}
 
 void main()
 {
@@ -40,5 +52,5 @@ void main()
         STORE(dst, p.to_offset + row * p.width + c, sum * over);
     }
     if (WANTS_LSE && gl_LocalInvocationIndex == 0)
-        STORE(lse, p.lse_offset + row, most < LEAST ? NEG_INF : most + log(total));
+        STORE(lse, p.lse_offset + lse_row(row), most < LEAST ? NEG_INF : most + log(total));
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
 // Push constants of attention. Strides: batch, head, query or key; then of bias and mask also key.
-// The last axis of q, k and v is contiguous, out and lse are dense.
+// The last axis of q, k and v is contiguous; lse is dense, and out is, as [batch, head, query,
+// width] or, joined, as [batch, query, head, width].
 #ifndef VKA_PUSH_ATTENTION_H
 #define VKA_PUSH_ATTENTION_H
 
+#include "attention_flags.h"
 #include "push.h"
 
 PUSH(attention)

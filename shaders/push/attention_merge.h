@@ -5,12 +5,14 @@
 #ifndef VKA_PUSH_ATTENTION_MERGE_H
 #define VKA_PUSH_ATTENTION_MERGE_H
 
+#include "attention_flags.h"
 #include "push.h"
 
 PUSH(attention_merge)
 {
     uint rows; // workgroups
     uint parts, width;
+    uint heads, queries;
     uint from_offset, to_offset, lse_offset;
 }
 PUSH_END;

@@ -260,7 +260,7 @@ static vka_tensor attend(const struct general *a, int64_t channels)
     }
     vka_tensor queries = parts > 1 ? vka_concat(g, 3, parts, q) : q[0];
     vka_tensor keys = key_parts > 1 ? vka_concat(g, 3, key_parts, k) : k[0];
-    struct vka_attention p = {.scale = 1, .mask = range_mask(a, channels)};
+    struct vka_attention p = {.scale = 1, .mask = range_mask(a, channels), .joined = true};
     vka_give(a->s, "attn", vka_attention_map(g, queries, keys, &p));
     return vka_attention(g, queries, keys, a->v, &p, NULL);
 }

@@ -153,7 +153,7 @@ static void build(struct vka_scope *s)
     vka_shape full = VKA_SHAPE(vka_dim(g, q, 0), heads, vka_dim(g, q, 1), vka_dim(g, k, 1));
     struct projections p = project_all(s, q, k, v);
     int added = add_tokens(s, &p);
-    struct vka_attention a = {.scale = 1.0 / sqrt((double)(width / heads))};
+    struct vka_attention a = {.scale = 1.0 / sqrt((double)(width / heads)), .joined = true};
     set_masks(s, &a, full, added);
     vka_tensor qh = vka_split_heads(g, p.q, heads), kh = vka_split_heads(g, p.k, heads);
     vka_tensor y = vka_attention(g, qh, kh, vka_split_heads(g, p.v, heads), &a, NULL);

@@ -277,14 +277,10 @@ static void change_logits(const struct run *r, const struct piece *x, const stru
     }
 }
 
+// Of few rows.
 static void scale_sums(const struct run *r, const struct panel *p, const float *factor)
 {
-    const struct plan *t = &r->plan;
     int64_t width = r->job->width;
-    if (!t->few) {
-        t->kernels->scale_queries(p->sums, p->lanes, width, factor);
-        return;
-    }
     for (int64_t i = 0; i < p->count * width; i++)
         p->sums[i] *= factor[i / width];
 }
@@ -430,22 +426,39 @@ static void take_block(const struct run *r, const struct piece *x, int64_t begin
     }
 }
 
+// The sums by `factor` where they belong, in runs of rows of one head.
+static void give_rows(const struct run *r, const struct piece *x, const struct panel *p,
+                      const float *factor)
+{
+    const struct vka_attention_job *job = r->job;
+    const struct plan *t = &r->plan;
+    float *out = job->out + x->batch * job->out_step[0];
+    if (t->few)
+        scale_sums(r, p, factor);
+    for (int i = 0, count; i < p->count; i += count) {
+        int64_t row = p->first + i, query = row % job->queries;
+        int64_t head = x->kv_head * t->share + row / job->queries;
+        float *to = out + head * job->out_step[1] + query * job->out_step[2];
+        count = t->few ? 1 : (int)vka_smaller(p->count - i, job->queries - query);
+        if (t->few)
+            memcpy(to, p->sums + i * job->width, (size_t)job->width * sizeof *to);
+        else
+            t->kernels->give_queries(to, job->out_step[2], p->sums + i, p->lanes, count, job->width,
+                                     factor + i);
+    }
+}
+
 static void finish_panel(const struct run *r, const struct piece *x, const struct panel *p)
 {
     const struct vka_attention_job *job = r->job;
     const struct plan *t = &r->plan;
-    // Rows of heads that share a head of k follow each other in the outputs.
+    // Rows of heads that share a head of k follow each other.
     int64_t row = (x->batch * job->kv_heads + x->kv_head) * t->rows + p->first;
     float factor[VKA_WIDE_COLS];
     for (int i = 0; i < p->lanes; i++)
         factor[i] = p->sum[i] == 0 ? 0 : 1 / p->sum[i];
-    scale_sums(r, p, factor);
-    if (job->out && t->few)
-        memcpy(job->out + row * job->width, p->sums,
-               (size_t)(p->count * job->width) * sizeof *p->sums);
-    else if (job->out)
-        t->kernels->pack(job->out + row * job->width, (int)job->width, p->sums, p->lanes, 1,
-                         (int)job->width, p->count);
+    if (job->out)
+        give_rows(r, x, p, factor);
     for (int i = 0; job->lse && i < p->count; i++)
         job->lse[row + i] =
             p->sum[i] == 0 ? -INFINITY : (float)((p->max[i] + log2(p->sum[i])) * LN_2);

@@ -13,7 +13,8 @@ struct vka_attention_job {
     const float *q, *k, *v, *bias;
     const int32_t *mask;
     int64_t q_step[4], k_step[4], v_step[4], bias_step[4], mask_step[4];
-    float *out, *lse; // dense; either may be NULL
+    int64_t out_step[3]; // batch, head, query; columns lie together
+    float *out, *lse;    // lse is dense; either may be NULL
     double scale;
     bool mask_removes, causal;
     int64_t causal_offset;

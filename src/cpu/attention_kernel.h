@@ -101,6 +101,32 @@ KERNEL static bool soften(float *s, int width, int64_t keys, float *max, float *
     return changed;
 }
 
+// dst[query * step + column] = src[column][query] * factor[query], queries `width` apart in src.
+KERNEL static void give_queries(float *dst, int64_t step, const float *src, int width, int count,
+                                int64_t columns, const float *factor)
+{
+    for (int q = 0; q < count; q += LANES) {
+        int have = count - q < LANES ? count - q : LANES;
+        lanes_t some = v_first(have);
+        const vec f = v_load_some(factor + q, some);
+        for (int64_t c = 0; c < columns; c += LANES) {
+            lanes_t room = v_first(columns - c < LANES ? columns - c : LANES);
+            vec r[LANES];
+            UNROLL for (int i = 0; i < LANES; i++)
+            {
+                vec x = c + i < columns ? v_load_some(src + (c + i) * width + q, some) : v_zero();
+                r[i] = x * f;
+            }
+            transpose(r);
+            UNROLL for (int i = 0; i < LANES; i++)
+            {
+                if (i < have)
+                    v_store_some(dst + (q + i) * step + c, r[i], room);
+            }
+        }
+    }
+}
+
 // x[row][query] *= factor[query]
 KERNEL static void scale_queries(float *x, int width, int64_t rows, const float *factor)
 {

@@ -171,6 +171,8 @@ struct vka_kernels {
     void (*apply_mask)(float *s, const int32_t *mask, int64_t count, bool removes);
     void (*apply_last)(float *s, int width, int64_t keys, const float *last);
     bool (*soften)(float *s, int width, int64_t keys, float *max, float *sum, float *factor);
+    void (*give_queries)(float *dst, int64_t step, const float *src, int width, int count,
+                         int64_t columns, const float *factor);
     void (*scale_queries)(float *x, int width, int64_t rows, const float *factor);
 
     // Softmax: see softmax_kernel.h.

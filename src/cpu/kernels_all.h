@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // All kernels of one instruction set and their table, for kernels_<isa>.c.
+#include "cpu/gemm_kernel.h" // first: others transpose as it does
+
 #include "cpu/attention_kernel.h"
-#include "cpu/gemm_kernel.h"
 #include "cpu/lanewise_kernel.h"
 #include "cpu/lines_kernel.h"
 #include "cpu/places_kernel.h"
@@ -36,6 +37,7 @@ const struct vka_kernels VKA_KERNELS = {
     .apply_mask = apply_mask,
     .apply_last = apply_last,
     .soften = soften,
+    .give_queries = give_queries,
     .scale_queries = scale_queries,
     .sum_exp = sum_exp,
     .max_columns = max_columns,

@@ -12,6 +12,7 @@ struct vka_attention_params {
     double scale;
     bool mask_removes, causal;
     int64_t causal_offset;
+    bool joined; // the result is [B, Tq, H, Dv]
 };
 
 enum { Q, K, V, BIAS, MASK, INPUTS };

@@ -17,7 +17,13 @@ static struct vka_attention_params params_of(const struct vka_attention *p)
     int64_t offset = p->causal_offset > most    ? most
                      : p->causal_offset < -most ? -most
                                                 : p->causal_offset;
-    return (struct vka_attention_params){p->scale, p->mask_removes, p->causal, offset};
+    return (struct vka_attention_params){p->scale, p->mask_removes, p->causal, offset, p->joined};
+}
+
+// [B, H, T, D] as [B, T, H, D], and back.
+static vka_tensor turn_heads(vka_graph *g, vka_tensor t)
+{
+    return vka_permute(g, t, (const int[]){0, 2, 1, 3});
 }
 
 vka_tensor vka_attention(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v,
@@ -28,7 +34,7 @@ vka_tensor vka_attention(vka_graph *g, vka_tensor q, vka_tensor k, vka_tensor v,
     vka_add_node(g, &vka_op_attention, &params, INPUTS, in, out);
     if (lse)
         *lse = out[LSE];
-    return out[OUT];
+    return p->joined ? turn_heads(g, out[OUT]) : out[OUT];
 }
 
 // --- shapes ---
@@ -86,8 +92,10 @@ static bool infer(struct vka_infer *n)
     if (k->dim[2] != v->dim[2])
         return fail_shapes(n, "k and v have different lengths");
     n->n_out = OUTPUTS;
-    n->out_shape[OUT] = *q;
-    n->out_shape[OUT].dim[3] = v->dim[3];
+    const struct vka_attention_params *p = n->params;
+    bool joined = p->joined;
+    n->out_shape[OUT] =
+        (vka_shape){4, {q->dim[0], q->dim[1 + joined], q->dim[2 - joined], v->dim[3]}};
     n->out_shape[LSE] = *q;
     n->out_shape[LSE].rank = 3;
     return infer_logit_operand(n, BIAS, "bias", VKA_F32) &&
@@ -129,6 +137,9 @@ void vka_attention_job_of(const struct vka_args *args, struct vka_attention_job 
         job->k_step[i] = k->stride[i];
         job->v_step[i] = v->stride[i];
     }
+    job->out_step[0] = job->heads * job->queries * job->width;
+    job->out_step[1] = (p->joined ? 1 : job->queries) * job->width;
+    job->out_step[2] = (p->joined ? job->heads : 1) * job->width;
     logit_steps(&args->in[BIAS], job->bias_step);
     logit_steps(&args->in[MASK], job->mask_step);
 }
@@ -282,7 +293,8 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
         vka_tensor map = make_map(g, logits, in[BIAS], mask, p->mask_removes);
         vka_tensor v = vka_unsqueeze(g, in[V], 2);
         vka_tensor y = vka_matmul(g, split_shared(g, map, kv_heads), v, NULL);
-        out[OUT] = vka_reshape(g, y, VKA_SHAPE(q.dim[0], q.dim[1], q.dim[2], vka_dim(g, v, -1)));
+        y = vka_reshape(g, y, VKA_SHAPE(q.dim[0], q.dim[1], q.dim[2], vka_dim(g, v, -1)));
+        out[OUT] = p->joined ? turn_heads(g, y) : y;
     }
     if (node->out[LSE])
         out[LSE] = make_lse(g, logits, in[BIAS], mask, p->mask_removes);

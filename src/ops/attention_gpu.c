@@ -31,21 +31,15 @@ struct share {
     int64_t rows, keys;
 };
 
-enum {
-    FLAG_CAUSAL = 1,
-    FLAG_BIAS = 2,
-    FLAG_MASK = 4,
-    FLAG_REMOVES = 8,
-    FLAG_LSE = 16,
-    FLAG_SPLIT = 32
-};
-
 static uint32_t flags_of(const struct vka_args *args)
 {
     const struct vka_attention_params *p = args->params;
-    return (p->causal ? FLAG_CAUSAL : 0u) | (vka_present(&args->in[BIAS]) ? FLAG_BIAS : 0u) |
-           (vka_present(&args->in[MASK]) ? FLAG_MASK : 0u) | (p->mask_removes ? FLAG_REMOVES : 0u) |
-           (vka_present(&args->out[LSE]) ? FLAG_LSE : 0u);
+    return (p->causal ? ATTENTION_CAUSAL : 0u) |
+           (vka_present(&args->in[BIAS]) ? ATTENTION_BIAS : 0u) |
+           (vka_present(&args->in[MASK]) ? ATTENTION_MASK : 0u) |
+           (p->mask_removes ? ATTENTION_REMOVES : 0u) |
+           (vka_present(&args->out[LSE]) ? ATTENTION_LSE : 0u) |
+           (p->joined ? ATTENTION_JOINED : 0u);
 }
 
 static void fill_push(const struct vka_attention_job *job, struct vka_push_attention *push)
@@ -92,7 +86,7 @@ static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
 {
     vka_constant_u32(d, (uint32_t)job->depth);
     vka_constant_u32(d, (uint32_t)job->width);
-    vka_constant_u32(d, flags_of(args) | (s->keys < job->keys ? FLAG_SPLIT : 0u));
+    vka_constant_u32(d, flags_of(args) | (s->keys < job->keys ? ATTENTION_SPLIT : 0u));
 }
 
 // `each` for a block of keys.
@@ -131,11 +125,16 @@ static void launch_merge(struct vka_launch *l, const struct vka_args *args,
 {
     int64_t rows = job->batch * job->heads * job->queries;
     struct vka_push_attention_merge push = {
-        .rows = (uint)rows, .parts = (uint)parts, .width = (uint)job->width};
+        .rows = (uint)rows,
+        .parts = (uint)parts,
+        .width = (uint)job->width,
+        .heads = (uint)job->heads,
+        .queries = (uint)job->queries,
+    };
     struct vka_dispatch d;
     vka_begin(l, &d, "attention_merge", LANES * LANES, 1, 1);
     d.weight = 0; // beside the products
-    vka_constant_u32(&d, vka_present(&args->out[LSE]));
+    vka_constant_u32(&d, flags_of(args));
     push.from_offset = vka_bind(l, &d, sums, VKA_READ);
     push.to_offset = vka_bind(l, &d, &args->out[OUT], VKA_WRITE);
     push.lse_offset = vka_bind(l, &d, &args->out[LSE], VKA_WRITE);

@@ -286,6 +286,7 @@ struct vka_attention {
     bool mask_removes; // true takes the key out (mha); else true keeps it (sdpa)
     bool causal;       // key j only for queries i >= j - causal_offset
     int64_t causal_offset;
+    bool joined; // y lies as [B, Tq, H, Dv]: its heads can be joined without a copy
 };
 // y[B, H, Tq, Dv] of q [B, H, Tq, D], k [B, Hkv, Tk, D], v [B, Hkv, Tk, Dv]; query head h uses head
 // floor(h / (H / Hkv)). Never stores [Tq, Tk]. Rows with every key masked are 0. `lse` (may be

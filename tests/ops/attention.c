@@ -5,8 +5,9 @@
 
 // Operands: q, k, v, bias, mask. d: scale. LSE: the second result is wanted, too; MAP: the map is
 // the result. WINDOW: a mask is made of which a query sees so many keys before and after it (whole
-// tiles of keys aren't seen); LENGTH: of which all see so many.
-enum { CAUSAL, OFFSET, REMOVES, LSE, MAP, WINDOW, LENGTH };
+// tiles of keys aren't seen); LENGTH: of which all see so many. JOINED: the result lies so that its
+// heads can be joined.
+enum { CAUSAL, OFFSET, REMOVES, LSE, MAP, WINDOW, LENGTH, JOINED };
 
 static bool sees(const struct op_case *c, int64_t query, int64_t key)
 {
@@ -29,7 +30,8 @@ static struct vka_attention attention_of(const struct op_case *c)
     return (struct vka_attention){.scale = c->d[0],
                                   .causal = c->i[CAUSAL] != 0,
                                   .causal_offset = c->i[OFFSET],
-                                  .mask_removes = c->i[REMOVES] != 0};
+                                  .mask_removes = c->i[REMOVES] != 0,
+                                  .joined = c->i[JOINED] != 0};
 }
 
 static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
@@ -41,6 +43,9 @@ static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, v
         out[0] = vka_attention_map(g, in[0], in[1], &p);
     else
         out[0] = vka_attention(g, in[0], in[1], in[2], &p, c->i[LSE] ? &out[1] : NULL);
+    // Whoever joins the heads needs no copy for it.
+    if (c->i[JOINED] && !vka_is_dense(g, vka_permute(g, out[0], (const int[]){0, 2, 1, 3})))
+        vka_fail(g, "the heads don't lie together");
 }
 
 static double logit(const struct op_case *c, const struct op_tensor *in, const int64_t *at,
@@ -325,6 +330,42 @@ static const struct op_case cases[] = {
      .d = {0.3},
      .i = {0, 0, 0, 1, 0, 0, 130},
      O(2, 2, 2, 8)},
+    {.name = "joined",
+     .in = {F(2, 3, 17, 16), F(2, 3, 19, 16), F(2, 3, 19, 16)},
+     DEFINED,
+     .d = {0.25},
+     .i = {[JOINED] = 1},
+     O(2, 3, 17, 16)},
+    {.name = "joined, one query",
+     .in = {F(2, 4, 1, 32), F(2, 4, 200, 32), F(2, 4, 200, 32)},
+     DEFINED,
+     .d = {0.17},
+     .i = {[JOINED] = 1},
+     O(2, 4, 1, 32)},
+    {.name = "joined, several blocks",
+     .in = {F(2, 3, 70, 64), F(2, 3, 300, 64), F(2, 3, 300, 64)},
+     DEFINED,
+     .d = {0.125},
+     .i = {[JOINED] = 1},
+     O(2, 3, 70, 64)},
+    {.name = "joined, few queries of many keys, everything",
+     .in = {F(1, 4, 3, 13), F(1, 2, 530, 13), F(1, 2, 530, 67), F(4, 3, 1), B(1, 1, 1, 530)},
+     DEFINED,
+     .d = {0.3},
+     .i = {1, 520, 1, 1, [JOINED] = 1},
+     O(1, 4, 3, 67)},
+    {.name = "joined, odd sizes, causal, grouped, everything",
+     .in = {F(2, 6, 35, 13), F(2, 3, 540, 13), F(2, 3, 540, 19), F(6, 35, 1), B(2, 1, 35, 540)},
+     DEFINED,
+     .d = {0.2},
+     .i = {1, 510, 1, 1, [JOINED] = 1},
+     O(2, 6, 35, 19)},
+    {.name = "joined, larger heads",
+     .in = {F(2, 2, 5, 300), F(2, 2, 40, 300), F(2, 2, 40, 300)},
+     DEFINED,
+     .d = {0.0577},
+     .i = {[JOINED] = 1},
+     O(2, 2, 5, 300)},
     {.name = "map",
      .in = {F(2, 4, 9, 8), F(2, 2, 12, 8), {0}, F(9, 12), B(2, 1, 9, 12)},
      DEFINED,
