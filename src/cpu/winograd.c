@@ -101,13 +101,14 @@ static void make_plan(const struct vka_conv_job *job, struct plan *t)
     t->places = IN * (OUT * t->unit + IN - OUT) * t->dilation[1] * t->kernels->lanes;
 }
 
-// In multiply-adds of the kernels of products, as measured. The direct way packs its weight in each
-// run; this way keeps one of four times the size, so it must win clearly.
+// In multiply-adds of the kernels of products, as measured. This way keeps a weight of four times
+// the size, so it must win clearly, and there is an end: 256 MiB, which the widest heads of
+// segmentation networks take (2560 channels to 512).
 bool vka_winograd_pays(const struct vka_conv_job *job)
 {
     // A tile's channel; a number of this way's weight, near or far away; one of the other weight.
     enum { TILE = 450, NEAR = 4, FAR = 12, PACKED = 30 };
-    const double most_near = 1 << 20, most = 1 << 24, clearly = 1.15;
+    const double most_near = 1 << 20, most = 1 << 26, clearly = 1.15;
     struct plan t;
     set_sizes(job, &t);
     double lanes = t.kernels->lanes, groups = (double)job->groups;
