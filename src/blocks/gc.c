@@ -4,28 +4,54 @@
 // fused into every position.
 #include "blocks/nn.h"
 
-// The context [N, C] and the map that pooled it.
-static vka_tensor pool_context(struct vka_scope *s, vka_tensor x)
+// What the context is made of; the map of attention that pools it stays unmade unless it is asked
+// for. Its bias moves all logits, which a softmax doesn't see.
+struct context {
+    vka_tensor positions, query; // 0: the mean
+    vka_tensor value;            // [N, C]
+};
+
+static struct context pool_context(struct vka_scope *s, vka_tensor x)
 {
     vka_graph *g = s->g;
-    if (vka_is(s, "pooling", "avg"))
-        return vka_reduce(g, VKA_REDUCE_MEAN, x, 1u << 2 | 1u << 3, false);
-    struct vka_layer mask = {.bias = VKA_BIAS};
-    vka_tensor logits = vka_pointwise(s, x, "conv_mask", 1, NULL, 0, &mask);
-    vka_tensor flat = vka_softmax(g, vka_flatten(g, logits, 2, 3), NULL); // [N, 1, P]
-    vka_give(s, "attn", vka_reshape(g, flat, vka_shape_of(g, logits)));
-    vka_tensor positions = vka_flatten(g, x, 2, 3); // [N, C, P]
-    return vka_squeeze(g, vka_matmul(g, positions, vka_transpose(g, flat, 1, 2), NULL), 2);
+    struct context c = {0};
+    if (vka_is(s, "pooling", "avg")) {
+        c.value = vka_reduce(g, VKA_REDUCE_MEAN, x, 1u << 2 | 1u << 3, false);
+        return c;
+    }
+    int64_t channels = vka_dim(g, x, 1);
+    struct vka_kernel mask = vka_kernel_of(s, "conv_mask", 1, channels, VKA_BIAS);
+    c.positions = vka_flatten(g, x, 2, 3); // [N, C, P]
+    c.query = vka_reshape(g, mask.weight, VKA_SHAPE(channels));
+    c.value = vka_focus(g, c.positions, c.query, 0, 0);
+    vka_tensor logits = vka_matmul(g, mask.weight, c.positions, NULL); // [N, 1, P]
+    vka_shape map = vka_shape_of(g, x);
+    map.dim[1] = 1;
+    vka_give(s, "attn", vka_reshape(g, vka_softmax(g, logits, NULL), map));
+    return c;
 }
 
-// y with a term for each channel multiplied in ("channel_mul") or added ("channel_add").
-static vka_tensor fuse(struct vka_scope *s, vka_tensor y, vka_tensor context, const char *name,
-                       int64_t planes, bool adds)
+// The first layer of a context that isn't needed itself goes along with the pooling.
+static vka_tensor squeeze(struct vka_scope *s, const struct context *c, struct vka_kernel first,
+                          bool alone)
 {
-    int64_t channels = vka_dim(s->g, context, 1);
+    vka_graph *g = s->g;
+    if (alone && c->query)
+        return vka_focus(g, c->positions, c->query, first.weight, first.bias);
+    struct vka_matmul layer = {.bias = first.bias};
+    return vka_matmul(g, c->value, vka_transpose(g, first.weight, 0, 1), &layer);
+}
+
+// y with a term for each channel multiplied in ("channel_mul") or added ("channel_add"); `alone`:
+// the other isn't.
+static vka_tensor fuse(struct vka_scope *s, vka_tensor y, const struct context *context,
+                       const char *name, int64_t planes, bool adds, bool alone)
+{
+    int64_t channels = vka_dim(s->g, y, 1);
     vka_shape size = VKA_SHAPE(planes);
-    struct vka_layer first = {.bias = VKA_BIAS};
-    vka_tensor term, v = vka_linear(s, context, vka_name(s, "%s.fc1", name), planes, &first);
+    struct vka_kernel first =
+        vka_kernel_of(s, vka_name(s, "%s.fc1", name), planes, channels, VKA_BIAS);
+    vka_tensor term, v = squeeze(s, context, first, alone);
     vka_tensor scale = vka_weight(s, vka_name(s, "%s.ln.weight", name), size);
     vka_tensor shift = vka_weight(s, vka_name(s, "%s.ln.bias", name), size);
     struct vka_kernel second =
@@ -64,12 +90,13 @@ static void build(struct vka_scope *s)
         vka_scope_fail(s, "attribute 'fusion' is empty");
         return;
     }
-    vka_tensor context = pool_context(s, x), y = x;
-    vka_give(s, "context", context);
+    struct context context = pool_context(s, x);
+    vka_tensor y = x;
+    vka_give(s, "context", context.value);
     if (mul)
-        y = fuse(s, y, context, "channel_mul", planes, false);
+        y = fuse(s, y, &context, "channel_mul", planes, false, !add);
     if (add)
-        y = fuse(s, y, context, "channel_add", planes, true);
+        y = fuse(s, y, &context, "channel_add", planes, true, !mul);
     vka_give(s, "y", y);
 }
 

@@ -279,6 +279,12 @@ struct vka_gate {
 // x [N, C, ...] times (plus) its gate; *made: the gate [N, C] itself.
 vka_tensor vka_gated(vka_graph *g, vka_tensor x, const struct vka_gate *gate, vka_tensor *made);
 
+// The mean of the positions of x [N, C, P], weighted with a softmax over them of what `query` [C]
+// makes of each (its product with the position's channels): [N, C]. With a layer's weight [K, C]
+// (and bias [K], or 0), what the layer makes of that mean: [N, K].
+vka_tensor vka_focus(vka_graph *g, vka_tensor x, vka_tensor query, vka_tensor weight,
+                     vka_tensor bias);
+
 struct vka_attention {
     double scale;      // of q.k, as it is: 0 is a value
     vka_tensor bias;   // F32, broadcasts to [B, H, Tq, Tk]

@@ -138,7 +138,7 @@ static const struct counted cases[] = {
      8,
      7,
      7},
-    {"gc", {MAP}, {"x"}, {{0}}, "matmul softmax matmul matmul gated", 5, 5, 8},
+    {"gc", {MAP}, {"x"}, {{0}}, "focus gated", 3, 3, 6},
 };
 
 static void test_dispatches(void **state)

@@ -227,6 +227,12 @@ static vka_tensor mean_max(struct data *d, int64_t n)
     return out[0];
 }
 
+static vka_tensor focus(struct data *d, int64_t n)
+{
+    vka_tensor x = input(d, VKA_SHAPE(1, n, 8));
+    return vka_focus(d->g, x, vka_affine(d->g, input(d, VKA_SHAPE(n)), 0.001, 0), 0, 0);
+}
+
 static const struct row rows[] = {
     {"additive", additive, false, false},
     {"relu_pairs", relu_pairs, false, false},
@@ -252,6 +258,7 @@ static const struct row rows[] = {
     {"window_sum", window_sum, false, false},
     {"count_boxes", count_boxes, false, false},
     {"mean_max", mean_max, false, true},
+    {"focus", focus, false, false},
 };
 
 // Ops that aren't in the table above, and why.
