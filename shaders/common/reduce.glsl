@@ -3,6 +3,8 @@
 // Reductions over the lanes of a workgroup of any size: gl_LocalInvocationID.x is the row within
 // the group, .y the lane along the row. All invocations of the group must call them; each gets
 // its row's result. The order of combining hangs on the number of lanes alone.
+#include "long_sum.glsl"
+
 #ifndef GROUP_TYPE
 #define GROUP_TYPE float
 #endif
@@ -39,21 +41,4 @@ float min_nan(float a, float b)
 float plus(float a, float b)
 {
     return a + b;
-}
-
-// Adds to a long sum; `lost` gathers what rounding took away, to be added at the end.
-void add_to_sum(inout float total, inout float lost, float value)
-{
-    precise float sum = total + value;
-    precise float error = value - (sum - total);
-    if (!is_nan(error) && !is_inf(error))
-        lost += error;
-    total = sum;
-}
-void add_to_sums(inout vec4 total, inout vec4 lost, vec4 values)
-{
-    add_to_sum(total.x, lost.x, values.x);
-    add_to_sum(total.y, lost.y, values.y);
-    add_to_sum(total.z, lost.z, values.z);
-    add_to_sum(total.w, lost.w, values.w);
 }

@@ -8,6 +8,7 @@
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
+#include "util/whole.h"
 #include "norm.h"
 
 #include <math.h>
@@ -225,25 +226,42 @@ static void put_axes(struct vka_push_norm *push, const struct vka_strided *s, in
     }
 }
 
+// How a workgroup is laid out: rows by lanes; of a program's, all lanes along one row, by fours.
+struct layout {
+    const char *module;
+    struct vka_row_group group;
+    bool fours;
+};
+
+static void begin(struct vka_launch *l, struct vka_dispatch *d, const struct layout *way,
+                  const struct vka_args *args, const struct vka_rows *r, int kept_axes)
+{
+    int64_t held = vka_divide_up(r->columns, way->group.lanes);
+    if (way->fours)
+        vka_begin(l, d, way->module, way->group.lanes, 1, 1);
+    else
+        vka_begin(l, d, way->module, way->group.rows, way->group.lanes, 1);
+    vka_constant_u32(d, (uint32_t)kept_axes);
+    vka_constant_u32(d, (uint32_t)r->reduced.rank);
+    vka_constant_u32(d, vka_present(&args->in[SCALE]));
+    vka_constant_u32(d, vka_present(&args->in[SHIFT]));
+    if (!way->fours)
+        vka_constant_u32(d, held <= HELD ? (uint32_t)held : 0);
+}
+
 // One dispatch: the kept axes in `kept`, from the elements `at` on.
 static void emit(struct vka_launch *l, const struct vka_args *args, const struct vka_rows *r,
-                 const struct vka_strided *kept, const int64_t *at)
+                 const struct layout *way, const struct vka_strided *kept, const int64_t *at)
 {
     const struct params *p = args->params;
     const struct vka_array *arrays[] = {&args->in[X], &args->in[SCALE], &args->in[SHIFT],
                                         &args->out[0]};
-    struct vka_row_group group = vka_rows_group(vka_launch_limits(l), r);
     struct vka_dispatch d;
-    int64_t rows = vka_strided_count(kept), held = (r->columns + group.lanes - 1) / group.lanes;
+    int64_t rows = vka_strided_count(kept);
     struct vka_push_norm push = {
         .rows = (uint32_t)rows, .columns = (uint32_t)r->columns, .eps = (float)p->eps};
     int axes = 0;
-    vka_begin(l, &d, "norm", group.rows, group.lanes, 1);
-    vka_constant_u32(&d, (uint32_t)kept->rank);
-    vka_constant_u32(&d, (uint32_t)r->reduced.rank);
-    vka_constant_u32(&d, vka_present(arrays[SCALE]));
-    vka_constant_u32(&d, vka_present(arrays[SHIFT]));
-    vka_constant_u32(&d, held <= HELD ? (uint32_t)held : 0);
+    begin(l, &d, way, args, r, kept->rank);
     put_axes(&push, kept, &axes);
     put_axes(&push, &r->reduced, &axes);
     for (int k = 0; k < VKA_STRIDED_OPERANDS; k++) {
@@ -257,13 +275,14 @@ static void emit(struct vka_launch *l, const struct vka_args *args, const struct
         push.offset[k] = vka_bind(l, &d, &part, k == Y ? VKA_WRITE : VKA_READ);
     }
     VKA_PUSH(&d, push);
-    vka_turns(&d, vka_rows_turns(r, group.lanes, PASSES), "a row");
-    vka_emit(l, &d, ((uint64_t)rows + group.rows - 1) / group.rows, 1, 1);
+    vka_turns(&d, vka_rows_turns(r, way->group.lanes * (way->fours ? 4 : 1), PASSES), "a row");
+    vka_emit(l, &d, (uint64_t)vka_divide_up(rows, way->group.rows), 1, 1);
 }
 
-static void launch(struct vka_launch *l, const struct vka_args *args)
+static void launch_as(struct vka_launch *l, const struct vka_args *args,
+                      const struct vka_rows *rows, const struct layout *way)
 {
-    struct vka_rows r = rows_of(args);
+    struct vka_rows r = *rows;
     struct vka_strided kept, outer;
     if (r.reduced.rank >= MOST_AXES || r.rows > INT32_MAX || r.columns > INT32_MAX) {
         vka_launch_fail(l, "norm: %d axes that don't merge, %lld rows of %lld elements",
@@ -277,8 +296,23 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     for (int64_t i = 0; i < dispatches && i < MOST_DISPATCHES; i++) {
         int64_t at[VKA_STRIDED_OPERANDS];
         vka_strided_at(&outer, i, at);
-        emit(l, args, &r, &kept, at);
+        emit(l, args, &r, way, &kept, at);
     }
+}
+
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    struct layout way = {"norm", vka_rows_group(vka_launch_limits(l), &r), false};
+    launch_as(l, args, &r, &way);
+}
+
+// A subgroup a row.
+static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
+{
+    struct vka_rows r = rows_of(args);
+    struct layout way = {"norm_lanes", {1, vka_launch_limits(l)->subgroup_size}, true};
+    launch_as(l, args, &r, &way);
 }
 
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
@@ -303,7 +337,33 @@ static bool fits(const struct vka_limits *limits, const struct vka_args *args)
     return vka_rows_fit(limits, &r, PASSES);
 }
 
-static const struct vka_variant variants[] = {{"baseline", fits, launch}, {0}};
+// Rows that can be read by fours.
+static bool by_fours(const struct vka_rows *r, const struct vka_array *a, int operand)
+{
+    if (!vka_present(a))
+        return true;
+    bool fours = a->offset % 4 == 0 && r->reduced.stride[operand][0] == 1;
+    for (int i = 0; i < r->kept.rank; i++)
+        fours = fours && r->kept.stride[operand][i] % 4 == 0;
+    return fours;
+}
+
+static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
+{
+    enum { LEAST = 4 }; // lanes, and fours of a lane
+    struct vka_rows r = rows_of(args);
+    if (!limits->is_cpu || !limits->subgroup_arithmetic || limits->subgroup_size < LEAST ||
+        r.reduced.rank != 1 || r.columns % 4 != 0 ||
+        r.columns < (int64_t)LEAST * 4 * limits->subgroup_size)
+        return false;
+    bool fours = by_fours(&r, &args->out[0], Y);
+    for (int k = X; k <= SHIFT; k++)
+        fours = fours && by_fours(&r, &args->in[k], k);
+    return fours && fits(limits, args);
+}
+
+static const struct vka_variant variants[] = {
+    {"lanes", fits_lanes, launch_lanes}, {"baseline", fits, launch}, {NULL, NULL, NULL}};
 
 const struct vka_op vka_op_norm = {
     .name = "norm",
