@@ -11,12 +11,12 @@
 #define EACH_ROWS(X)          SIX_ROWS(X) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
 #define EACH_VECTORS(X, rows) X(rows, 3) X(rows, 4) X(rows, 5) X(rows, 6)
 #define EACH_WIDE(X, rows)    X(rows, 1) X(rows, 2) X(rows, 3) X(rows, 4)
-enum { TILE_ROWS = 14, STRIP_VECTORS = 6 };
+enum { TILE_ROWS = 14, STRIP_VECTORS = 6, STEPS = 2 };
 #else
 #define EACH_ROWS(X)          SIX_ROWS(X)
 #define EACH_VECTORS(X, rows) X(rows, 3)
 #define EACH_WIDE(X, rows)    X(rows, 1) X(rows, 2)
-enum { TILE_ROWS = 6, STRIP_VECTORS = 3 };
+enum { TILE_ROWS = 6, STRIP_VECTORS = 3, STEPS = 1 };
 #endif
 enum { TILE_VECTORS = 2 };
 
@@ -73,6 +73,23 @@ INLINE void tile_end(int rows, int vectors, bool wide, lanes_t last,
     }
 }
 
+// One tap, STEPS steps at once: counting takes time, too, where registers are left for more.
+INLINE void tile_steps(int rows, int vectors, bool masked, lanes_t last,
+                       vec sum[TILE_ROWS][STRIP_VECTORS], const struct vka_tile *t, int64_t a_row,
+                       const float *b)
+{
+    const float *a = t->a;
+    int64_t a_step = t->a_step, b_step = t->b_step, k = t->k;
+    for (; k >= STEPS; k -= STEPS) {
+        UNROLL for (int i = 0; i < STEPS; i++, a += a_step, b += b_step)
+        {
+            tile_step(rows, vectors, masked, last, sum, a, a_row, b);
+        }
+    }
+    for (; k > 0; k--, a += a_step, b += b_step)
+        tile_step(rows, vectors, masked, last, sum, a, a_row, b);
+}
+
 // `wide`: one tap at 0, and rows of a lie apart.
 INLINE void tile_body(int rows, int vectors, bool wide, bool masked, lanes_t last,
                       const struct vka_tile *t)
@@ -85,14 +102,18 @@ INLINE void tile_body(int rows, int vectors, bool wide, bool masked, lanes_t las
             sum[i][j] = v_zero();
         }
     }
-    const float *a = t->a, *b = t->b;
-    const int32_t *tap = t->tap, *tap_end = tap + t->taps;
-    int64_t a_step = t->a_step, a_row = t->a_row, b_step = t->b_step;
-    for (int64_t kk = t->k; wide && kk > 0; kk--, a += a_step, b += b_step)
-        tile_step(rows, vectors, masked, last, sum, a, a_row, b);
-    for (int64_t kk = t->k; !wide && kk > 0; kk--, b += b_step) {
-        for (const int32_t *at = tap; at < tap_end; at++, a += a_step)
-            tile_step(rows, vectors, masked, last, sum, a, 1, b + *at);
+    if (wide) {
+        tile_steps(rows, vectors, masked, last, sum, t, t->a_row, t->b);
+    } else if (t->taps == 1) {
+        tile_steps(rows, vectors, masked, last, sum, t, 1, t->b + *t->tap);
+    } else {
+        const float *a = t->a, *b = t->b;
+        const int32_t *tap = t->tap, *tap_end = tap + t->taps;
+        int64_t a_step = t->a_step, b_step = t->b_step;
+        for (int64_t kk = t->k; kk > 0; kk--, b += b_step) {
+            for (const int32_t *at = tap; at < tap_end; at++, a += a_step)
+                tile_step(rows, vectors, masked, last, sum, a, 1, b + *at);
+        }
     }
     tile_end(rows, vectors, wide, last, sum, t);
 }
