@@ -405,6 +405,27 @@ VKA_API vka_result vka_plan_run(vka_plan *plan, const vka_io *inputs, const vka_
 VKA_API vka_result vka_plan_submit(vka_plan *plan, const vka_io *inputs);
 VKA_API vka_result vka_plan_wait(vka_plan *plan, const vka_io *outputs);
 
+// The plan's own memory of one input or output, so that runs need not copy it: fills `io`, which is
+// then given to runs as it is, in the place of one of your own. Inputs are looked at first.
+//
+//     vka_plan_map(plan, "x", &x);                  once
+//     write x.data, x.bytes of it                   in each run
+//     vka_plan_run(plan, (vka_io[]){x, {0}}, ...);
+//
+// - `dtype` is what the plan stores: its own for floats, VKA_I32 for integers.
+// - The memory belongs to the plan, and stays where it is as long as the plan lives. It is aligned
+//   to 64 bytes.
+// - From vka_plan_submit to the end of vka_plan_wait it is the device's: neither read nor write it.
+//   Otherwise an input keeps what you wrote, until you write again; an output has the last run's
+//   result, until the next submit. Reading inputs back may be slow.
+// - Runs that are given other memory for it go on as ever (they overwrite an input), and one that
+//   isn't given an output may leave it with values of its own.
+// - On a device with memory of its own, it is where copies to and from there begin and end.
+// VKA_ERROR_UNSUPPORTED for bools, which are stored otherwise: copy those. VKA_ERROR_INVALID where
+// there is no such name, or a buffer of the application's in its place (vulkan.h); VKA_ERROR_BUSY
+// while a run is in flight.
+VKA_API vka_result vka_plan_map(vka_plan *plan, const char *name, vka_io *io);
+
 typedef struct vka_report_step {
     const char *block;   // the node's name, "att", or a part of it, "att/spatial"
     const char *op;      // "matmul"

@@ -93,6 +93,19 @@ int vka_find_end(const struct vka_endpoint *ends, size_t count, const char *name
     return -1;
 }
 
+bool vka_find_either(const struct vka_program *p, const char *name, size_t *end)
+{
+    int i = vka_find_end(p->g->inputs, p->g->input_count, name);
+    if (i < 0) {
+        i = vka_find_end(p->g->outputs, p->public_outputs, name);
+        if (i < 0)
+            return false;
+        i += (int)p->g->input_count;
+    }
+    *end = (size_t)i;
+    return true;
+}
+
 static vka_result check_io(const vka_plan *plan, const vka_io *io, vka_tensor t, const char *kind)
 {
     const vka_graph *g = plan->program->g;
@@ -133,10 +146,37 @@ static vka_result check_values(const vka_plan *plan, const vka_io *io, vka_tenso
     return VKA_OK;
 }
 
+// As what the plan keeps an input or output.
+static vka_dtype stored_as(const vka_plan *plan, vka_dtype dtype)
+{
+    return dtype == VKA_F32 ? plan->program->real : dtype;
+}
+
 static bool usable_in_place(const vka_plan *plan, const vka_io *io, vka_dtype dtype)
 {
     return io->dtype == dtype && dtype != VKA_BOOL && plan->program->real == VKA_F32 &&
            (uintptr_t)io->data % 4 == 0;
+}
+
+// What the application wrote there itself (vka_plan_map) is there already.
+static vka_result copy_input(const vka_plan *plan, const vka_io *io, vka_tensor t, void *into)
+{
+    vka_dtype dtype = vka_type(plan->program->g, t), stored = stored_as(plan, dtype);
+    uint64_t bad = 0;
+    if (!into)
+        return vka_out_of_memory_for(plan->context, "input '%s'", io->name);
+    if (io->data == into)
+        return io->dtype == stored
+                   ? VKA_OK
+                   : vka_error(plan->context, VKA_ERROR_INVALID,
+                               "input '%s' is in the plan's own memory as %s, but %s was given",
+                               io->name, vka_dtype_name(stored), vka_dtype_name(io->dtype));
+    if (!vka_convert_in(io->data, io->dtype, into, dtype, plan->program->real,
+                        (uint64_t)vka_elements(plan->program->g, t), &bad))
+        return vka_error(plan->context, VKA_ERROR_DATA,
+                         "input '%s': element %llu doesn't fit 32 bits", io->name,
+                         (unsigned long long)bad);
+    return VKA_OK;
 }
 
 static vka_result take_input(vka_plan *plan, const vka_io *io, size_t i)
@@ -152,15 +192,10 @@ static vka_result take_input(vka_plan *plan, const vka_io *io, size_t i)
     if (ex->bind_input && usable_in_place(plan, io, dtype)) {
         ex->bind_input(plan->impl, i, data);
     } else {
-        uint64_t bad = 0;
         void *into = ex->input(plan->impl, i);
-        if (!into)
-            return vka_out_of_memory_for(plan->context, "input '%s'", io->name);
-        if (!vka_convert_in(io->data, io->dtype, into, dtype, plan->program->real,
-                            (uint64_t)vka_elements(g, t), &bad))
-            return vka_error(plan->context, VKA_ERROR_DATA,
-                             "input '%s': element %llu doesn't fit 32 bits", io->name,
-                             (unsigned long long)bad);
+        result = copy_input(plan, io, t, into);
+        if (result != VKA_OK)
+            return result;
         data = into;
     }
     return dtype == VKA_I32 ? check_values(plan, io, t, data) : VKA_OK;
@@ -277,6 +312,51 @@ static void copy_outputs(vka_plan *plan, const vka_io *outputs)
             vka_convert_out(data, vka_type(p->g, t), p->real, io->data, io->dtype,
                             (uint64_t)vka_elements(p->g, t));
     }
+}
+
+// --- the plan's own memory ---
+
+static vka_result check_mapped(const vka_plan *plan, const vka_io *io, size_t end, vka_dtype dtype)
+{
+    if (plan->in_flight)
+        return vka_error(plan->context, VKA_ERROR_BUSY, "a run of this plan is in flight");
+    if (plan->outside[end])
+        return vka_error(plan->context, VKA_ERROR_INVALID,
+                         "'%s' is bound to a buffer, not in the plan's own memory", io->name);
+    if (dtype == VKA_BOOL)
+        return vka_error(plan->context, VKA_ERROR_UNSUPPORTED,
+                         "'%s' is BOOL, which plans don't keep as bytes: it is to be copied",
+                         io->name);
+    return VKA_OK;
+}
+
+vka_result vka_plan_map(vka_plan *plan, const char *name, vka_io *io)
+{
+    const vka_graph *g = plan->program->g;
+    const struct vka_executor *ex = plan->device->executor;
+    size_t end;
+    *io = (vka_io){0};
+    if (!vka_find_either(plan->program, name, &end))
+        return vka_error(plan->context, VKA_ERROR_INVALID, "the graph has no input or output '%s'",
+                         name);
+    bool input = end < g->input_count;
+    size_t i = input ? end : end - g->input_count;
+    const struct vka_endpoint *e = input ? &g->inputs[i] : &g->outputs[i];
+    vka_dtype dtype = vka_type(g, e->tensor);
+    vka_io made = {.name = e->name, .dtype = stored_as(plan, dtype)};
+    vka_result result = check_mapped(plan, &made, end, dtype);
+    if (result != VKA_OK)
+        return result;
+    if (!input && plan->bound_out[i])
+        ex->bind_output(plan->impl, i, NULL);
+    if (!input)
+        plan->bound_out[i] = false;
+    made.bytes = (uint64_t)vka_elements(g, e->tensor) * vka_dtype_size(made.dtype);
+    made.data = input ? ex->input(plan->impl, i) : (void *)ex->output(plan->impl, i);
+    if (!made.data)
+        return vka_out_of_memory_for(plan->context, "'%s'", name);
+    *io = made;
+    return VKA_OK;
 }
 
 // --- runs ---

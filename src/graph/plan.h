@@ -24,6 +24,10 @@ struct vka_plan {
 // The index of the input (output) of that name; -1: none.
 int vka_find_end(const struct vka_endpoint *ends, size_t count, const char *name);
 
+// The same among the inputs, then among the outputs that the graph was given, by one number: the
+// outputs' go on behind the inputs'.
+bool vka_find_either(const struct vka_program *p, const char *name, size_t *end);
+
 // Takes the inputs and submits by `submit`, which is the executor's or one that knows more.
 vka_result vka_plan_submit_by(vka_plan *plan, const vka_io *inputs,
                               vka_result (*submit)(void *impl, const void *arg), const void *arg);

@@ -178,19 +178,6 @@ static const char *end_name(const struct vka_program *p, size_t i)
     return i < inputs ? p->g->inputs[i].name : p->g->outputs[i - inputs].name;
 }
 
-static bool find(const struct vka_program *p, const char *name, size_t *end)
-{
-    int i = vka_find_end(p->g->inputs, p->g->input_count, name);
-    if (i < 0) {
-        i = vka_find_end(p->g->outputs, p->public_outputs, name);
-        if (i < 0)
-            return false;
-        i += (int)p->g->input_count;
-    }
-    *end = (size_t)i;
-    return true;
-}
-
 static vka_result check_buffer(const struct vka_vk_plan *plan, const vka_vulkan_buffer *b, size_t i)
 {
     const struct vka_vk_device *d = plan->d;
@@ -251,7 +238,7 @@ static vka_result fill_outside(const struct vka_vk_plan *plan, const vka_vulkan_
     const struct vka_program *p = plan->program;
     for (const vka_vulkan_buffer *b = buffers; b && b->name; b++) {
         size_t i;
-        if (!find(p, b->name, &i))
+        if (!vka_find_either(p, b->name, &i))
             return vka_error(plan->d->context, VKA_ERROR_INVALID,
                              "the graph has no input or output '%s'", b->name);
         if (named_before(buffers, b))

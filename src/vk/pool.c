@@ -6,7 +6,11 @@
 // back at once: who destroys a plan has its memory back, and who makes one after another keeps one.
 #include "vk/pool.h"
 
-enum { FIRST_MIB = 1, DOUBLED = 6 }; // blocks of 1 to 64 MiB
+enum {
+    FIRST_MIB = 1,
+    DOUBLED = 6,        // blocks of 1 to 64 MiB
+    MAP_ALIGNMENT = 64, // as vka_plan_map promises; maps begin so, too (minMemoryMapAlignment)
+};
 
 struct vka_vk_block {
     struct vka_vk_block *next;
@@ -132,6 +136,8 @@ vka_result vka_vk_pool_take(struct vka_vk_device *d, const VkMemoryRequirements 
     // What is flushed begins and ends at these.
     uint64_t atom = d->physical->non_coherent_atom;
     uint64_t alignment = need->alignment > atom ? need->alignment : atom;
+    if (alignment < MAP_ALIGNMENT)
+        alignment = MAP_ALIGNMENT;
     uint64_t bytes = (need->size + atom - 1) / atom * atom;
     if (bytes > d->limits.allocation)
         bytes = need->size; // a block of its own, whose end may be flushed as it is

@@ -43,6 +43,12 @@ void plan_same_memory(void **state); // outputs over inputs
 void plan_creation_errors(void **state);
 void plan_report(void **state);
 
+// plan_maps.c: vka_plan_map
+void plan_mapped(void **state); // runs in place, between others
+void plan_mapped_elsewhere(void **state);
+void plan_map_errors(void **state);
+void plan_mapped_halves(void **state);
+
 #define PLAN_TESTS                                                                                 \
     cmocka_unit_test(plan_outputs), cmocka_unit_test(plan_input_errors),                           \
         cmocka_unit_test(plan_output_errors), cmocka_unit_test(plan_in_flight),                    \
@@ -50,6 +56,8 @@ void plan_report(void **state);
         cmocka_unit_test(plan_checks), cmocka_unit_test(plan_graph_gone),                          \
         cmocka_unit_test(plan_replays), cmocka_unit_test(plan_pointers),                           \
         cmocka_unit_test(plan_same_memory), cmocka_unit_test(plan_creation_errors),                \
-        cmocka_unit_test(plan_report)
+        cmocka_unit_test(plan_report), cmocka_unit_test(plan_mapped),                              \
+        cmocka_unit_test(plan_mapped_elsewhere), cmocka_unit_test(plan_map_errors),                \
+        cmocka_unit_test(plan_mapped_halves)
 
 #endif

@@ -212,6 +212,9 @@ static void test_wrong_buffers(void **state)
     const vka_io out[] = {{"y", VKA_F32, data, sizeof data}, {0}};
     assert_int_equal(vka_plan_run(o.plan, NULL, out), VKA_ERROR_INVALID);
     assert_non_null(strstr(vka_last_error(), "output 'y' is bound to a buffer"));
+    vka_io mapped;
+    assert_int_equal(vka_plan_map(o.plan, "y", &mapped), VKA_ERROR_INVALID);
+    assert_non_null(strstr(vka_last_error(), "'y' is bound to a buffer"));
     drop_plan(&o);
 }
 
