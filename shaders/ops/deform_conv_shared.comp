@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Deformable convolution where the device is a program on a CPU whose subgroups load together: lanes
-// along the channels, TM fours of them a lane. A workgroup, which is a subgroup, makes TN places; of
-// these each lane samples some, and hands them round, so that no sample is taken twice and the
-// weights, too, are loaded for many sums.
+// Deformable convolution where the device is a program on a CPU whose subgroups load together:
+// lanes along the channels, TM fours of them a lane. A workgroup, which is a subgroup, makes TN
+// places; of these each lane samples some, and hands them round, so that no sample is taken twice
+// and the weights, too, are loaded for many sums.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
