@@ -23,6 +23,7 @@ const bool WHOLE = (MODES & VKA_LANES_WHOLE) != 0;
 const bool SHORT = (MODES & VKA_LANES_SHORT) != 0;
 const bool BIAS_OF_COLUMNS = (MODES & VKA_LANES_BIAS_OF_COLUMNS) != 0;
 const bool BIAS_OF_ROWS = (MODES & VKA_LANES_BIAS_OF_ROWS) != 0;
+const bool B_PANELS = (MODES & VKA_LANES_B_PANELS) != 0;
 const bool RESIDUAL_FOURS = (MODES & VKA_LANES_RESIDUAL_FOURS) != 0;
 #ifdef VEC4
 layout(constant_id = 10) const uint SUBGROUP = 1; // lanes that load together; 1: each for itself
@@ -43,6 +44,7 @@ BUFFER_VEC4_IN(4, residual4);
 #endif
 #endif
 
+layout(constant_id = 11) const uint STEPS = 1; // of a trip
 const uint STEP = VKA_LANES_STEP;
 const uint TURN = TM % 2 == 0 ? 2 : 1; // rows that are ended at once
 
@@ -119,7 +121,7 @@ void main()
     [[unroll]] for (uint j = 0; j < COLS; j++) {
 #ifdef VEC4
         col[j] = t.n0 + (gl_LocalInvocationID.x + j * lanes) * 4;
-        b_at[j] = t.b_start + min(col[j], p.n - 4);
+        b_at[j] = t.b_start + (B_PANELS ? t.n0 * p.k + col[j] - t.n0 : min(col[j], p.n - 4));
 #define B_OF(k, j) LOAD4(b4, (b_at[j] + (k) * b_row) / 4)
 #else
         col[j] = t.n0 + gl_LocalInvocationID.x + j * lanes;
@@ -142,46 +144,49 @@ void main()
             sum[i][j] = total[i][j] = SUM(0.0);
 
     uint whole = WHOLE ? p.k : p.k - p.k % STEP;
-    for (uint k = 0; k < whole; k += STEP) {
-        if (!SHORT && k % VKA_LANES_BLOCK == 0) {
+    for (uint trip = 0; trip < whole; trip += STEPS * STEP) {
+        if (!SHORT && trip % VKA_LANES_BLOCK == 0) {
             [[unroll]] for (uint i = 0; i < TM; i++)
                 [[unroll]] for (uint j = 0; j < COLS; j++) {
                     total[i][j] += sum[i][j];
                     sum[i][j] = SUM(0.0);
                 }
         }
-        SUM bv[STEP][COLS];
-        [[unroll]] for (uint u = 0; u < STEP; u++)
-            [[unroll]] for (uint j = 0; j < COLS; j++)
-                bv[u][j] = B_OF(k + u, j);
-#ifdef VEC4
-        vec4 held[HELD];
-        [[unroll]] for (uint i = 0; i < HELD && SHARED; i++)
-            held[i] = LOAD4(a4, (held_start[i] + k) / 4);
-#endif
-        if (ALONG_M) {
+        [[unroll]] for (uint part = 0; part < STEPS; part++) {
+            uint k = trip + part * STEP;
+            SUM bv[STEP][COLS];
             [[unroll]] for (uint u = 0; u < STEP; u++)
-                [[unroll]] for (uint i = 0; i < TM; i += 4) {
-                    uint rows = t.a_start + (k + u) * a_col + min(t.m0 + i, p.m - 4);
-                    vec4 av = LOAD4(a4, rows / 4);
-                    [[unroll]] for (uint c = 0; c < 4; c++)
-                        [[unroll]] for (uint j = 0; j < COLS; j++)
-                            sum[i + c][j] = fma(SUM(av[c]), bv[u][j], sum[i + c][j]);
-                }
-        } else {
-            [[unroll]] for (uint i = 0; i < TM; i++) {
-                vec4 av;
-                if (SHARED) {
-                    av = HELD_ROW(i);
-                } else if (ALONG_K) {
-                    av = LOAD4(a4, (row_start[i] + k) / 4);
-                } else {
-                    [[unroll]] for (uint u = 0; u < STEP; u++)
-                        av[u] = LOAD(a, row_start[i] + (k + u) * a_col);
-                }
+                [[unroll]] for (uint j = 0; j < COLS; j++)
+                    bv[u][j] = B_OF(k + u, j);
+#ifdef VEC4
+            vec4 held[HELD];
+            [[unroll]] for (uint i = 0; i < HELD && SHARED; i++)
+                held[i] = LOAD4(a4, (held_start[i] + k) / 4);
+#endif
+            if (ALONG_M) {
                 [[unroll]] for (uint u = 0; u < STEP; u++)
-                    [[unroll]] for (uint j = 0; j < COLS; j++)
-                        sum[i][j] = fma(SUM(av[u]), bv[u][j], sum[i][j]);
+                    [[unroll]] for (uint i = 0; i < TM; i += 4) {
+                        uint rows = t.a_start + (k + u) * a_col + min(t.m0 + i, p.m - 4);
+                        vec4 av = LOAD4(a4, rows / 4);
+                        [[unroll]] for (uint c = 0; c < 4; c++)
+                            [[unroll]] for (uint j = 0; j < COLS; j++)
+                                sum[i + c][j] = fma(SUM(av[c]), bv[u][j], sum[i + c][j]);
+                    }
+            } else {
+                [[unroll]] for (uint i = 0; i < TM; i++) {
+                    vec4 av;
+                    if (SHARED) {
+                        av = HELD_ROW(i);
+                    } else if (ALONG_K) {
+                        av = LOAD4(a4, (row_start[i] + k) / 4);
+                    } else {
+                        [[unroll]] for (uint u = 0; u < STEP; u++)
+                            av[u] = LOAD(a, row_start[i] + (k + u) * a_col);
+                    }
+                    [[unroll]] for (uint u = 0; u < STEP; u++)
+                        [[unroll]] for (uint j = 0; j < COLS; j++)
+                            sum[i][j] = fma(SUM(av[u]), bv[u][j], sum[i][j]);
+                }
             }
         }
     }

@@ -16,7 +16,8 @@
 #define VKA_LANES_BIAS_OF_COLUMNS 16u   // the same in all rows
 #define VKA_LANES_BIAS_OF_ROWS    32u   // the same in all columns
 #define VKA_LANES_RESIDUAL_FOURS  64u   // the residual lies as the output does
-#define VKA_LANES_STEP            4u    // terms of a trip: fewer updates of what goes round
+#define VKA_LANES_B_PANELS        128u  // b is packed in panels as wide as a workgroup
+#define VKA_LANES_STEP            4u    // terms of a part of a trip; long trips: few updates
 #define VKA_LANES_BLOCK           1024u // terms summed by themselves, so that long sums stay good
 
 // How the shader for GPUs reads and writes (a specialization constant; bits): along the terms, else

@@ -219,7 +219,8 @@ static bool refuse(struct lowering *l, const struct vka_op_node *node, const cha
 
 struct expansion {
     const struct vka_op_node *node;
-    const char *why; // the operation itself isn't possible
+    const struct vka_args *repack; // for a device, if the operation knows a better layout; or NULL
+    const char *why;               // the operation itself isn't possible
     vka_tensor out[VKA_MAX_OUT];
 };
 
@@ -228,7 +229,12 @@ static void write_expansion(struct lowering *l, void *arg)
     struct expansion *e = arg;
     const struct vka_op_node *node = e->node;
     vka_graph *g = l->g;
-    node->op->expand(g, node, e->out);
+    if (e->repack)
+        node->op->repack(g, &l->p->limits, e->repack, node, e->out);
+    else
+        node->op->expand(g, node, e->out);
+    if (e->repack && !e->out[0])
+        return; // it is well as it is
     for (int i = 0; i < node->n_out && !vka_failed(g); i++) {
         if (node->out[i] && !e->out[i]) {
             refuse(l, node, e->why);
@@ -245,18 +251,22 @@ static void write_expansion(struct lowering *l, void *arg)
 
 static const char no_kernel[] = "has no CPU kernel and no definition in other operations";
 
+static bool replace_node(struct lowering *l, struct expansion *e)
+{
+    const struct vka_op_node *node = e->node;
+    if (!lower_written(l, write_expansion, e))
+        return false;
+    for (int i = 0; i < node->n_out; i++) {
+        if (node->out[i] && e->out[i])
+            l->g->values[node->out[i]].renamed = l->g->values[e->out[i]].base;
+    }
+    return true;
+}
+
 static bool expand_node(struct lowering *l, const struct vka_op_node *node, const char *why)
 {
     struct expansion e = {.node = node, .why = why};
-    if (!node->op->expand)
-        return refuse(l, node, why);
-    if (!lower_written(l, write_expansion, &e))
-        return false;
-    for (int i = 0; i < node->n_out; i++) {
-        if (node->out[i])
-            l->g->values[node->out[i]].renamed = l->g->values[e.out[i]].base;
-    }
-    return true;
+    return node->op->expand ? replace_node(l, &e) : refuse(l, node, why);
 }
 
 static bool lower_for_cpu(struct lowering *l, const struct vka_op_node *node)
@@ -292,6 +302,11 @@ static bool lower_for_device(struct lowering *l, const struct vka_op_node *node)
     char why[512] = "", wants[128] = "it has no GPU variant", text[600];
     struct vka_args args;
     vka_program_args(l->p, node, &args);
+    struct expansion repacked = {.node = node, .repack = &args};
+    if (node->op->repack && !replace_node(l, &repacked))
+        return false;
+    if (repacked.out[0])
+        return true;
     bool expand = l->expand && (node->op->flags & VKA_OP_FUSED);
     for (const struct vka_variant *v = node->op->variants; v && v->name && !expand; v++) {
         if (v->fits && !v->fits(&l->p->limits, &args))

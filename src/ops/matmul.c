@@ -5,6 +5,7 @@
 #include "cpu/gemm.h"
 #include "ops/matmul_gpu.h"
 #include "ops/ops.h"
+#include "util/whole.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,10 +87,25 @@ static bool infer_added(struct vka_infer *n, int role)
     return false;
 }
 
+// b as a matrix, whether it is packed or not.
+static bool shape_of_b(struct vka_infer *n, vka_shape *b)
+{
+    const struct vka_matmul_params *params = n->params;
+    int64_t columns = params->columns;
+    *b = n->in[B]->shape;
+    if (columns == 0)
+        return true;
+    if (b->rank != 3 || vka_divide_up(columns, b->dim[2]) != b->dim[0])
+        return fail_shapes(n, "the panels of b are not those of its columns");
+    *b = VKA_SHAPE(b->dim[1], columns);
+    return true;
+}
+
 static bool infer(struct vka_infer *n)
 {
-    const struct vka_value *a = n->in[A], *b = n->in[B];
-    if (!a || !b)
+    const struct vka_value *a = n->in[A];
+    vka_shape b;
+    if (!a || !n->in[B])
         return vka_fail(n->g, "matmul: an operand is missing"), false;
     for (int i = 0; i < INPUTS; i++) {
         if (n->in[i] && n->in[i]->dtype != VKA_F32)
@@ -97,16 +113,18 @@ static bool infer(struct vka_infer *n)
                             vka_dtype_name(n->in[i]->dtype)),
                    false;
     }
-    if (a->shape.rank < 2 || b->shape.rank < 2)
+    if (!shape_of_b(n, &b))
+        return false;
+    if (a->shape.rank < 2 || b.rank < 2)
         return fail_shapes(n, "both need at least two axes");
-    if (dim_from_right(&a->shape, 0) != dim_from_right(&b->shape, 1))
+    if (dim_from_right(&a->shape, 0) != dim_from_right(&b, 1))
         return fail_shapes(n, "the columns of a must be as many as the rows of b");
     vka_shape *out = &n->out_shape[0];
-    out->rank = a->shape.rank > b->shape.rank ? a->shape.rank : b->shape.rank;
-    out->dim[out->rank - 1] = dim_from_right(&b->shape, 0);
+    out->rank = a->shape.rank > b.rank ? a->shape.rank : b.rank;
+    out->dim[out->rank - 1] = dim_from_right(&b, 0);
     out->dim[out->rank - 2] = dim_from_right(&a->shape, 1);
     for (int i = 2; i < out->rank; i++) {
-        int64_t da = dim_from_right(&a->shape, i), db = dim_from_right(&b->shape, i);
+        int64_t da = dim_from_right(&a->shape, i), db = dim_from_right(&b, i);
         if (da != db && da != 1 && db != 1)
             return fail_shapes(n, "the leading axes don't broadcast");
         out->dim[out->rank - 1 - i] = da == 1 ? db : da;
@@ -235,6 +253,8 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
                            .residual = node->in[RESIDUAL],
                            .act = params->act};
     struct vka_product p;
+    if (params->columns)
+        return; // it was packed for a device that takes it
     product_of_node(g, node, &p);
     if (p.rank > VKA_MATMUL_BATCH_AXES) { // that lie apart: copies have one
         m.bias = m.bias ? vka_dense(g, vka_broadcast_to(g, m.bias, vka_shape_of(g, to))) : 0;
@@ -255,6 +275,36 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
     }
 }
 
+// --- weights packed for a device ---
+
+// [k, n] to [panels, k, width].
+static vka_tensor pack(vka_graph *g, vka_tensor b, int64_t k, int64_t n, int64_t width)
+{
+    int64_t panels = vka_divide_up(n, width);
+    const int64_t before[2] = {0}, after[2] = {0, panels * width - n};
+    b = vka_reshape(g, b, VKA_SHAPE(k, n));
+    if (after[1])
+        b = vka_pad(g, b, VKA_PAD_ZEROS, before, after, 0);
+    b = vka_reshape(g, b, VKA_SHAPE(k, panels, width));
+    return vka_copy(g, vka_permute(g, b, (const int[]){1, 0, 2}));
+}
+
+static void repack(vka_graph *g, const struct vka_limits *limits, const struct vka_args *args,
+                   const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
+{
+    struct vka_matmul_params params = *(const struct vka_matmul_params *)args->params;
+    int64_t width = vka_matmul_panel(limits, args);
+    if (width == 0)
+        return;
+    vka_tensor in[INPUTS];
+    memcpy(in, node->in, sizeof in);
+    params.columns = vka_dim(g, in[B], -1);
+    while (vka_rank(g, in[A]) < vka_rank(g, node->out[0])) // axes of b alone
+        in[A] = vka_unsqueeze(g, in[A], 0);
+    in[B] = pack(g, in[B], vka_dim(g, in[B], -2), params.columns, width);
+    out[0] = vka_add_node(g, &vka_op_matmul, &params, INPUTS, in, NULL);
+}
+
 const struct vka_op vka_op_matmul = {
     .name = "matmul",
     .summary = "act(alpha * a b + bias + residual), batched",
@@ -267,5 +317,6 @@ const struct vka_op vka_op_matmul = {
     .cpu_kept = cpu_kept,
     .cpu_keep = cpu_keep,
     .variants = vka_matmul_variants,
+    .repack = repack,
     .expand = expand,
 };

@@ -233,18 +233,68 @@ bool vka_matmul_turns_b(const struct vka_product *p)
     return b->row == 1 && b->col != 1 && b->col != 0 && p->n % 4 == 0 && p->k > 1 && p->m >= LANES;
 }
 
+// Fours of terms of a turn for packed weights, which come as fast as they are used. More of them
+// take drivers longer to compile, so that the product must be worth it.
+static uint32_t fours_of_turn(const struct vka_product *p)
+{
+    const double large = 1 << 27;
+    if (p->k % 16 == 0 && (double)p->m * (double)p->n * (double)p->k >= large)
+        return 4;
+    return p->k % 8 == 0 ? 2 : 1;
+}
+
+int64_t vka_matmul_panel(const struct vka_limits *limits, const struct vka_args *args)
+{
+    const struct vka_matmul_params *params = args->params;
+    const struct vka_array *b = &args->in[VKA_PRODUCT_B];
+    int64_t width = 4 * (int64_t)vka_sharing_lanes(limits);
+    struct vka_product p;
+    if (params->columns || !(args->known >> VKA_PRODUCT_B & 1) || !limits->is_cpu ||
+        !limits->subgroup_arithmetic || vka_sharing_lanes(limits) < LANES)
+        return 0;
+    for (int i = 0; i < b->rank - 2; i++) {
+        if (b->dim[i] != 1)
+            return 0;
+    }
+    vka_product_of(args, &p);
+    bool fits =
+        fits_bindings(limits, &p) && vka_lane_turns(p.k) <= limits->max_turns &&
+        (uint64_t)p.k <= limits->storage_range / sizeof(float) / (uint64_t)vka_round_up(p.n, width);
+    bool pays = p.m >= LANES && p.n >= width && p.n % 4 == 0;
+    return fits && pays && a_mode_of(args, &p, 1) == VKA_LANES_A_ALONG_K ? width : 0;
+}
+
+// Of packed weights as if they weren't: the panel's columns.
+static void lanes_product(const struct vka_args *args, struct vka_product *p)
+{
+    const struct vka_matmul_params *params = args->params;
+    struct vka_args plain = *args;
+    struct vka_array *b = &plain.in[VKA_PRODUCT_B];
+    if (params->columns) {
+        int64_t k = b->dim[1], width = b->dim[2];
+        b->rank = 2;
+        b->dim[0] = k;
+        b->dim[1] = params->columns;
+        b->stride[0] = width;
+        b->stride[1] = 1;
+    }
+    vka_product_of(&plain, p);
+}
+
 static bool fits_lanes(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct vka_product p;
-    vka_product_of(args, &p);
+    lanes_product(args, &p);
     return limits->is_cpu && fits_bindings(limits, &p) && !vka_matmul_turns_b(&p);
 }
 
 static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
 {
+    const struct vka_matmul_params *params = args->params;
     struct vka_product p;
-    vka_product_of(args, &p);
+    lanes_product(args, &p);
     const struct vka_limits *limits = vka_launch_limits(l);
+    bool packed = params->columns > 0;
     bool fours = fours_of_b(args, &p) && limits->subgroup_arithmetic;
     bool along_k = a_mode_of(args, &p, 1) == VKA_LANES_A_ALONG_K;
     uint32_t sharing = fours && along_k ? vka_sharing_lanes(limits) : 1;
@@ -252,12 +302,14 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     struct cut cut = {.module = fours ? "matmul_fours" : "matmul_lanes",
                       .residual_module = fours ? "matmul_fours_residual" : "matmul_lanes_residual",
                       .invocations = lanes,
-                      .sums_n = fours ? 4 * vka_lane_sums(p.n / 4, FOURS, lanes)
-                                      : vka_lane_sums(p.n, COLUMNS, lanes),
+                      .sums_n = packed  ? 4
+                                : fours ? 4 * vka_lane_sums(p.n / 4, FOURS, lanes)
+                                        : vka_lane_sums(p.n, COLUMNS, lanes),
                       .sums_m = vka_lane_sums(p.m, ROWS_MOST, 1),
                       .turns = vka_lane_turns(p.k)};
-    cut.more[0] = lane_modes(args, &p, cut.sums_m);
+    cut.more[0] = lane_modes(args, &p, cut.sums_m) | (packed ? VKA_LANES_B_PANELS : 0u);
     cut.more[1] = sharing;
+    cut.more[2] = packed ? fours_of_turn(&p) : 1;
     cut.tile_m = cut.sums_m;
     cut.tile_n = (uint64_t)cut.sums_n * lanes;
     launch(l, args, &p, &cut);

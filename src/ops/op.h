@@ -216,6 +216,10 @@ struct vka_op {
     size_t (*cpu_kept)(const struct vka_args *args);
     void (*cpu_keep)(const struct vka_args *args, struct vka_threads *threads, void *kept);
     const struct vka_variant *variants; // ordered, the first that fits wins; ends with a NULL name
+    // Writes the node anew where operands that are known are worth another layout on the device,
+    // and what takes the place of its outputs; else nothing. NULL: there is no such layout.
+    void (*repack)(vka_graph *g, const struct vka_limits *limits, const struct vka_args *args,
+                   const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT]);
     // The op's definition in other ops: `node` belongs to g, whose outputs that aren't wanted are
     // 0; writes the tensors that take their places. The fallback where no variant fits. Writes
     // nothing where it can't help: then what the variants lack is told.

@@ -2,8 +2,10 @@
 #include "support/op_test.h"
 
 #include <math.h>
+#include <stdlib.h>
 
-// i: activation, order (TA: a is given as [..., K, M], TB: b as [..., N, K]); d: alpha.
+// i: activation, order (TA: a is given as [..., K, M], TB: b as [..., N, K]), sizes of b where it
+// is no operand but a weight, as products know them when the plan is made; d: alpha.
 enum { TA = 1, TB = 2 };
 
 static vka_tensor turned(vka_graph *g, vka_tensor t, bool turn)
@@ -11,11 +13,33 @@ static vka_tensor turned(vka_graph *g, vka_tensor t, bool turn)
     return turn ? vka_transpose(g, t, -1, -2) : t;
 }
 
+// The weight [.., i[2], i[3]] of the case, exact in 16 bits; malloc'd.
+static float *weight_of(const struct op_case *c)
+{
+    int64_t count = c->i[2] * c->i[3];
+    float *w = malloc((size_t)count * sizeof *w);
+    for (int64_t i = 0; w && i < count; i++)
+        w[i] = (float)(i * 7 % 17 + i / c->i[3] * 5 % 13 - 14) / 8;
+    return w;
+}
+
+static vka_tensor b_of(vka_graph *g, const struct op_case *c, vka_tensor given)
+{
+    if (given)
+        return given;
+    float *w = weight_of(c);
+    vka_shape shape = VKA_SHAPE(c->i[2], c->i[3]);
+    vka_tensor b = vka_constant(g, VKA_F32, &shape, w);
+    free(w);
+    return b;
+}
+
 static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
 {
     struct vka_matmul p = {
         .alpha = (float)c->d[0], .bias = in[2], .residual = in[3], .act = {(int)c->i[0], 0, 0}};
-    out[0] = vka_matmul(g, turned(g, in[0], c->i[1] & TA), turned(g, in[1], c->i[1] & TB), &p);
+    out[0] = vka_matmul(g, turned(g, in[0], c->i[1] & TA),
+                        turned(g, b_of(g, c, in[1]), c->i[1] & TB), &p);
 }
 
 // Element (row, col) of the matrix of `t` that belongs to the output's matrix.
@@ -32,8 +56,24 @@ static double element(const struct op_tensor *t, const vka_shape *out, const int
     return t->v[op_index(&t->shape, own)];
 }
 
+// b as a tensor of doubles; its values are to be freed where they aren't the operand's.
+static struct op_tensor defined_b(const struct op_case *c, const struct op_tensor *given)
+{
+    struct op_tensor b = *given;
+    if (b.v)
+        return b;
+    b.shape = VKA_SHAPE(c->i[2], c->i[3]);
+    float *w = weight_of(c);
+    b.v = malloc((size_t)(c->i[2] * c->i[3]) * sizeof *b.v);
+    for (int64_t i = 0; w && b.v && i < c->i[2] * c->i[3]; i++)
+        b.v[i] = (double)w[i];
+    free(w);
+    return b;
+}
+
 static void define(const struct op_case *c, const struct op_tensor *in, struct op_tensor *out)
 {
+    struct op_tensor b = defined_b(c, &in[1]);
     bool ta = c->i[1] & TA, tb = c->i[1] & TB;
     int64_t depth = in[0].shape.dim[in[0].shape.rank - (ta ? 2 : 1)];
     for (int64_t i = 0; i < out->count; i++) {
@@ -43,7 +83,7 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
         double sum = 0;
         for (int64_t k = 0; k < depth; k++)
             sum += element(&in[0], &out->shape, at, ta ? k : row, ta ? row : k) *
-                   element(&in[1], &out->shape, at, tb ? col : k, tb ? k : col);
+                   element(&b, &out->shape, at, tb ? col : k, tb ? k : col);
         sum *= c->d[0] == 0 ? 1 : c->d[0];
         sum += in[2].v ? op_at(&in[2], &out->shape, i) : 0;
         sum += in[3].v ? op_at(&in[3], &out->shape, i) : 0;
@@ -51,6 +91,8 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
                     : c->i[0] == VKA_ACT_SIGMOID ? 1 / (1 + exp(-sum))
                                                  : sum;
     }
+    if (b.v != in[1].v)
+        free(b.v);
 }
 
 #define BOUND(most) .build = build, .define = define, .bound = most, .bound16 = 1e-3
@@ -138,6 +180,23 @@ static const struct op_case cases[] = {
      .i = {VKA_ACT_SIGMOID},
      .d = {0.3},
      O(2, 9, 30)},
+    {.name = "a weight", .in = {F(35, 64)}, DEFINED, .i = {0, 0, 64, 96}, O(35, 96)},
+    {.name = "a weight, turned", .in = {F(35, 24)}, DEFINED, .i = {0, TB, 68, 24}, O(35, 68)},
+    {.name = "a weight, odd sizes", .in = {F(35, 21)}, DEFINED, .i = {0, 0, 21, 37}, O(35, 37)},
+    {.name = "a weight, terms by fours", .in = {F(9, 20)}, DEFINED, .i = {0, 0, 20, 44}, O(9, 44)},
+    {.name = "a weight, deep", .in = {F(8, 1040)}, DEFINED, .i = {0, 0, 1040, 36}, O(8, 36)},
+    {.name = "a weight, batch, bias, residual, relu",
+     .in = {F(2, 9, 40), {0}, F(100), F(2, 9, 100)},
+     DEFINED,
+     .i = {VKA_ACT_RELU, TB, 100, 40},
+     .d = {0.5},
+     O(2, 9, 100)},
+    {.name = "infinities and NaN by a weight",
+     .in = {OP_F32(OP_SPECIAL, 40, 16)},
+     DEFINED,
+     .i = {0, 0, 16, 60},
+     .dense_only = true,
+     O(40, 60)},
     {.name = "infinities and NaN",
      .in = {OP_F32(OP_SPECIAL, 40, 3), F(3, 35)},
      DEFINED,
