@@ -1,12 +1,17 @@
 #version 450
 // SPDX-License-Identifier: MIT
 //
-// mul3: y = x * a * b, one invocation an element. VKA_FOURS: a workgroup for a part of a
-// row, four elements at a time.
+// mul3: y = x * a * b, or x by a function of a and b (GATE), one invocation an element. VKA_FOURS:
+// a workgroup for a part of a row, four elements at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "types.glsl"
+#include "activation.glsl"
 #include "mul3.h"
 #include "strided.glsl"
+
+layout(constant_id = 4) const bool GATE = false;
+layout(constant_id = 5) const bool ADDS = false;
+layout(constant_id = 6) const int ACT = 0;
 
 BUFFER_IN(0, x);
 BUFFER_IN(1, a);
@@ -19,7 +24,22 @@ BUFFER_VEC4_IN(2, b4);
 BUFFER_VEC4_OUT(3, y4);
 #endif
 
+float value_of(float x, float a, float b)
+{
+    if (!GATE)
+        return x * a * b;
+    return x * (p.shift + vka_activate(ACT, ADDS ? a + b : a * b, p.act_a, p.act_b));
+}
+
 #ifdef VKA_FOURS
+vec4 values_of(vec4 x, vec4 a, vec4 b)
+{
+    if (!GATE)
+        return x * a * b;
+    return vec4(value_of(x.x, a.x, b.x), value_of(x.y, a.y, b.y), value_of(x.z, a.z, b.z),
+                value_of(x.w, a.w, b.w));
+}
+
 void main()
 {
     part_of_row part = strided_part();
@@ -35,7 +55,7 @@ void main()
             f = LOAD4(a4, at_a / 4 + i);
         if (b_along)
             g = LOAD4(b4, at_b / 4 + i);
-        STORE4(y4, to + i, v * f * g);
+        STORE4(y4, to + i, values_of(v, f, g));
     })
 }
 #else
@@ -46,7 +66,7 @@ void main()
         return;
     uvec4 at = strided_coords(i);
     STORE(y, strided_index(3, at),
-          LOAD(x, strided_index(0, at)) * LOAD(a, strided_index(1, at)) *
-              LOAD(b, strided_index(2, at)));
+          value_of(LOAD(x, strided_index(0, at)), LOAD(a, strided_index(1, at)),
+                   LOAD(b, strided_index(2, at))));
 }
 #endif

@@ -5,6 +5,10 @@
 #include "strided.h"
 
 PUSH(mul3) // operands: x, a, b, y
-{VKA_STRIDED(4)} PUSH_END;
+{
+    VKA_STRIDED(4)
+    float act_a, act_b, shift;
+}
+PUSH_END;
 
 #endif

@@ -48,12 +48,11 @@ static void build(struct vka_scope *s)
         return;
     }
     vka_tensor c = channel_branch(s, x, hidden), p = spatial_branch(s, x, hidden);
-    vka_tensor gate =
-        vka_binary_act(g, vka_is(s, "combine", "mul") ? VKA_MUL : VKA_ADD, vka_channels(g, c, 4), p,
-                       (struct vka_activation){VKA_ACT_SIGMOID, 0, 0});
-    vka_tensor attn = vka_affine(g, gate, 1.0, 1.0);
-    vka_give(s, "y", vka_mul(g, x, attn));
-    vka_give(s, "attn", attn);
+    const struct vka_mul3 gate = {!vka_is(s, "combine", "mul"), {VKA_ACT_SIGMOID, 0, 0}, 1};
+    vka_tensor spread = vka_channels(g, c, 4);
+    vka_tensor map = vka_binary_act(g, gate.adds ? VKA_ADD : VKA_MUL, spread, p, gate.f);
+    vka_give(s, "y", vka_mul3_gate(g, x, spread, p, &gate)); // the map itself isn't needed
+    vka_give(s, "attn", vka_affine(g, map, 1.0, gate.shift));
     vka_give(s, "logit_channel", c);
     vka_give(s, "logit_spatial", p);
 }

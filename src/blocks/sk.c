@@ -75,6 +75,12 @@ static vka_tensor select_weights(struct vka_scope *s, int count, const vka_tenso
                        &(struct vka_softmax){.axis = 1});
 }
 
+// [N, C, 1, 1]
+static vka_tensor weight_of(struct vka_scope *s, vka_tensor attn, int i)
+{
+    return vka_channels(s->g, vka_squeeze(s->g, vka_slice(s->g, attn, 1, i, 1), 1), 4);
+}
+
 static void build(struct vka_scope *s)
 {
     vka_graph *g = s->g;
@@ -89,9 +95,10 @@ static void build(struct vka_scope *s)
     if (vka_failed(g))
         return;
     vka_tensor attn = select_weights(s, count, u);
-    for (int i = 0; i < count; i++) {
-        vka_tensor own = vka_squeeze(g, vka_slice(g, attn, 1, i, 1), 1);
-        vka_tensor part = vka_mul(g, u[i], vka_channels(g, own, 4));
+    for (int i = 0; i < count; i += 2) { // by twos, each product unstored
+        vka_tensor first = weight_of(s, attn, i), part;
+        part = i + 1 < count ? vka_mix(g, u[i], first, u[i + 1], weight_of(s, attn, i + 1))
+                             : vka_mul(g, u[i], first);
         y = y ? vka_add(g, y, part) : part;
     }
     vka_give(s, "y", y);

@@ -148,8 +148,13 @@ static void move_into(vka_graph *g, struct vka_op_node *node, vka_tensor t, vka_
         make_mean_max(g, node, x, gate);
         return;
     }
+    struct vka_mul3 *params = vka_pool_alloc(g, sizeof *params);
     vka_tensor other = node->in[node->in[0] == t];
+    if (!params)
+        return;
+    *params = (struct vka_mul3){0};
     node->op = &vka_op_mul3;
+    node->params = params;
     node->n_in = 3;
     node->in[0] = x;
     node->in[1] = gate;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // mul3: the product x * a * b, broadcast, without x * a being stored. What a plan makes
-// of two gates in a row (graph/merge.c).
+// of two gates in a row (graph/merge.c). Or x by a gate that is a function of a and b.
+#include "cpu/activation.h"
 #include "cpu/simd.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
@@ -12,7 +13,18 @@ enum { X, A, B, INPUTS };
 
 vka_tensor vka_mul3(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b)
 {
-    return vka_add_node(g, &vka_op_mul3, NULL, INPUTS, (const vka_tensor[]){x, a, b}, NULL);
+    return vka_mul3_gate(g, x, a, b, &(struct vka_mul3){0});
+}
+
+vka_tensor vka_mul3_gate(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b,
+                         const struct vka_mul3 *p)
+{
+    return vka_add_node(g, &vka_op_mul3, p, INPUTS, (const vka_tensor[]){x, a, b}, NULL);
+}
+
+static bool is_plain(const struct vka_mul3 *p)
+{
+    return !p->adds && p->f.kind == VKA_ACT_NONE && p->shift == 0;
 }
 
 static bool infer(struct vka_infer *n)
@@ -32,15 +44,40 @@ VKA_CLONES static void span(float *y, const float *x, const float *a, const floa
     VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = x[i] * a[i] * b[i];
 }
 
+VKA_CLONES static void combine(float *y, const float *a, const float *b, int64_t count, bool adds)
+{
+    if (adds) {
+        VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = a[i] + b[i];
+    } else {
+        VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = a[i] * b[i];
+    }
+}
+
+VKA_CLONES static void by_shifted(float *y, const float *x, const float *gate, float shift,
+                                  int64_t count)
+{
+    VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = x[i] * (shift + gate[i]);
+}
+
 VKA_CLONES static void span_of_one(float *y, const float *x, float a, const float *b, int64_t count)
 {
     VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = x[i] * a * b[i];
+}
+
+static void gate_span(const struct vka_mul3 *p, float *y, const float *x, const float *a,
+                      const float *b, int64_t count)
+{
+    float gate[VKA_STRIDED_SPAN];
+    combine(gate, a, b, count, p->adds);
+    vka_activate_span(p->f, gate, gate, count);
+    by_shifted(y, x, gate, p->shift, count);
 }
 
 static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, int64_t index,
                      int64_t count)
 {
     const struct vka_args *args = arg;
+    bool plain = is_plain(args->params);
     const float *in[INPUTS];
     int64_t step[INPUTS];
     float *y = (float *)args->out[0].data + at[INPUTS];
@@ -54,10 +91,15 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
         uint32_t room[INPUTS][VKA_STRIDED_SPAN];
         const float *x = vka_gather_span(room[X], in[X] + i * step[X], step[X], n);
         const float *b = vka_gather_span(room[B], in[B] + i * step[B], step[B], n);
-        if (step[A] == 0)
+        if (plain && step[A] == 0) {
             span_of_one(y + i, x, *in[A], b, n);
+            continue;
+        }
+        const float *a = vka_gather_span(room[A], in[A] + i * step[A], step[A], n);
+        if (plain)
+            span(y + i, x, a, b, n);
         else
-            span(y + i, x, vka_gather_span(room[A], in[A] + i * step[A], step[A], n), b, n);
+            gate_span(args->params, y + i, x, a, b, n);
     }
 }
 
@@ -75,16 +117,23 @@ static void cpu(const struct vka_cpu_run *run)
     const struct vka_args *args = run->args;
     const struct vka_array *arrays[INPUTS + 1];
     struct vka_strided s = walk(args, arrays);
-    vka_strided_run(run->threads, &s, 2, run_span, (void *)args);
+    vka_strided_run(run->threads, &s, is_plain(args->params) ? 2 : 8, run_span, (void *)args);
 }
 
 // --- Vulkan ---
 
 static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
 {
-    struct vka_strided_launch d = {.shader = fours ? "mul3_fours" : "mul3", .fours = fours};
+    const struct vka_mul3 *p = args->params;
+    const float tail[] = {p->f.a, p->f.b, p->shift};
+    struct vka_strided_launch d = {.shader = fours ? "mul3_fours" : "mul3",
+                                   .constants = {!is_plain(p), p->adds, (uint32_t)p->f.kind},
+                                   .n_constants = 3,
+                                   .fours = fours,
+                                   .tail = tail,
+                                   .tail_size = sizeof tail};
     struct vka_strided s = walk(args, d.array);
-    _Static_assert(sizeof(struct vka_push_mul3) == (5 + 4 * 5) * 4, "push constants");
+    _Static_assert(sizeof(struct vka_push_mul3) == (5 + 4 * 5) * 4 + sizeof tail, "push constants");
     vka_strided_emit(l, &s, &d);
 }
 
@@ -110,12 +159,20 @@ static const struct vka_variant variants[] = {
 
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])
 {
-    out[0] = vka_mul(g, vka_mul(g, node->in[X], node->in[A]), node->in[B]);
+    const struct vka_mul3 *p = node->params;
+    vka_tensor gate;
+    if (is_plain(p)) {
+        out[0] = vka_mul(g, vka_mul(g, node->in[X], node->in[A]), node->in[B]);
+        return;
+    }
+    gate = vka_binary_act(g, p->adds ? VKA_ADD : VKA_MUL, node->in[A], node->in[B], p->f);
+    out[0] = vka_mul(g, node->in[X], p->shift == 0 ? gate : vka_affine(g, gate, 1, p->shift));
 }
 
 const struct vka_op vka_op_mul3 = {
     .name = "mul3",
-    .summary = "a product of three operands, broadcast",
+    .summary = "a product of three operands, or of one and what two make, broadcast",
+    .params_size = sizeof(struct vka_mul3),
     .flags = VKA_OP_STRIDED | VKA_OP_IN_PLACE | VKA_OP_FUSED,
     .infer = infer,
     .cpu = cpu,

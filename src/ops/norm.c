@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-enum { X, SCALE, SHIFT, Y }; // the operands of the walks
+enum { X, SCALE, SHIFT, Y, OPERANDS }; // of the walks
 enum {
     TILE = 64,
     LINE = VKA_STRIDED_SPAN,
@@ -264,7 +264,7 @@ static void emit(struct vka_launch *l, const struct vka_args *args, const struct
     begin(l, &d, way, args, r, kept->rank);
     put_axes(&push, kept, &axes);
     put_axes(&push, &r->reduced, &axes);
-    for (int k = 0; k < VKA_STRIDED_OPERANDS; k++) {
+    for (int k = 0; k < OPERANDS; k++) {
         struct vka_array part = *arrays[k];
         if (vka_present(&part)) {
             part.rank = 0;

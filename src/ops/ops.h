@@ -59,6 +59,16 @@ bool vka_is_mul(const struct vka_op_node *node);
 // act(a + b) of F32, and the function.
 bool vka_is_sum(const struct vka_op_node *node, struct vka_activation *act);
 vka_tensor vka_mul3(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b); // x * a * b of F32
+// x * (shift + f(a * b)), or of a sum: a gate of two parts that isn't stored.
+struct vka_mul3 {
+    bool adds; // a + b
+    struct vka_activation f;
+    float shift;
+};
+vka_tensor vka_mul3_gate(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b,
+                         const struct vka_mul3 *p);
+vka_tensor vka_mix(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor z,
+                   vka_tensor b); // x * a + z * b of F32
 static inline vka_tensor vka_add(vka_graph *g, vka_tensor a, vka_tensor b)
 {
     return vka_binary(g, VKA_ADD, a, b);

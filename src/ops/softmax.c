@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-enum { X, BIAS, MASK, Y }; // the operands of the walks
+enum { X, BIAS, MASK, Y, OPERANDS }; // of the walks
 enum { TILE = VKA_SOFTMAX_COLS, HELD = 8, PASSES = 3 };
 
 struct params {
@@ -284,10 +284,10 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     struct vka_rows r = rows_of(args);
     struct vka_row_group group = vka_rows_group(vka_launch_limits(l), &r);
     struct {
-        uint32_t columns, step[VKA_STRIDED_OPERANDS];
+        uint32_t columns, step[OPERANDS];
         float scale;
     } tail = {(uint32_t)r.columns, {0}, p->scale};
-    for (int k = 0; k < VKA_STRIDED_OPERANDS; k++)
+    for (int k = 0; k < OPERANDS; k++)
         tail.step[k] = (uint32_t)r.reduced.stride[k][0];
     int64_t held = (r.columns + group.lanes - 1) / group.lanes;
     struct vka_strided_launch d = {

@@ -9,7 +9,7 @@
 #include "ops/op.h"
 
 enum {
-    VKA_STRIDED_OPERANDS = 4,
+    VKA_STRIDED_OPERANDS = 5,
     VKA_STRIDED_AXES = 4,  // what a shader takes; axes beyond become dispatches of their own
     VKA_STRIDED_SPAN = 512 // elements that kernels gather at a time
 };

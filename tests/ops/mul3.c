@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include "support/op_test.h"
 
+#include <math.h>
+
+// i: 0 the plain product, else a gate of the other two's product or sum: sigmoid, and d[0] more.
+enum { PLAIN, PRODUCT, SUM };
+
 static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
 {
-    (void)c;
-    out[0] = vka_mul3(g, in[0], in[1], in[2]);
+    const struct vka_mul3 gate = {c->i[0] == SUM, {VKA_ACT_SIGMOID, 0, 0}, (float)c->d[0]};
+    out[0] = c->i[0] == PLAIN ? vka_mul3(g, in[0], in[1], in[2])
+                              : vka_mul3_gate(g, in[0], in[1], in[2], &gate);
 }
 
 static void define(const struct op_case *c, const struct op_tensor *in, struct op_tensor *out)
 {
-    (void)c;
-    for (int64_t i = 0; i < out->count; i++)
-        out->v[i] = op_at(&in[0], &out->shape, i) * op_at(&in[1], &out->shape, i) *
-                    op_at(&in[2], &out->shape, i);
+    for (int64_t i = 0; i < out->count; i++) {
+        double x = op_at(&in[0], &out->shape, i), a = op_at(&in[1], &out->shape, i);
+        double b = op_at(&in[2], &out->shape, i), logit = c->i[0] == SUM ? a + b : a * b;
+        out->v[i] = c->i[0] == PLAIN ? x * a * b : x * (c->d[0] + 1 / (1 + exp(-logit)));
+    }
 }
 
 #define DEFINED .build = build, .define = define, .bound = 3e-7, .bound16 = 1e-3
@@ -32,6 +39,23 @@ static const struct op_case cases[] = {
     {.name = "fours", .in = {F(2, 5, 4, 85), F(5, 1, 1), F(2, 1, 4, 85)}, DEFINED, O(2, 5, 4, 85)},
     {.name = "each broadcast", .in = {F(3, 1, 1), F(5, 1), F(7)}, DEFINED, O(3, 5, 7)},
     {.name = "long", .in = {F(1, 1500), F(1), F(1, 1500)}, DEFINED, O(1, 1500)},
+    {.name = "a gate of a product, and 1",
+     .in = {F(2, 5, 7, 90), F(2, 5, 1, 1), F(2, 1, 7, 90)},
+     DEFINED,
+     O(2, 5, 7, 90),
+     .i = {PRODUCT},
+     .d = {1}},
+    {.name = "a gate of a sum, fours",
+     .in = {F(2, 5, 4, 85), F(5, 1, 1), F(2, 1, 4, 85)},
+     DEFINED,
+     O(2, 5, 4, 85),
+     .i = {SUM}},
+    {.name = "a gate that is as large as the map",
+     .in = {F(1500), F(1500), F(1500)},
+     DEFINED,
+     O(1500),
+     .i = {PRODUCT},
+     .d = {-0.5}},
     {.name = "special", .in = {OP_F32(OP_SPECIAL, 3, 31), F(31), F(3, 1)}, DEFINED, O(3, 31)},
 };
 

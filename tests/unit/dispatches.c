@@ -139,6 +139,15 @@ static const struct counted cases[] = {
      7,
      7},
     {"gc", {MAP}, {"x"}, {{0}}, "focus gated", 3, 3, 6},
+    {"bam", {MAP}, {"x"}, {{0}}, "reduce matmul matmul matmul conv conv matmul mul3", 8, 8, 8},
+    {"sk",
+     {MAP},
+     {"x"},
+     {{0}},
+     "conv conv reduce reduce binary matmul matmul softmax mix",
+     9,
+     9,
+     11},
 };
 
 static void test_dispatches(void **state)

@@ -268,6 +268,7 @@ static const struct {
     {"unary", "no loops"},
     {"binary", "no loops"},
     {"mul3", "no loops"},
+    {"mix", "no loops"},
     {"gated", "fits rows that are longer than its sum; cut into parts"},
     {"copy", "no loops"},
     {"pad", "no loops"},
