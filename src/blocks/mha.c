@@ -9,10 +9,10 @@ struct projections {
     vka_tensor q, k, v; // [N, T, E]
 };
 
-// Rows `part` of a packed [3E, ...] weight or [3E] bias.
-static vka_tensor third(vka_graph *g, vka_tensor packed, int part, int64_t width)
+// `count` thirds of a packed [3E, ...] weight or [3E] bias.
+static vka_tensor thirds(vka_graph *g, vka_tensor packed, int first, int count, int64_t width)
 {
-    return packed ? vka_slice(g, packed, 0, part * width, width) : 0;
+    return packed ? vka_slice(g, packed, 0, first * width, count * width) : 0;
 }
 
 static vka_tensor project(struct vka_scope *s, vka_tensor x, vka_tensor weight, vka_tensor bias)
@@ -21,24 +21,31 @@ static vka_tensor project(struct vka_scope *s, vka_tensor x, vka_tensor weight, 
     return vka_matmul(s->g, x, vka_transpose(s->g, weight, 0, 1), &m);
 }
 
-// One product for all three where the tokens are the same, else one for each.
+// x times `count` thirds of the packed weight, each by itself in out[0], out[1], ...
+static void project_thirds(struct vka_scope *s, vka_tensor x, vka_tensor weight, vka_tensor bias,
+                           int first, int count, vka_tensor *out)
+{
+    vka_graph *g = s->g;
+    int64_t width = vka_dim(g, weight, 1);
+    vka_tensor all =
+        project(s, x, thirds(g, weight, first, count, width), thirds(g, bias, first, count, width));
+    for (int i = 0; i < count; i++)
+        out[i] = vka_slice(g, all, 2, i * width, width);
+}
+
+// A product for each kind of tokens. One for tokens that differ would multiply all of them by all
+// of the weight, three times what is wanted.
 static struct projections project_packed(struct vka_scope *s, vka_tensor q, vka_tensor k,
                                          vka_tensor v, vka_tensor weight, vka_tensor bias)
 {
-    vka_graph *g = s->g;
-    int64_t width = vka_dim(g, q, 2);
-    struct projections p;
-    if (q == k && k == v) {
-        vka_tensor all = project(s, q, weight, bias);
-        p.q = vka_slice(g, all, 2, 0, width);
-        p.k = vka_slice(g, all, 2, width, width);
-        p.v = vka_slice(g, all, 2, 2 * width, width);
-        return p;
+    const vka_tensor x[] = {q, k, v};
+    vka_tensor y[3] = {0};
+    for (int i = 0, count; i < 3; i += count) {
+        for (count = 1; i + count < 3 && x[i + count] == x[i];)
+            count++;
+        project_thirds(s, x[i], weight, bias, i, count, y + i);
     }
-    p.q = project(s, q, third(g, weight, 0, width), third(g, bias, 0, width));
-    p.k = project(s, k, third(g, weight, 1, width), third(g, bias, 1, width));
-    p.v = project(s, v, third(g, weight, 2, width), third(g, bias, 2, width));
-    return p;
+    return (struct projections){y[0], y[1], y[2]};
 }
 
 static struct projections project_all(struct vka_scope *s, vka_tensor q, vka_tensor k, vka_tensor v)
@@ -52,11 +59,11 @@ static struct projections project_all(struct vka_scope *s, vka_tensor q, vka_ten
     }
     struct projections p = {
         .q = project(s, q, vka_weight(s, "q_proj_weight", VKA_SHAPE(width, width)),
-                     third(g, bias, 0, width)),
+                     thirds(g, bias, 0, 1, width)),
         .k = project(s, k, vka_weight(s, "k_proj_weight", VKA_SHAPE(width, vka_dim(g, k, 2))),
-                     third(g, bias, 1, width)),
+                     thirds(g, bias, 1, 1, width)),
         .v = project(s, v, vka_weight(s, "v_proj_weight", VKA_SHAPE(width, vka_dim(g, v, 2))),
-                     third(g, bias, 2, width)),
+                     thirds(g, bias, 2, 1, width)),
     };
     return p;
 }

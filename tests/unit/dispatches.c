@@ -117,6 +117,9 @@ static int check_all(const struct counted *c)
     {                                                                                              \
         name, VKA_ATTR_INT, false, 8, 0, NULL, NULL, 0                                             \
     }
+// Attention is two on a large GPU: its keys are split where the queries alone would leave that
+// idle. Of a layer's, none that remains can join the next: that needs whole rows, of which a
+// product's workgroup has a part.
 static const struct counted cases[] = {
     {"se", {MAP}, {"x"}, {{0}}, "reduce matmul gated", 3, 3, 4},
     {"eca", {MAP}, {"x"}, {{0}}, "reduce gated", 2, 2, 3},
@@ -138,6 +141,14 @@ static const struct counted cases[] = {
      8,
      7,
      7},
+    {"transformer_decoder_layer",
+     {ROWS, ROWS},
+     {"x", "memory"},
+     {HEADS("num_heads")},
+     "matmul attention matmul norm matmul matmul attention matmul norm matmul matmul norm",
+     14,
+     12,
+     12},
     {"gc", {MAP}, {"x"}, {{0}}, "focus gated", 3, 3, 6},
     {"bam", {MAP}, {"x"}, {{0}}, "reduce matmul matmul matmul conv conv matmul mul3", 8, 8, 8},
     {"sk",
