@@ -7,11 +7,13 @@
 #include "io/file.h"
 #include "util/system.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 struct vka_folder {
     vka_context *context;
+    atomic_bool failed; // nothing could be written: told once, and not tried again
     char path[];
 };
 
@@ -41,23 +43,30 @@ static size_t load(void *user, const char *key, void *data, size_t capacity)
     return size;
 }
 
+static bool write_whole(vka_context *context, const char *path, const void *data, size_t size)
+{
+    struct vka_sink sink;
+    if (vka_sink_open(context, path, &sink) != VKA_OK)
+        return false;
+    if (vka_sink_write(&sink, data, size) == VKA_OK)
+        return vka_sink_commit(&sink) == VKA_OK;
+    vka_sink_discard(&sink);
+    return false;
+}
+
 static void store(void *user, const char *key, const void *data, size_t size)
 {
-    const struct vka_folder *folder = user;
+    struct vka_folder *folder = user;
+    if (atomic_load(&folder->failed))
+        return;
     char *path = file_of(folder, key);
-    struct vka_sink sink;
     enum vka_kind kind = path ? vka_sys_kind(path, false) : VKA_KIND_NONE;
     // Opening a pipe would wait for its reader; a link leads to someone else's file.
     bool ours = kind == VKA_KIND_NONE || kind == VKA_KIND_FILE;
-    if (!ours)
-        vka_log(folder->context, VKA_LOG_WARN, "pipelines aren't kept in %s: no regular file",
-                path);
-    if (path && ours && vka_sink_open(folder->context, path, &sink) == VKA_OK) {
-        if (vka_sink_write(&sink, data, size) == VKA_OK)
-            vka_sink_commit(&sink);
-        else
-            vka_sink_discard(&sink);
-    }
+    bool done = path && ours && write_whole(folder->context, path, data, size);
+    if (!done && !atomic_exchange(&folder->failed, true))
+        vka_log(folder->context, VKA_LOG_WARN, "pipelines aren't kept in %s%s%s", folder->path,
+                ours ? "" : ": no regular file: ", ours ? "" : key);
     vka_free(folder->context, path);
 }
 
@@ -76,6 +85,7 @@ vka_result vka_folder_open(vka_context *context, const char *path, struct vka_fo
     if (!folder)
         return vka_out_of_memory(context);
     folder->context = context;
+    atomic_init(&folder->failed, false);
     memcpy(folder->path, path, size);
     *cache = (vka_cache){.user = folder, .load = load, .store = store};
     *out = folder;

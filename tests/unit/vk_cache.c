@@ -5,6 +5,8 @@
 #include "vk_calls.h"
 #include "vk_work.h"
 
+#include "io/folder.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +185,37 @@ static void test_no_folder(void **state)
     assert_non_null(strstr(work.log, "pipelines aren't kept in /nowhere/at/all"));
 }
 
+static void keep_word(void *user, vka_log_level level, const char *message)
+{
+    int *warnings = user;
+    *warnings += level == VKA_LOG_WARN && strstr(message, "pipelines aren't kept in") != NULL;
+}
+
+// A folder that went away meanwhile: one warning, whatever comes after it.
+static void test_unwritable(void **state)
+{
+    (void)state;
+    char path[512];
+    int warnings = 0;
+    snprintf(path, sizeof path, "%s", unit_path("gone"));
+    vka_context_params params = {.no_vulkan = true, .log = keep_word, .log_user = &warnings};
+    vka_context *context;
+    struct vka_folder *folder;
+    vka_cache cache;
+    assert_int_equal(vka_context_create(&params, &context), VKA_OK);
+    assert_int_equal(vka_folder_open(context, path, &folder, &cache), VKA_OK);
+    cache.store(cache.user, "key", "data", 4);
+    assert_int_equal(cache.load(cache.user, "key", NULL, 0), 4);
+    assert_int_equal(warnings, 0);
+    unit_remove_folder(path);
+    for (int i = 0; i < 3; i++)
+        cache.store(cache.user, "key", "data", 4);
+    assert_int_equal(cache.load(cache.user, "key", NULL, 0), 0);
+    assert_int_equal(warnings, 1);
+    vka_folder_free(folder);
+    vka_context_destroy(context);
+}
+
 static void test_half_a_cache(void **state)
 {
     (void)state;
@@ -202,7 +235,7 @@ int main(void)
         cmocka_unit_test(test_comes_back),   cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_folder),       cmocka_unit_test(test_no_folder),
         cmocka_unit_test(test_half_a_cache), cmocka_unit_test(test_empty_file),
-        cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_pipe),         cmocka_unit_test(test_unwritable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
