@@ -234,8 +234,10 @@ VKA_API vka_result vka_weights_load(vka_context *context, const char *path, vka_
 
 // Adds a tensor. `data` is NOT copied: it must stay, unchanged, until the weights are destroyed (a
 // plan may have a copy of its own or read it in each run, and devices keep one for all plans).
-// Floats may be F32, F16 or BF16 at any alignment. A name may be added once, and none once a graph
-// was made with the weights.
+// Floats may be F32, F16 or BF16 at any alignment. A name isn't empty; it may be added once, and
+// none once a graph was made with the weights. Sizes are 0 or more: an empty tensor is kept, but no
+// block takes one. NULL for data declares a weight: graphs are built and checked with it, plans
+// that need it are VKA_ERROR_INVALID.
 VKA_API vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,
                                    const vka_shape *shape, const void *data);
 VKA_API size_t vka_weights_count(const vka_weights *weights);

@@ -155,7 +155,7 @@ bool vka_weights_want(vka_weights *weights, const char *name, const vka_shape *s
 vka_result vka_weights_add(vka_weights *weights, const char *name, vka_dtype dtype,
                            const vka_shape *shape, const void *data)
 {
-    if (!name || !shape)
+    if (!name || !*name || !shape)
         return vka_error(weights->context, VKA_ERROR_INVALID, "weight \"%s\": no name or no shape",
                          name ? name : "");
     char *copy = vka_strdup(weights->context, name);

@@ -301,6 +301,16 @@ static void test_declared(void **state)
     }
 }
 
+static void test_empty_weight(void **state)
+{
+    (void)state;
+    rig_add_weight(&rig, "a.weight", VKA_SHAPE(0, 4), NULL);
+    rig_new_graph(&rig);
+    vka_tensor x = rig_input(&rig, "x", VKA_F32, VKA_SHAPE(2, 4));
+    vka_block(rig.graph, "linear", "a", NULL, VKA_INPUTS({"x", x}));
+    rig_assert_failed(rig.graph, "a", "0");
+}
+
 static void test_late_weight(void **state)
 {
     (void)state;
@@ -450,12 +460,15 @@ static void test_attributes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_names),    TEST(test_long_names),      TEST(test_prefixes),
-        TEST(test_inputs),   TEST(test_graph_inputs),    TEST(test_weights),
-        TEST(test_norms),    TEST(test_parts_of_layers), TEST(test_fewer_axes),
-        TEST(test_declared), TEST(test_late_weight),     TEST(test_surplus),
-        TEST(test_unused),   TEST(test_outputs),         TEST(test_graph_outputs),
-        TEST(test_find),     TEST(test_attributes),
+        TEST(test_names),        TEST(test_long_names),
+        TEST(test_prefixes),     TEST(test_inputs),
+        TEST(test_graph_inputs), TEST(test_weights),
+        TEST(test_norms),        TEST(test_parts_of_layers),
+        TEST(test_fewer_axes),   TEST(test_declared),
+        TEST(test_empty_weight), TEST(test_late_weight),
+        TEST(test_surplus),      TEST(test_unused),
+        TEST(test_outputs),      TEST(test_graph_outputs),
+        TEST(test_find),         TEST(test_attributes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,8 @@ static void test_what_cannot_be_added(void **state)
     assert_int_equal(vka_weights_add(w, "b", VKA_F32, &deep, ramp), VKA_ERROR_INVALID);
     assert_int_equal(vka_weights_add(w, "b", (vka_dtype)99, &shape, ramp), VKA_ERROR_INVALID);
     assert_int_equal(vka_weights_add(w, NULL, VKA_F32, &shape, ramp), VKA_ERROR_INVALID);
+    assert_int_equal(vka_weights_add(w, "", VKA_F32, &shape, ramp), VKA_ERROR_INVALID);
+    unit_assert_error_has("no name");
     assert_int_equal(vka_weights_add(w, "b", VKA_F32, NULL, ramp), VKA_ERROR_INVALID);
     unit_assert_error_has("\"b\"");
     assert_int_equal(vka_weights_count(w), 1);
