@@ -6,7 +6,6 @@
 #include "util/system.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,20 +259,21 @@ static int take_option(struct bench *b, int c)
 
 static int parse(int argc, char **argv, struct bench *b)
 {
-    static const struct option options[] = {{"shape", required_argument, NULL, 's'},
-                                            {"attr", required_argument, NULL, 'a'},
-                                            {"weights", required_argument, NULL, 'w'},
-                                            {"weights-as", required_argument, NULL, 'f'},
-                                            {"device", required_argument, NULL, 'd'},
-                                            {"dtype", required_argument, NULL, 't'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"expand", no_argument, NULL, 'e'},
-                                            {"all", no_argument, NULL, 'l'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"steps", no_argument, NULL, 'p'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    static const struct option table[] = {{"shape", required_argument, NULL, 's'},
+                                          {"attr", required_argument, NULL, 'a'},
+                                          {"weights", required_argument, NULL, 'w'},
+                                          {"weights-as", required_argument, NULL, 'f'},
+                                          {"device", required_argument, NULL, 'd'},
+                                          {"dtype", required_argument, NULL, 't'},
+                                          {"rounds", required_argument, NULL, 'r'},
+                                          {"expand", no_argument, NULL, 'e'},
+                                          {"all", no_argument, NULL, 'l'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"steps", no_argument, NULL, 'p'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    struct cli_options options = {&cli_bench, "h", "sad", table, {0}};
+    for (int c; (c = cli_option(&options, argc, argv)) != -1;) {
         int code = c == 'h' ? cli_help(&cli_bench) : take_option(b, c);
         if (code >= 0)
             return code;
@@ -313,6 +313,8 @@ const struct cli_command cli_bench = {
     "[--device D]... [--dtype f32|f16|bf16] [--rounds N] [--all] [--expand] [--json|--steps]",
     "times a block (at its example's sizes where none are given), a case or a model; --all: every "
     "output of the block",
+    "--shape NAME=SIZE,...: of the input NAME; w.NAME=SIZE,...: of the weight NAME, as in\n"
+    "--shape w.g.weight=64,256; what isn't given is as in the block's example, or follows\n"
     "--steps: a row a step, too: its time in the first run, in which some drivers compile, and in "
     "the last; the device is asked for them, which takes a little of its time\n"
     "--json: [{\"name\", \"inputs\", \"device\", \"dtype\", \"ms\": the median, \"least\", "

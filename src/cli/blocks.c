@@ -5,7 +5,6 @@
 #include "cli/cli.h"
 #include "ops/op.h"
 
-#include <getopt.h>
 #include <string.h>
 
 static void list_all(void)
@@ -196,22 +195,27 @@ static void markdown_ops(void)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"markdown", no_argument, NULL, 'm'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    bool json = false;
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    static const struct option table[] = {{"json", no_argument, NULL, 'j'},
+                                          {"markdown", no_argument, NULL, 'm'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    struct cli_options options = {&cli_blocks, "h", "", table, {0}};
+    bool json = false, markdown = false;
+    for (int c; (c = cli_option(&options, argc, argv)) != -1;) {
         if (c == 'h')
             return cli_help(&cli_blocks);
-        if (c == 'm') {
-            markdown_blocks();
-            markdown_ops();
-            return EXIT_DONE;
-        }
-        if (c != 'j')
+        if (c == '?')
             return cli_usage_error(&cli_blocks, "the call is wrong");
-        json = true;
+        json |= c == 'j';
+        markdown |= c == 'm';
+    }
+    if (markdown && (json || optind < argc))
+        return cli_usage_error(&cli_blocks, "--markdown goes without %s",
+                               json ? "--json" : argv[optind]);
+    if (markdown) {
+        markdown_blocks();
+        markdown_ops();
+        return EXIT_DONE;
     }
     if (optind == argc) {
         if (json)

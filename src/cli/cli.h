@@ -6,6 +6,7 @@
 
 #include "vkattn/vkattn.h"
 
+#include <getopt.h>
 #include <stdio.h>
 
 enum { EXIT_DONE = 0, EXIT_WRONG = 1, EXIT_USAGE = 2 };
@@ -37,6 +38,15 @@ int cli_no_memory(const char *what);
 // The exit code alone: 2 where a file or the call is wrong, 1 where the work failed.
 int cli_exit_code(vka_result result);
 int cli_help(const struct cli_command *command);
+// The next option as getopt_long gives it, -1 behind the last; '?', after a message, for one that
+// is unknown, or given again though its letter isn't among those in `often`.
+struct cli_options {
+    const struct cli_command *command;
+    const char *letters, *often;
+    const struct option *table;
+    bool given[128]; // by letter
+};
+int cli_option(struct cli_options *options, int argc, char **argv);
 // What --weights-as says: -1, or the exit code after a message where it isn't "official".
 int cli_weights_as(const struct cli_command *command, const char *text, bool *official);
 // What --dtype says, f32, f16 or bf16, likewise; and its word.

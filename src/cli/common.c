@@ -128,6 +128,22 @@ int cli_help(const struct cli_command *command)
     return EXIT_DONE;
 }
 
+int cli_option(struct cli_options *o, int argc, char **argv)
+{
+    int c = getopt_long(argc, argv, o->letters, o->table, NULL);
+    if (c < 0 || c == '?')
+        return c;
+    if (o->given[c] && !strchr(o->often, c)) {
+        const struct option *option = o->table;
+        while (option->name && option->val != c)
+            option++;
+        fprintf(stderr, "vkattn %s: --%s is given twice\n", o->command->name, option->name);
+        return '?';
+    }
+    o->given[c] = true;
+    return c;
+}
+
 // The bytes of the UTF-8 character at `s` as RFC 3629 allows them; 0: there is none.
 static size_t character(const unsigned char *s)
 {

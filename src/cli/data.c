@@ -253,23 +253,41 @@ bool cli_can_save(const char *path)
            complain(path, "the ending is none of .png .jpg .npy .safetensors");
 }
 
-static bool save_picture(const char *path, const struct cli_tensor *t)
+// A picture's shape [1 or 3, H, W]; false: it is none.
+static bool picture_shape(vka_dtype dtype, const vka_shape *shape, vka_shape *picture)
 {
-    vka_shape s = t->shape;
+    vka_shape s = *shape;
     while (s.rank > 3 && s.dim[0] == 1) {
         memmove(s.dim, s.dim + 1, sizeof *s.dim * (size_t)--s.rank);
     }
     if (s.rank == 2) {
         s = (vka_shape){3, {1, s.dim[0], s.dim[1]}};
     }
+    *picture = s;
+    return dtype == VKA_F32 && s.rank == 3 && (s.dim[0] == 1 || s.dim[0] == 3) &&
+           s.dim[1] <= IMAGE_MAX_SIDE && s.dim[2] <= IMAGE_MAX_SIDE;
+}
+
+bool cli_can_hold(const char *path, const char *name, vka_dtype dtype, const vka_shape *shape)
+{
+    vka_shape picture;
     char text[VKA_SHAPE_TEXT];
+    if (ending_of(path) != PICTURE || picture_shape(dtype, shape, &picture))
+        return true;
+    fprintf(stderr,
+            "vkattn: %s: output '%s' of shape %s, %s, is no picture; F32 of [1, 3 or 1, H, W] up "
+            "to %d x %d is\n",
+            path, name, vka_shape_text(shape, text), vka_dtype_name(dtype), IMAGE_MAX_SIDE,
+            IMAGE_MAX_SIDE);
+    return false;
+}
+
+static bool save_picture(const char *path, const struct cli_tensor *t)
+{
+    vka_shape s;
     struct image image;
-    if (t->dtype != VKA_F32 || s.rank != 3 || (s.dim[0] != 1 && s.dim[0] != 3) ||
-        s.dim[1] > IMAGE_MAX_SIDE || s.dim[2] > IMAGE_MAX_SIDE) {
-        fprintf(stderr, "vkattn: output '%s' of shape %s is no picture: [1, 3 or 1, H, W] is\n",
-                t->name, vka_shape_text(&t->shape, text));
-        return false;
-    }
+    if (!picture_shape(t->dtype, &t->shape, &s))
+        return cli_can_hold(path, t->name, t->dtype, &t->shape);
     if (!image_make((int)s.dim[2], (int)s.dim[1], &image))
         return complain("out of memory for the file's contents", "");
     size_t pixels = (size_t)s.dim[1] * (size_t)s.dim[2];

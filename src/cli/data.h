@@ -40,6 +40,8 @@ bool cli_holds_several(const char *path);
 bool cli_holds(vka_context *context, const char *path, const char *name);
 // Whether a file of this name can be written; a message where not.
 bool cli_can_save(const char *path);
+// Whether it can take such an output: not all are pictures. A message where not.
+bool cli_can_hold(const char *path, const char *name, vka_dtype dtype, const vka_shape *shape);
 // Writes tensors to files; those of one .safetensors file together.
 bool cli_save(vka_context *context, const struct cli_file *files, const struct cli_tensor *tensors,
               size_t count);

@@ -4,8 +4,6 @@
 #include "cli/cli.h"
 #include "vk/modules.h"
 
-#include <getopt.h>
-
 static const char *type_word(vka_device_type type)
 {
     static const char *const words[] = {"cpu",     "discrete", "integrated",
@@ -88,10 +86,11 @@ static int list_devices(vka_context *context, bool json)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
+    static const struct option table[] = {
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    struct cli_options options = {&cli_devices, "h", "", table, {0}};
     bool json = false;
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int c; (c = cli_option(&options, argc, argv)) != -1;) {
         if (c == 'h')
             return cli_help(&cli_devices);
         if (c != 'j')

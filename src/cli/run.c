@@ -6,7 +6,6 @@
 #include "cli/session.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +94,22 @@ static bool load_inputs(struct work *w, size_t item)
     return true;
 }
 
+// Before a run whose results could not be written.
+static bool files_fit(struct work *w)
+{
+    struct session *s = &w->session;
+    for (size_t i = 0; i < w->call->output_count; i++) {
+        vka_dtype dtype;
+        vka_shape shape;
+        if (vka_output_info(s->graph, w->files[i].name, &dtype, &shape) &&
+            !cli_can_hold(w->files[i].path, w->files[i].name, dtype, &shape)) {
+            s->code = EXIT_USAGE;
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool run_item(struct work *w, size_t item)
 {
     const struct call *call = w->call;
@@ -103,7 +118,7 @@ static bool run_item(struct work *w, size_t item)
     if (!results)
         s->code = cli_no_memory("the list of outputs");
     bool ok = results && load_inputs(w, item) && session_plan(s, call->names, call->profile) &&
-              session_run(s, call->names, call->output_count, results);
+              files_fit(w) && session_run(s, call->names, call->output_count, results);
     if (ok && !cli_save(s->context, w->files, results, call->output_count)) {
         s->code = EXIT_WRONG;
         s->lost = true; // a full disk, a folder that isn't there: the next fares no better
@@ -258,18 +273,19 @@ static int take_option(struct call *call, int c)
 
 static int parse(int argc, char **argv, struct call *call)
 {
-    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
-                                            {"weights-as", required_argument, NULL, 'a'},
-                                            {"input", required_argument, NULL, 'i'},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"device", required_argument, NULL, 'd'},
-                                            {"shard", required_argument, NULL, 's'},
-                                            {"resume", no_argument, NULL, 'r'},
-                                            {"profile", no_argument, NULL, 'p'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    for (int c; (c = getopt_long(argc, argv, "hi:o:", options, NULL)) != -1;) {
+    static const struct option table[] = {{"weights", required_argument, NULL, 'w'},
+                                          {"weights-as", required_argument, NULL, 'a'},
+                                          {"input", required_argument, NULL, 'i'},
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"device", required_argument, NULL, 'd'},
+                                          {"shard", required_argument, NULL, 's'},
+                                          {"resume", no_argument, NULL, 'r'},
+                                          {"profile", no_argument, NULL, 'p'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    struct cli_options options = {&cli_run, "hi:o:", "io", table, {0}};
+    for (int c; (c = cli_option(&options, argc, argv)) != -1;) {
         int code = c == 'h' ? cli_help(&cli_run) : take_option(call, c);
         if (code >= 0)
             return code;

@@ -6,7 +6,6 @@
 #include "io/model.h"
 #include "util/system.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +84,8 @@ static bool pick_plane(const struct call *call, const struct cli_tensor *map, co
     int64_t rows = s->dim[s->rank - 2], columns = s->dim[s->rank - 1];
     if (rows > IMAGE_MAX_SIDE * 64 || columns > IMAGE_MAX_SIDE * 64)
         return refuse(map, "too large");
+    if (s->rank == 3 && call->head >= 0)
+        return refuse(map, "it has no heads for --head to choose from");
     if (s->rank == 4) {
         long head = call->head < 0 ? 0 : call->head;
         if (s->dim[1] > 1 && call->head < 0)
@@ -93,8 +94,10 @@ static bool pick_plane(const struct call *call, const struct cli_tensor *map, co
             return refuse(map, "--head is past the last one");
         data += head * rows * columns;
     }
-    if (grid[0] * grid[1] == rows && rows > 1)
+    if (grid[0] * grid[1] == rows && (rows > 1 || call->y >= 0))
         return pick_row(call, map, data, rows, columns, grid, plane);
+    if (call->y >= 0)
+        return refuse(map, "it is one map for all positions, --at chooses none");
     *plane = (struct plane){data, (int)columns, (int)rows};
     return true;
 }
@@ -250,20 +253,21 @@ static bool parse_at(const char *text, struct call *call)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"weights", required_argument, NULL, 'w'},
-                                            {"weights-as", required_argument, NULL, 'f'},
-                                            {"image", required_argument, NULL, 'i'},
-                                            {"map", required_argument, NULL, 'm'},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"device", required_argument, NULL, 'd'},
-                                            {"at", required_argument, NULL, 'a'},
-                                            {"head", required_argument, NULL, 'n'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option table[] = {{"weights", required_argument, NULL, 'w'},
+                                          {"weights-as", required_argument, NULL, 'f'},
+                                          {"image", required_argument, NULL, 'i'},
+                                          {"map", required_argument, NULL, 'm'},
+                                          {"output", required_argument, NULL, 'o'},
+                                          {"device", required_argument, NULL, 'd'},
+                                          {"at", required_argument, NULL, 'a'},
+                                          {"head", required_argument, NULL, 'n'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+    struct cli_options options = {&cli_see, "hi:o:", "", table, {0}};
     struct call call = {.head = -1, .y = -1, .x = -1};
     char *end;
-    for (int c; (c = getopt_long(argc, argv, "hi:o:", options, NULL)) != -1;) {
+    for (int c; (c = cli_option(&options, argc, argv)) != -1;) {
         if (c == 'h')
             return cli_help(&cli_see);
         if (c == '?')

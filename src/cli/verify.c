@@ -7,7 +7,6 @@
 #include "util/system.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +187,8 @@ static void skip_all(struct verify *v, char **paths, int count, const char *why)
 static int close_rows(struct verify *v)
 {
     size_t failed = v->counts[FAIL] + v->counts[ERROR];
+    if (v->counts[SKIP] && !v->counts[PASS] && !failed)
+        fprintf(stderr, "vkattn verify: nothing was verified, every case was skipped\n");
     if (v->json) {
         printf("%s\n]\n", v->first_row ? "[" : "");
         return failed ? EXIT_WRONG : EXIT_DONE;
@@ -242,14 +243,15 @@ static bool parse_bound(const char *text, double *bound)
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
+    static const struct option table[] = {
         {"device", required_argument, NULL, 'd'}, {"rtol", required_argument, NULL, 'r'},
         {"dtype", required_argument, NULL, 't'},  {"weights-as", required_argument, NULL, 'w'},
         {"expand", no_argument, NULL, 'e'},       {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},         {0}};
+    struct cli_options options = {&cli_verify, "h", "", table, {0}};
     struct verify v = {.bound = -1, .first_row = true};
     const char *select = NULL;
-    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    for (int c; (c = cli_option(&options, argc, argv)) != -1;) {
         if (c == 'h')
             return cli_help(&cli_verify);
         else if (c == 'd')

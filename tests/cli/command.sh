@@ -33,6 +33,8 @@ check "devices, a cache folder of too long a name" 0 "VKATTN_PIPELINE_CACHE is t
 check "blocks" 0 "cbam" "$vkattn" blocks
 check "one block" 0 "spatial.bn.running_var" "$vkattn" blocks cbam
 check "one block as JSON" 0 '"id": "cbam"' "$vkattn" blocks cbam --json
+check "blocks in two forms" 2 "--markdown goes without --json" "$vkattn" blocks --json --markdown
+check "one block as Markdown" 2 "--markdown goes without cbam" "$vkattn" blocks --markdown cbam
 check "unknown block" 2 "no block 'cbamm'" "$vkattn" blocks cbamm
 
 check "verify" 0 "0 failed" "$vkattn" verify --device cpu "$case_file"
@@ -50,6 +52,20 @@ check "verify, a bound that is no number" 2 "--rtol" "$vkattn" verify --rtol abc
 check "verify, unknown dtype" 2 "--dtype" "$vkattn" verify --dtype f8 "$case_file"
 check "verify in f16 on a device without it" 0 "SKIP" "$vkattn" verify --device cpu --dtype f16 \
     "$case_file"
+check "verify, all skipped: it says so" 0 "nothing was verified" "$vkattn" verify --device cpu \
+    --dtype f16 "$case_file"
+check "verify, a bound given twice" 2 "--rtol is given twice" "$vkattn" verify --rtol 1 --rtol 2 \
+    "$case_file"
+for word in devices blocks; do
+    check "$word, an option given twice" 2 "--json is given twice" "$vkattn" $word --json --json
+done
+check "bench, a device and a shape each, twice" 0 "cpu" "$vkattn" bench sdpa --rounds 1 \
+    --device cpu --device cpu --shape q=1,1,4,4 --shape k=1,1,5,4 --shape v=1,1,5,4
+check "bench, a weight's shape" 0 "cpu" "$vkattn" bench nonlocal --rounds 1 --device cpu \
+    --shape x=1,16,4,4 --shape w.g.weight=8,16
+check "bench, its help tells of them" 0 "--shape w.g.weight=" "$vkattn" bench --help
+check "bench, rounds given twice" 2 "--rounds is given twice" "$vkattn" bench sdpa --rounds 1 \
+    --rounds 1
 check "unknown device" 2 "no such device" "$vkattn" verify --device nonesuch "$case_file"
 check "no such index" 2 "vulkan:77" "$vkattn" verify --device vulkan:77 "$case_file"
 check "a device by variable" 2 "nonesuch" env VKATTN_DEVICE=nonesuch "$vkattn" verify "$case_file"
@@ -72,6 +88,11 @@ true_that "run wrote the array" test -s "$out/y.npy"
 check "run, two tensors in one file" 0 "" grep -aq '"logits"' "$out/map.safetensors"
 check "run, a map as a picture" 0 "" "$vkattn" run "$net" --weights "$weights" \
     --input image="$picture" --output gate="$out/gate.png" --device cpu
+check "run, what is no picture" 2 "rows.png: output 'stem' of shape [1, 16" "$vkattn" run "$net" \
+    --weights "$weights" --input image="$picture" --output stem="$out/rows.png" --device cpu
+true_that "nothing was written then" test ! -e "$out/rows.png"
+check "run, weights given twice" 2 "--weights is given twice" "$vkattn" run "$net" \
+    --weights "$weights" --weights "$weights" --input image="$picture" --output y="$out/z.npy"
 if [ $windows = no ]; then
     # Its words go through a pipe: the file that they end in is made elsewhere.
     check "run, files may not grow" 1 "capped.npy: can't be written" sh -c \

@@ -148,6 +148,9 @@ check "a map of each position" 2 "--at Y,X" see all --map map -o "$out/m.png"
 check "one position's" 0 "map 'map' of 8 x 12" see all --map map --at 7,11 -o "$out/m.png"
 check "of keys pooled by two" 0 "of 4 x 6" see half --map map --at 0,3 -o "$out/m.jpg"
 check "outside the grid" 2 "outside the grid of 8 x 12" see all --map map --at 8,0 -o "$out/n.png"
+check "--at where one map serves all" 2 "one map for all positions" see all --map image --head 0 \
+    --at 0,0 -o "$out/n.png"
+check "a map given twice" 2 "--map is given twice" see all --map map --map map -o "$out/n.png"
 check "--at without a number" 2 "--at takes Y,X" see all --map map --at 3 -o "$out/n.png"
 check "--head without a number" 2 "--head takes" see all --map map --head x -o "$out/n.png"
 check "an output that is no map" 2 "not [N, 1, H, W]" "$vkattn" see "$out/weights.json" \

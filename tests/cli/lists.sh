@@ -157,8 +157,9 @@ check "in an input's place" 2 "take the place of the input" run --input image="$
 check "in its place by another way" 2 "take the place of the input" run \
     --input image="$out/more/s0.png" --output gate="$out/two/../more/{}.png"
 cp "$weights" "$out/own.safetensors"
-check "in the weights' place" 2 "take the place of the input" run --weights "$out/own.safetensors" \
-    --input image="$out/more/s0.png" --output gate="$out/own.safetensors"
+check "in the weights' place" 2 "take the place of the input" "$vkattn" run "$net" --device cpu \
+    --weights "$out/own.safetensors" --input image="$out/more/s0.png" \
+    --output gate="$out/own.safetensors"
 true_that "they are as they were" cmp "$out/own.safetensors" "$weights"
 true_that "it is as it was" cmp "$out/more/s0.png" "$out/in/s0.png"
 check "a folder of nothing" 2 "holds no .png" run --input image="$out/two" \
