@@ -160,6 +160,120 @@ static void test_sums(void **state)
     expect("matmul matmul matmul binary", "matmul matmul matmul binary binary");
 }
 
+// --- products that aren't a sum's residual ---
+
+// x times its own transpose, [2, 8, 3, 3], and another tensor like it.
+static vka_tensor square_of(const struct vka_matmul *p)
+{
+    return vka_matmul(rig.graph, x, vka_transpose(rig.graph, x, 2, 3), p);
+}
+
+static vka_tensor other(void)
+{
+    return rig_input(&rig, "other", VKA_F32, VKA_SHAPE(2, 8, 3, 3));
+}
+
+static void expect_sum_kept(vka_tensor sum)
+{
+    vka_output(rig.graph, "y", sum);
+    expect("matmul binary", "matmul binary");
+}
+
+static void test_no_sum(void **state)
+{
+    (void)state;
+    start();
+    vka_output(rig.graph, "y", vka_add(rig.graph, square_of(NULL), other())); // one that is
+    expect("matmul", "matmul binary");
+    start();
+    expect_sum_kept(vka_sub(rig.graph, other(), square_of(NULL)));
+    start();
+    vka_tensor twice = square_of(NULL);
+    expect_sum_kept(vka_add(rig.graph, twice, twice));
+}
+
+static void test_sum_of_other_shapes(void **state)
+{
+    (void)state;
+    const vka_shape less = VKA_SHAPE(8, 1, 3), more = VKA_SHAPE(4, 2, 8, 3, 3);
+    start();
+    expect_sum_kept(vka_add(rig.graph, square_of(NULL), rig_input(&rig, "o", VKA_F32, less)));
+    start();
+    expect_sum_kept(vka_add(rig.graph, rig_input(&rig, "o", VKA_F32, more), square_of(NULL)));
+    start(); // a product as it is looked at, not as it was made
+    expect_sum_kept(vka_add(rig.graph, vka_transpose(rig.graph, square_of(NULL), 2, 3), other()));
+}
+
+static void test_sum_of_a_product_read_elsewhere(void **state)
+{
+    (void)state;
+    start();
+    vka_tensor read = square_of(NULL);
+    vka_output(rig.graph, "product", read);
+    expect_sum_kept(vka_add(rig.graph, read, other()));
+    start();
+    read = square_of(NULL);
+    vka_output(rig.graph, "relu", vka_act(rig.graph, read, VKA_ACT_RELU));
+    vka_output(rig.graph, "y", vka_add(rig.graph, read, other()));
+    expect("matmul unary binary", "matmul unary binary");
+}
+
+// What is done to the product before the sum, or added to it already.
+static void test_sum_of_a_product_that_is_ended(void **state)
+{
+    (void)state;
+    start();
+    expect_sum_kept(
+        vka_add(rig.graph, square_of(&(struct vka_matmul){.act = {VKA_ACT_RELU, 0, 0}}), other()));
+    start();
+    vka_tensor residual = other(), bias = rig_input(&rig, "bias", VKA_F32, VKA_SHAPE(3));
+    vka_tensor ended = square_of(&(struct vka_matmul){.bias = bias, .residual = residual});
+    device_is_cpu = true;
+    vka_output(rig.graph, "y", vka_add(rig.graph, ended, residual));
+    char text[256];
+    operations(false, false, text, sizeof text);
+    assert_string_equal(text, "matmul binary");
+    rig_end(&rig);
+}
+
+// The operation that a sum becomes, `apart` others behind its product.
+static void expect_far_sum(int apart, const char *wanted)
+{
+    static char text[8192];
+    start();
+    vka_tensor product = square_of(NULL), o = other(), last = o;
+    for (int i = 0; i < apart; i++)
+        last = vka_act(rig.graph, last, VKA_ACT_ABS);
+    vka_output(rig.graph, "last", last);
+    vka_output(rig.graph, "y", vka_add(rig.graph, product, o));
+    operations(false, false, text, sizeof text);
+    assert_string_equal(strrchr(text, ' ') + 1, wanted);
+    rig_end(&rig);
+}
+
+static void test_far_sum(void **state)
+{
+    (void)state;
+    expect_far_sum(200, "matmul");
+    expect_far_sum(300, "binary");
+}
+
+// A device of 4 storage buffers has no room for a bias and a residual.
+static void test_sum_that_does_not_fit(void **state)
+{
+    (void)state;
+    char text[256];
+    start();
+    vka_tensor bias = rig_input(&rig, "bias", VKA_F32, VKA_SHAPE(3));
+    vka_output(rig.graph, "y",
+               vka_add(rig.graph, square_of(&(struct vka_matmul){.bias = bias}), other()));
+    operations(false, false, text, sizeof text);
+    assert_string_equal(text, "matmul");
+    operations(true, false, text, sizeof text);
+    assert_string_equal(text, "matmul binary");
+    rig_end(&rig);
+}
+
 static void test_other_readers(void **state)
 {
     (void)state;
@@ -221,13 +335,26 @@ static void test_integers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_program),        cmocka_unit_test(test_pair),
-        cmocka_unit_test(test_no_pair),        cmocka_unit_test(test_two_pairs),
-        cmocka_unit_test(test_gates),          cmocka_unit_test(test_gate_of_one),
-        cmocka_unit_test(test_wanted_product), cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_other_readers),  cmocka_unit_test(test_views),
-        cmocka_unit_test(test_square),         cmocka_unit_test(test_large_gate),
-        cmocka_unit_test(test_integers),       cmocka_unit_test(test_later_view),
+        cmocka_unit_test(test_program),
+        cmocka_unit_test(test_pair),
+        cmocka_unit_test(test_no_pair),
+        cmocka_unit_test(test_two_pairs),
+        cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_gate_of_one),
+        cmocka_unit_test(test_wanted_product),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_other_readers),
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_square),
+        cmocka_unit_test(test_large_gate),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_later_view),
+        cmocka_unit_test(test_no_sum),
+        cmocka_unit_test(test_sum_of_other_shapes),
+        cmocka_unit_test(test_sum_of_a_product_read_elsewhere),
+        cmocka_unit_test(test_sum_of_a_product_that_is_ended),
+        cmocka_unit_test(test_sum_that_does_not_fit),
+        cmocka_unit_test(test_far_sum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

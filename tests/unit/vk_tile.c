@@ -33,6 +33,17 @@ static void check_lanes(const char *shader, uint32_t lanes)
     vka_program_destroy(p);
 }
 
+// The same where floats are stored in 16 bits, if the device does: a rounding of each factor and of
+// the result.
+static void check_halves(vka_shape x)
+{
+    const vka_device_info *info = vka_device_of(rig.device);
+    if (info->f16)
+        assert_true(products_error(&rig, x, VKA_F16) <= 2e-3);
+    if (info->bf16)
+        assert_true(products_error(&rig, x, VKA_BF16) <= 2e-2);
+}
+
 // The output y of an input x of that shape, by tiles of so many lanes.
 static void check(const char *shader, uint32_t lanes, vka_shape x, vka_tensor y)
 {
@@ -42,6 +53,7 @@ static void check(const char *shader, uint32_t lanes, vka_shape x, vka_tensor y)
     vka_output(rig.graph, "y", y);
     check_lanes(shader, lanes);
     assert_true(products_error(&rig, x, VKA_F32) <= 1e-5);
+    check_halves(x);
     rig_new_graph(&rig);
 }
 
