@@ -74,7 +74,7 @@ void main()
         load_x(p.x_offset + n * p.x_stride[0], v0, c0);
         load_y(p.y_offset + n * p.y_stride[0], col0, c0);
         barrier();
-        for (uint c = 0; c < DEPTH; c++) {
+        [[dont_unroll]] for (uint c = 0; c < DEPTH; c++) {
             float xs[TM], ys[TN];
             [[unroll]] for (uint i = 0; i < TM; i++)
                 xs[i] = tile_x[c * (TILE_M + 1) + ty + i * LANES];
@@ -87,13 +87,17 @@ void main()
         barrier();
     }
 
-    [[unroll]] for (uint i = 0; i < TM; i++)
+    // A driver's compiler takes milliseconds for each store: the first row, behind which the others
+    // move on. (An array indexed by a variable would lie in memory.)
+    [[dont_unroll]] for (uint v = v0 + ty; v < v0 + TILE_M; v += LANES) {
         [[unroll]] for (uint j = 0; j < TN; j++) {
-            uint v = v0 + ty + i * LANES, col = col0 + tx + j * LANES;
-            if (v >= p.rows || col >= columns)
-                continue;
-            uint g = col / p.cols, q = col % p.cols;
-            STORE(dst, p.out_offset + ((n * p.glimpses + g) * p.rows + v) * p.cols + q,
-                  sum[i][j] + factor(g, p.channels));
+            uint col = col0 + tx + j * LANES, g = col / p.cols, q = col % p.cols;
+            if (v < p.rows && col < columns)
+                STORE(dst, p.out_offset + ((n * p.glimpses + g) * p.rows + v) * p.cols + q,
+                      sum[0][j] + factor(g, p.channels));
         }
+        [[unroll]] for (uint i = 1; i < TM; i++)
+            [[unroll]] for (uint j = 0; j < TN; j++)
+                sum[i - 1][j] = sum[i][j];
+    }
 }
