@@ -37,7 +37,7 @@ typedef int32_t lanes_t __attribute__((vector_size(16)));
 #define INLINE KERNEL static inline __attribute__((always_inline, unused))
 
 #if defined(__clang__)
-#define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
