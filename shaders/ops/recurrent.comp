@@ -167,6 +167,16 @@ void stay(uint row, uint unit)
 }
 #endif
 
+void end_row(uint row, uint unit, VALUE sum[4], VALUE bias[3])
+{
+#ifdef VALID
+    if (!is_valid(row))
+        stay(row, unit);
+    else
+#endif
+        finish(row, unit, sum, bias);
+}
+
 // --- the sums ---
 
 uint row_0;
@@ -250,27 +260,22 @@ void main()
 #endif
     if (unit >= p.width)
         return;
-#ifdef FOURS
-    VALUE done[TM * GATES]; // indexed by a variable, which `sums` must not be
-    [[unroll]] for (uint i = 0; i < TM * GATES; i++)
-        done[i] = sums[i];
-#endif
     // What ends a row is long: TM copies of it take some drivers minutes to compile.
     [[dont_unroll]] for (uint i = 0; i < TM; i++) {
         if (i % slices != slice || row_0 + i >= p.rows)
             continue;
         VALUE own[4];
-        [[unroll]] for (uint g = 0; g < GATES; g++)
 #ifdef FOURS
-            own[g] = done[i * GATES + g];
+        // The first row's, behind which the others move on: an array indexed by a variable would
+        // lie in memory.
+        [[unroll]] for (uint g = 0; g < GATES; g++)
+            own[g] = sums[g];
+        [[unroll]] for (uint k = GATES; k < TM * GATES; k++)
+            sums[k - GATES] = sums[k];
 #else
+        [[unroll]] for (uint g = 0; g < GATES; g++)
             own[g] = part[lane % UNITS * TM * GATES + i * GATES + g];
 #endif
-#ifdef VALID
-        if (!is_valid(row_0 + i))
-            stay(row_0 + i, unit);
-        else
-#endif
-            finish(row_0 + i, unit, own, bias);
+        end_row(row_0 + i, unit, own, bias);
     }
 }
