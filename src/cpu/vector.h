@@ -36,6 +36,7 @@ typedef int32_t lanes_t __attribute__((vector_size(16)));
 
 #define INLINE KERNEL static inline __attribute__((always_inline, unused))
 
+// Whole, so that arrays indexed there can be registers; clang's plain `unroll` stops half-way.
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
