@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Plans: a program and an executor's part, data in and out, checks of the data, the report.
+#include "graph/carry.h"
 #include "graph/plan.h"
 #include "util/half.h"
 
@@ -171,8 +172,8 @@ static vka_result copy_input(const vka_plan *plan, const vka_io *io, vka_tensor 
                    : vka_error(plan->context, VKA_ERROR_INVALID,
                                "input '%s' is in the plan's own memory as %s, but %s was given",
                                io->name, vka_dtype_name(stored), vka_dtype_name(io->dtype));
-    if (!vka_convert_in(io->data, io->dtype, into, dtype, plan->program->real,
-                        (uint64_t)vka_elements(plan->program->g, t), &bad))
+    if (!vka_carry_in(plan->context->threads, io->data, io->dtype, into, dtype, plan->program->real,
+                      (uint64_t)vka_elements(plan->program->g, t), &bad))
         return vka_error(plan->context, VKA_ERROR_DATA,
                          "input '%s': element %llu doesn't fit 32 bits", io->name,
                          (unsigned long long)bad);
@@ -309,8 +310,8 @@ static void copy_outputs(vka_plan *plan, const vka_io *outputs)
         vka_tensor t = p->g->outputs[i].tensor;
         const void *data = plan->device->executor->output(plan->impl, (size_t)i);
         if (data != io->data)
-            vka_convert_out(data, vka_type(p->g, t), p->real, io->data, io->dtype,
-                            (uint64_t)vka_elements(p->g, t));
+            vka_carry_out(plan->context->threads, data, vka_type(p->g, t), p->real, io->data,
+                          io->dtype, (uint64_t)vka_elements(p->g, t));
     }
 }
 
