@@ -65,10 +65,22 @@ bool vka_rows_side_by_side(const struct vka_rows *r)
            r->reduced.stride[0][r->reduced.rank - 1] != 1;
 }
 
+// A row for a whole GPU is worth being cut long before it must be.
+static int64_t most_turns(const struct vka_limits *limits, int64_t rows)
+{
+    enum { FEW_ROWS = 16 };
+    return vka_smaller(VKA_MOST_TURNS, limits->max_turns) / (rows < FEW_ROWS ? 8 : 1);
+}
+
 struct vka_row_group vka_rows_group(const struct vka_limits *limits, const struct vka_rows *r)
 {
-    enum { FLOOR = 128, MANY = 256 };
+    enum { FLOOR = 128, MANY = 256, NEIGHBOURS = 8 };
     uint32_t size = FLOOR, lanes = 1;
+    // A program computes so many neighbours along the first axis at once: a row each, and nothing
+    // to wait for. Three passes are the most of all operations.
+    if (limits->is_cpu && !vka_rows_side_by_side(r) && r->rows >= NEIGHBOURS &&
+        vka_rows_turns(r, 1, 3) <= (double)most_turns(limits, 1))
+        return (struct vka_row_group){NEIGHBOURS, 1};
     if (r->columns >= 4096 && limits->max_invocations >= MANY && limits->max_group_size[1] >= MANY)
         size = MANY;
     // Rows side by side: at least 8 of them, so that neighbours read neighbouring elements.
@@ -102,13 +114,8 @@ enum vka_rows_fours vka_rows_fours(const struct vka_limits *limits, const struct
 
 bool vka_rows_fit(const struct vka_limits *limits, const struct vka_rows *r, int passes)
 {
-    // A row for a whole GPU is worth being cut long before it must be.
-    enum { FEW_ROWS = 16 };
     uint32_t lanes = vka_rows_group(limits, r).lanes;
-    int64_t most = vka_smaller(VKA_MOST_TURNS, limits->max_turns);
-    if (r->rows < FEW_ROWS)
-        most /= 8;
-    return vka_rows_turns(r, lanes, passes) <= (double)most;
+    return vka_rows_turns(r, lanes, passes) <= (double)most_turns(limits, r->rows);
 }
 
 double vka_rows_turns(const struct vka_rows *r, uint32_t lanes, int passes)
