@@ -299,7 +299,7 @@ static void repack(vka_graph *g, const struct vka_limits *limits, const struct v
     vka_tensor in[INPUTS];
     memcpy(in, node->in, sizeof in);
     params.columns = vka_dim(g, in[B], -1);
-    while (vka_rank(g, in[A]) < vka_rank(g, node->out[0])) // axes of b alone
+    for (int i = vka_rank(g, in[A]); i < vka_rank(g, node->out[0]); i++) // axes of b alone
         in[A] = vka_unsqueeze(g, in[A], 0);
     in[B] = pack(g, in[B], vka_dim(g, in[B], -2), params.columns, width);
     out[0] = vka_add_node(g, &vka_op_matmul, &params, INPUTS, in, NULL);
