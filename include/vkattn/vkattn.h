@@ -414,12 +414,14 @@ VKA_API vka_result vka_plan_wait(vka_plan *plan, const vka_io *outputs);
 //     write x.data, x.bytes of it                   in each run
 //     vka_plan_run(plan, (vka_io[]){x, {0}}, ...);
 //
-// - `dtype` is what the plan stores: its own for floats, VKA_I32 for integers.
+// - `dtype` is what the plan stores: its own for floats, VKA_I32 for integers. Given to a run as
+//   another one it is VKA_ERROR_INVALID.
 // - The memory belongs to the plan, and stays where it is as long as the plan lives. It is aligned
 //   to 64 bytes.
 // - From vka_plan_submit to the end of vka_plan_wait it is the device's: neither read nor write it.
 //   Otherwise an input keeps what you wrote, until you write again; an output has the last run's
-//   result, until the next submit. Reading inputs back may be slow.
+//   result, until the next submit. Reading inputs back may be slow. After a wait that failed it
+//   stays the device's until the plan is destroyed.
 // - Runs that are given other memory for it go on as ever (they overwrite an input), and one that
 //   isn't given an output may leave it with values of its own.
 // - On a device with memory of its own, it is where copies to and from there begin and end.

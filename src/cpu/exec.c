@@ -62,14 +62,21 @@ static vka_result place_memory(struct cpu_plan *c)
     return VKA_OK;
 }
 
-static size_t make_steps(struct cpu_plan *c)
+static void make_steps(struct cpu_plan *c)
+{
+    const vka_graph *g = c->program->g;
+    for (size_t i = 0; i < g->node_count; i++) {
+        vka_program_args(c->program, &g->nodes[i], &c->steps[i].args);
+        c->steps[i].run = g->nodes[i].op->cpu;
+    }
+}
+
+static size_t scratch_of(const struct cpu_plan *c)
 {
     const vka_graph *g = c->program->g;
     size_t scratch = 0;
     for (size_t i = 0; i < g->node_count; i++) {
         const struct vka_op *op = g->nodes[i].op;
-        vka_program_args(c->program, &g->nodes[i], &c->steps[i].args);
-        c->steps[i].run = op->cpu;
         size_t size = op->cpu_scratch ? op->cpu_scratch(&c->steps[i].args,
                                                         vka_threads_count(c->context->threads))
                                       : 0;
@@ -87,7 +94,8 @@ static void point_known(struct cpu_plan *c, struct vka_args *args)
     }
 }
 
-static vka_result make_kept(struct cpu_plan *c)
+// Where there is no memory for it, the step goes the way of operands that aren't known.
+static void make_kept(struct cpu_plan *c)
 {
     const vka_graph *g = c->program->g;
     for (size_t i = 0; i < g->node_count; i++) {
@@ -97,13 +105,14 @@ static vka_result make_kept(struct cpu_plan *c)
         if (size == 0)
             continue;
         step->kept = vka_alloc_data(c->context, size);
-        if (!step->kept)
-            return VKA_ERROR_OUT_OF_MEMORY;
+        if (!step->kept) {
+            step->args.known = 0;
+            continue;
+        }
         c->program->kept_bytes += size;
         point_known(c, &step->args);
         op->cpu_keep(&step->args, c->context->threads, step->kept);
     }
-    return VKA_OK;
 }
 
 static vka_result cpu_create(vka_device *device, struct vka_program *program, bool profile,
@@ -125,12 +134,13 @@ static vka_result cpu_create(vka_device *device, struct vka_program *program, bo
     c->arena = vka_alloc_data(context, arena);
     vka_result result = VKA_ERROR_OUT_OF_MEMORY;
     if (c->steps && c->node_ms && c->memory && c->arena) {
-        size_t scratch = make_steps(c);
-        c->scratch = vka_alloc_data(context, scratch);
-        if (c->scratch)
-            result = place_memory(c);
-        if (result == VKA_OK)
-            result = make_kept(c);
+        make_steps(c);
+        result = place_memory(c);
+    }
+    if (result == VKA_OK) {
+        make_kept(c);
+        c->scratch = vka_alloc_data(context, scratch_of(c));
+        result = c->scratch ? VKA_OK : VKA_ERROR_OUT_OF_MEMORY;
     }
     if (result != VKA_OK) {
         cpu_destroy(c);

@@ -32,9 +32,11 @@ static vka_result make_plan(vka_plan *plan, const vka_graph *graph, const vka_pl
     plan->outside =
         vka_calloc(plan->context, g->input_count + g->output_count + 1, sizeof *plan->outside);
     plan->bound_out = vka_calloc(plan->context, g->output_count + 1, sizeof *plan->bound_out);
+    plan->mapped_out = vka_calloc(plan->context, g->output_count + 1, sizeof *plan->mapped_out);
     plan->node_ms = vka_calloc(plan->context, g->node_count + 1, sizeof *plan->node_ms);
     plan->steps = vka_calloc(plan->context, g->node_count + 1, sizeof *plan->steps);
-    if (!plan->given || !plan->bound_out || !plan->outside || !plan->node_ms || !plan->steps)
+    if (!plan->given || !plan->bound_out || !plan->mapped_out || !plan->outside || !plan->node_ms ||
+        !plan->steps)
         return vka_out_of_memory(plan->context);
     return device->executor->create(plan->device, plan->program, params->profile, &plan->impl);
 }
@@ -77,6 +79,7 @@ void vka_plan_destroy(vka_plan *plan)
     vka_program_destroy(plan->program);
     vka_free(plan->context, plan->given);
     vka_free(plan->context, plan->bound_out);
+    vka_free(plan->context, plan->mapped_out);
     vka_free(plan->context, plan->outside);
     vka_free(plan->context, plan->node_ms);
     vka_free(plan->context, plan->steps);
@@ -94,7 +97,7 @@ int vka_find_end(const struct vka_endpoint *ends, size_t count, const char *name
     return -1;
 }
 
-bool vka_find_either(const struct vka_program *p, const char *name, size_t *end)
+bool vka_find_input_or_output(const struct vka_program *p, const char *name, size_t *end)
 {
     int i = vka_find_end(p->g->inputs, p->g->input_count, name);
     if (i < 0) {
@@ -159,19 +162,25 @@ static bool usable_in_place(const vka_plan *plan, const vka_io *io, vka_dtype dt
            (uintptr_t)io->data % 4 == 0;
 }
 
-// What the application wrote there itself (vka_plan_map) is there already.
+// Memory of the plan itself that the application was given (vka_plan_map) holds what is stored.
+static vka_result check_own(const vka_plan *plan, const vka_io *io, vka_dtype stored,
+                            const char *kind)
+{
+    if (io->dtype == stored)
+        return VKA_OK;
+    return vka_error(plan->context, VKA_ERROR_INVALID,
+                     "%s '%s' is in the plan's own memory as %s, but %s was given", kind, io->name,
+                     vka_dtype_name(stored), vka_dtype_name(io->dtype));
+}
+
 static vka_result copy_input(const vka_plan *plan, const vka_io *io, vka_tensor t, void *into)
 {
     vka_dtype dtype = vka_type(plan->program->g, t), stored = stored_as(plan, dtype);
     uint64_t bad = 0;
     if (!into)
         return vka_out_of_memory_for(plan->context, "input '%s'", io->name);
-    if (io->data == into)
-        return io->dtype == stored
-                   ? VKA_OK
-                   : vka_error(plan->context, VKA_ERROR_INVALID,
-                               "input '%s' is in the plan's own memory as %s, but %s was given",
-                               io->name, vka_dtype_name(stored), vka_dtype_name(io->dtype));
+    if (io->data == into) // it is there already
+        return check_own(plan, io, stored, "input");
     if (!vka_carry_in(plan->context->threads, io->data, io->dtype, into, dtype, plan->program->real,
                       (uint64_t)vka_elements(plan->program->g, t), &bad))
         return vka_error(plan->context, VKA_ERROR_DATA,
@@ -243,7 +252,10 @@ static vka_result check_outputs(const vka_plan *plan, const vka_io *outputs)
         if (plan->outside[p->g->input_count + (size_t)i])
             return vka_error(plan->context, VKA_ERROR_INVALID,
                              "output '%s' is bound to a buffer, it can't be copied out", io->name);
-        vka_result result = check_io(plan, io, p->g->outputs[i].tensor, "output");
+        vka_tensor t = p->g->outputs[i].tensor;
+        vka_result result = check_io(plan, io, t, "output");
+        if (result == VKA_OK && io->data == plan->mapped_out[i])
+            result = check_own(plan, io, stored_as(plan, vka_type(p->g, t)), "output");
         if (result != VKA_OK)
             return result;
     }
@@ -337,7 +349,9 @@ vka_result vka_plan_map(vka_plan *plan, const char *name, vka_io *io)
     const struct vka_executor *ex = plan->device->executor;
     size_t end;
     *io = (vka_io){0};
-    if (!vka_find_either(plan->program, name, &end))
+    if (!name)
+        return vka_error(plan->context, VKA_ERROR_INVALID, "an input or output without a name");
+    if (!vka_find_input_or_output(plan->program, name, &end))
         return vka_error(plan->context, VKA_ERROR_INVALID, "the graph has no input or output '%s'",
                          name);
     bool input = end < g->input_count;
@@ -356,6 +370,8 @@ vka_result vka_plan_map(vka_plan *plan, const char *name, vka_io *io)
     made.data = input ? ex->input(plan->impl, i) : (void *)ex->output(plan->impl, i);
     if (!made.data)
         return vka_out_of_memory_for(plan->context, "'%s'", name);
+    if (!input)
+        plan->mapped_out[i] = made.data;
     *io = made;
     return VKA_OK;
 }

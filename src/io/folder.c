@@ -13,7 +13,7 @@
 
 struct vka_folder {
     vka_context *context;
-    atomic_bool failed; // nothing could be written: told once, and not tried again
+    atomic_bool failed; // a file could not be written: told once, and not tried again
     char path[];
 };
 
@@ -57,16 +57,17 @@ static bool write_whole(vka_context *context, const char *path, const void *data
 static void store(void *user, const char *key, const void *data, size_t size)
 {
     struct vka_folder *folder = user;
-    if (atomic_load(&folder->failed))
+    char *path = atomic_load(&folder->failed) ? NULL : file_of(folder, key);
+    if (!path)
         return;
-    char *path = file_of(folder, key);
-    enum vka_kind kind = path ? vka_sys_kind(path, false) : VKA_KIND_NONE;
+    enum vka_kind kind = vka_sys_kind(path, false);
     // Opening a pipe would wait for its reader; a link leads to someone else's file.
-    bool ours = kind == VKA_KIND_NONE || kind == VKA_KIND_FILE;
-    bool done = path && ours && write_whole(folder->context, path, data, size);
-    if (!done && !atomic_exchange(&folder->failed, true))
-        vka_log(folder->context, VKA_LOG_WARN, "pipelines aren't kept in %s%s%s", folder->path,
-                ours ? "" : ": no regular file: ", ours ? "" : key);
+    if (kind != VKA_KIND_NONE && kind != VKA_KIND_FILE)
+        vka_log(folder->context, VKA_LOG_WARN, "pipelines aren't kept in %s: no regular file",
+                path);
+    else if (!write_whole(folder->context, path, data, size) &&
+             !atomic_exchange(&folder->failed, true))
+        vka_log(folder->context, VKA_LOG_WARN, "pipelines aren't kept in %s", folder->path);
     vka_free(folder->context, path);
 }
 

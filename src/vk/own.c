@@ -238,7 +238,7 @@ static vka_result fill_outside(const struct vka_vk_plan *plan, const vka_vulkan_
     const struct vka_program *p = plan->program;
     for (const vka_vulkan_buffer *b = buffers; b && b->name; b++) {
         size_t i;
-        if (!vka_find_either(p, b->name, &i))
+        if (!vka_find_input_or_output(p, b->name, &i))
             return vka_error(plan->d->context, VKA_ERROR_INVALID,
                              "the graph has no input or output '%s'", b->name);
         if (named_before(buffers, b))

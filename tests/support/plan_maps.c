@@ -89,6 +89,7 @@ void plan_map_errors(void **state)
     small_start(&s, NULL);
     plan_expect(vka_plan_map(s.plan, "z", &io), VKA_ERROR_INVALID, "'z'", "no input or output");
     assert_null(io.data);
+    plan_expect(vka_plan_map(s.plan, NULL, &io), VKA_ERROR_INVALID, "without", "name");
     plan_expect(vka_plan_map(s.plan, "b", &io), VKA_ERROR_UNSUPPORTED, "'b'", "BOOL");
     plan_expect(vka_plan_map(s.plan, "n", &io), VKA_ERROR_UNSUPPORTED, "'n'", "BOOL");
     rig_assert_ok(vka_plan_submit(s.plan, s.in));
@@ -98,6 +99,14 @@ void plan_map_errors(void **state)
     s.in[0].dtype = VKA_F16;
     s.in[0].bytes /= 2;
     plan_expect(vka_plan_run(s.plan, s.in, s.out), VKA_ERROR_INVALID, "'x'", "F16");
+    s.in[0].dtype = VKA_F32;
+    s.in[0].bytes *= 2;
+    s.out[0] = map(s.plan, "y", VKA_F32, sizeof s.y);
+    s.out[0].dtype = VKA_F16;
+    s.out[0].bytes /= 2;
+    plan_expect(vka_plan_run(s.plan, s.in, s.out), VKA_ERROR_INVALID, "output 'y'", "F16");
+    small_end(&s);
+    small_start(&s, NULL);
     small_expect_right(&s);
     small_end(&s);
 }

@@ -29,6 +29,8 @@ static vka_result run_case(vka_context *context, const char *path, struct case_o
     }
     if (result == VKA_OK)
         result = case_run(device, c, graph, NULL, r);
+    if (result == VKA_OK) // which a failure may end with that was of memory not strictly needed
+        case_assert_right(c, r, 1e-5);
     vka_graph_destroy(graph);
     vka_case_close(c);
     vka_device_close(device);
@@ -54,14 +56,15 @@ static vka_result run_all(struct unit_memory *memory, size_t fail_at, bool on, c
 static void check_failure(const char *path, size_t n, vka_result result,
                           const struct unit_memory *memory)
 {
-    if (result != VKA_ERROR_OUT_OF_MEMORY || memory->blocks != 0)
+    if ((result != VKA_OK && result != VKA_ERROR_OUT_OF_MEMORY) || memory->blocks != 0)
         fail_msg("%s: allocation %zu gave '%s' (%s), %zu blocks left", path, n,
                  vka_result_string(result), vka_last_error(), memory->blocks);
-    unit_assert_error_has("out of host memory");
+    if (result != VKA_OK)
+        unit_assert_error_has("out of host memory");
 }
 
-// Returns the number of allocations.
-static size_t sweep(const char *path, bool on)
+// Returns the number of allocations; `spared` counts those that the work was done without.
+static size_t sweep(const char *path, bool on, size_t *spared)
 {
     struct unit_memory memory;
     struct case_outputs r;
@@ -74,22 +77,24 @@ static size_t sweep(const char *path, bool on)
             return memory.asked;
         }
         check_failure(path, n, result, &memory);
+        *spared += result == VKA_OK;
     }
 }
 
 static void test_blocks(void **state)
 {
     (void)state;
-    size_t swept = 0, failures = 0;
+    size_t swept = 0, failures = 0, spared = 0;
     for (int i = 0; i < vka_block_count(); i++) {
         char path[1024];
         if (!case_smallest(vka_block_get(i)->id, path, sizeof path))
             continue;
-        failures += sweep(path, false) + sweep(path, true);
+        failures += sweep(path, false, &spared) + sweep(path, true, &spared);
         swept++;
     }
-    print_message("(%zu of %d blocks, %zu failures)\n", swept, vka_block_count(), failures);
-    assert_true(swept > 10);
+    print_message("(%zu of %d blocks, %zu failures, %zu spared)\n", swept, vka_block_count(),
+                  failures, spared);
+    assert_true(swept > 10 && spared > 0 && spared < failures / 20);
 }
 
 // --- what was there before still works ---
@@ -118,7 +123,7 @@ static void test_plans(void **state)
             p++;
             continue;
         }
-        assert_int_equal(result, VKA_ERROR_OUT_OF_MEMORY);
+        assert_true(result == VKA_OK || result == VKA_ERROR_OUT_OF_MEMORY);
         // A converted weight may stay: it belongs to the set, for the next plan.
         assert_true(rig.memory.blocks - before <= c->weights->count);
         rig_assert_ok(case_run(rig.device, c, graph, &params[p], &r));
