@@ -3,6 +3,9 @@
 // bilinear_logits: for an image one product of x's rows with the rows of y for all glimpses, one
 // glimpse after the other; y takes its factor on the way into shared memory. A workgroup of LANES x
 // LANES makes a tile, TM x TN sums in each lane.
+//
+// LOOPS: for devices that are a program, whose compiler takes milliseconds for each store and each
+// unrolled term. A GPU's loads several terms at once where it unrolls the loop over them.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -24,6 +27,12 @@ const uint TILE_N = LANES * TN;
 // A word longer than needed: lanes that write a column hit different banks.
 shared float tile_x[DEPTH * (TILE_M + 1)];
 shared float tile_y[DEPTH * (TILE_N + 1)];
+
+#ifdef LOOPS
+#define TERMS [[dont_unroll]]
+#else
+#define TERMS // the driver decides
+#endif
 
 float factor(uint glimpse, uint c)
 {
@@ -54,6 +63,14 @@ void load_y(uint start, uint col0, uint c0)
     }
 }
 
+void put(uint n, uint v, uint col, float sum)
+{
+    uint g = col / p.cols, q = col % p.cols;
+    if (v < p.rows && col < p.glimpses * p.cols)
+        STORE(dst, p.out_offset + ((n * p.glimpses + g) * p.rows + v) * p.cols + q,
+              sum + factor(g, p.channels));
+}
+
 void main()
 {
     uint group = group_index();
@@ -74,7 +91,7 @@ void main()
         load_x(p.x_offset + n * p.x_stride[0], v0, c0);
         load_y(p.y_offset + n * p.y_stride[0], col0, c0);
         barrier();
-        [[dont_unroll]] for (uint c = 0; c < DEPTH; c++) {
+        TERMS for (uint c = 0; c < DEPTH; c++) {
             float xs[TM], ys[TN];
             [[unroll]] for (uint i = 0; i < TM; i++)
                 xs[i] = tile_x[c * (TILE_M + 1) + ty + i * LANES];
@@ -87,17 +104,19 @@ void main()
         barrier();
     }
 
-    // A driver's compiler takes milliseconds for each store: the first row, behind which the others
-    // move on. (An array indexed by a variable would lie in memory.)
+#ifdef LOOPS
+    // The first row, behind which the others move on: an array indexed by a variable would lie in
+    // memory.
     [[dont_unroll]] for (uint v = v0 + ty; v < v0 + TILE_M; v += LANES) {
-        [[unroll]] for (uint j = 0; j < TN; j++) {
-            uint col = col0 + tx + j * LANES, g = col / p.cols, q = col % p.cols;
-            if (v < p.rows && col < columns)
-                STORE(dst, p.out_offset + ((n * p.glimpses + g) * p.rows + v) * p.cols + q,
-                      sum[0][j] + factor(g, p.channels));
-        }
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            put(n, v, col0 + tx + j * LANES, sum[0][j]);
         [[unroll]] for (uint i = 1; i < TM; i++)
             [[unroll]] for (uint j = 0; j < TN; j++)
                 sum[i - 1][j] = sum[i][j];
     }
+#else
+    [[unroll]] for (uint i = 0; i < TM; i++)
+        [[unroll]] for (uint j = 0; j < TN; j++)
+            put(n, v0 + ty + i * LANES, col0 + tx + j * LANES, sum[i][j]);
+#endif
 }

@@ -210,7 +210,7 @@ static double slice_turns(int64_t terms, uint32_t m, uint32_t n)
     return (double)vka_divide_up(terms, 16) * (1 + (2 * m + 1) + (2 * n + 1) + 17);
 }
 
-static void launch(struct vka_launch *l, const struct vka_args *args)
+static void launch_module(struct vka_launch *l, const struct vka_args *args, const char *module)
 {
     const struct vka_array *x = &args->in[X], *y = &args->in[Y], *f = &args->in[FACTORS];
     int64_t columns = f->dim[0] * y->dim[1];
@@ -230,7 +230,7 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     for (int i = 0; i < 2; i++)
         push.factors_stride[i] = (uint)f->stride[i];
     struct vka_dispatch d;
-    vka_begin(l, &d, "bilinear_logits", LANES * LANES, 1, 1);
+    vka_begin(l, &d, module, LANES * LANES, 1, 1);
     vka_constant_u32(&d, tm);
     vka_constant_u32(&d, tn);
     push.x_offset = vka_bind(l, &d, x, VKA_READ);
@@ -242,7 +242,24 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
     vka_emit(l, &d, groups, 1, 1);
 }
 
-static const struct vka_variant variants[] = {{"baseline", NULL, launch}, {0}};
+static void launch(struct vka_launch *l, const struct vka_args *args)
+{
+    launch_module(l, args, "bilinear_logits");
+}
+
+static bool fits_loops(const struct vka_limits *limits, const struct vka_args *args)
+{
+    (void)args;
+    return limits->is_cpu;
+}
+
+static void launch_loops(struct vka_launch *l, const struct vka_args *args)
+{
+    launch_module(l, args, "bilinear_logits_loops");
+}
+
+static const struct vka_variant variants[] = {
+    {"loops", fits_loops, launch_loops}, {"baseline", NULL, launch}, {0}};
 
 // --- in other operations ---
 
