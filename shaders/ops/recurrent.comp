@@ -262,12 +262,10 @@ void main()
         return;
     // What ends a row is long: TM copies of it take some drivers minutes to compile.
     [[dont_unroll]] for (uint i = 0; i < TM; i++) {
-        if (i % slices != slice || row_0 + i >= p.rows)
-            continue;
         VALUE own[4];
 #ifdef FOURS
-        // The first row's, behind which the others move on: an array indexed by a variable would
-        // lie in memory.
+        // The first row's, behind which the others move on, whoever ends it: an array indexed by a
+        // variable would lie in memory.
         [[unroll]] for (uint g = 0; g < GATES; g++)
             own[g] = sums[g];
         [[unroll]] for (uint k = GATES; k < TM * GATES; k++)
@@ -276,6 +274,7 @@ void main()
         [[unroll]] for (uint g = 0; g < GATES; g++)
             own[g] = part[lane % UNITS * TM * GATES + i * GATES + g];
 #endif
-        end_row(row_0 + i, unit, own, bias);
+        if (i % slices == slice && row_0 + i < p.rows)
+            end_row(row_0 + i, unit, own, bias);
     }
 }
