@@ -389,6 +389,8 @@ static bool lower_all(struct lowering *l)
         if (!lower_node(l, &g->nodes[i]))
             return false;
     }
+    if (vka_failed(g)) // while it was merged
+        return false;
     for (size_t i = 0; i < g->output_count; i++) {
         if (!place_output(l, i))
             return false;

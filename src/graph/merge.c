@@ -249,6 +249,8 @@ static void merge_pair(const struct vka_program *program, struct vka_op_node *no
         node->in[X] != other->in[X] || p.axes != q.axes || p.keep != q.keep)
         return;
     make_mean_max(g, node, node->in[0], 0);
+    if (vka_failed(g))
+        return;
     node->out[result] = other->out[0];
     if (fits(program, node))
         other->out[0] = 0;

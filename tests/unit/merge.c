@@ -332,6 +332,63 @@ static void test_integers(void **state)
     expect("binary reduce", "binary reduce");
 }
 
+// --- where memory runs out ---
+
+static void write_pair(void)
+{
+    reduced("largest", VKA_REDUCE_MAX, x, PLACES);
+    reduced("mean", VKA_REDUCE_MEAN, x, PLACES);
+}
+
+static void write_gate(void)
+{
+    vka_tensor y = vka_mul(rig.graph, channel, x);
+    reduced("largest", VKA_REDUCE_MAX, y, CHANNELS);
+}
+
+static void write_mul3(void)
+{
+    vka_output(rig.graph, "y", vka_mul(rig.graph, vka_mul(rig.graph, channel, x), place));
+}
+
+static void write_sum(void)
+{
+    vka_output(rig.graph, "y", vka_add(rig.graph, square_of(NULL), other()));
+}
+
+// Whichever allocation fails, there is no program. So many values that the list of their readers
+// fills a piece of the graph's memory: what is merged next asks for another.
+static void expect_no_program(void (*write)(void))
+{
+    start();
+    for (int i = 0; i < 3000; i++)
+        vka_transpose(rig.graph, x, 2, 3);
+    write();
+    size_t n = 0, asked;
+    do {
+        struct vka_program *p;
+        n++;
+        rig.memory.asked = 0;
+        rig.memory.fail_at = n;
+        vka_result result = vka_program_create(rig.graph, NULL, VKA_F32, false, &p);
+        asked = rig.memory.asked;
+        rig.memory.fail_at = 0;
+        if (result == VKA_OK)
+            vka_program_destroy(p);
+        assert_int_equal(result, asked < n ? VKA_OK : VKA_ERROR_OUT_OF_MEMORY);
+    } while (asked >= n);
+    rig_end(&rig);
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    expect_no_program(write_pair);
+    expect_no_program(write_gate);
+    expect_no_program(write_mul3);
+    expect_no_program(write_sum);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_sum_of_a_product_that_is_ended),
         cmocka_unit_test(test_sum_that_does_not_fit),
         cmocka_unit_test(test_far_sum),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
