@@ -100,6 +100,24 @@ static void reach(const struct vka_array *a, int64_t *low, int64_t *high)
     ++*high;
 }
 
+// The same in bytes of the base, from where a binding may begin.
+static void span(const struct vka_limits *limits, const struct vka_array *a, uint64_t size,
+                 uint64_t *begin, uint64_t *end)
+{
+    int64_t low, high;
+    reach(a, &low, &high);
+    *begin = (uint64_t)low * size / limits->offset_alignment * limits->offset_alignment;
+    *end = ((uint64_t)high * size + 3) / 4 * 4;
+}
+
+bool vka_binds(const struct vka_limits *limits, const struct vka_array *a, uint64_t size)
+{
+    uint64_t begin = 0, end = 0;
+    if (vka_present(a))
+        span(limits, a, size, &begin, &end);
+    return end - begin <= limits->storage_range;
+}
+
 // What an absent operand binds: a range that the dispatch uses anyway. The module never touches it,
 // but what it could write counts as written to those who look from outside.
 static struct vka_binding stand_in(const struct vka_dispatch *d, enum vka_access access)
@@ -126,14 +144,11 @@ uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka
         *b = stand_in(d, access);
         return 0;
     }
-    int64_t low, high;
-    reach(a, &low, &high);
-    uint64_t size = vka_element_size(l->p, a->dtype), align = l->p->limits.offset_alignment;
+    uint64_t size = vka_element_size(l->p, a->dtype);
+    span(&l->p->limits, a, size, &b->begin, &b->end);
     b->base = a->id;
-    b->begin = (uint64_t)low * size / align * align;
-    b->end = ((uint64_t)high * size + 3) / 4 * 4;
     b->access = access;
-    if (b->end - b->begin > l->p->limits.storage_range) {
+    if (!vka_binds(&l->p->limits, a, size)) {
         char text[VKA_SHAPE_TEXT];
         vka_shape shape = vka_shape_make(a->rank, a->dim);
         vka_launch_fail(

@@ -217,56 +217,66 @@ static bool refuse(struct lowering *l, const struct vka_op_node *node, const cha
     return false;
 }
 
-struct expansion {
+// Other operations in a node's stead.
+struct stead {
     const struct vka_op_node *node;
-    const struct vka_args *repack; // for a device, if the operation knows a better layout; or NULL
-    const char *why;               // the operation itself isn't possible
+    const char *why;             // the operation itself isn't possible, where it is expanded
+    const struct vka_args *args; // as the device would get them, where it is repacked
     vka_tensor out[VKA_MAX_OUT];
 };
 
-static void write_expansion(struct lowering *l, void *arg)
+static void take_places(struct lowering *l, struct stead *s)
 {
-    struct expansion *e = arg;
-    const struct vka_op_node *node = e->node;
+    const struct vka_op_node *node = s->node;
     vka_graph *g = l->g;
-    if (e->repack)
-        node->op->repack(g, &l->p->limits, e->repack, node, e->out);
-    else
-        node->op->expand(g, node, e->out);
-    if (e->repack && !e->out[0])
-        return; // it is well as it is
     for (int i = 0; i < node->n_out && !vka_failed(g); i++) {
-        if (node->out[i] && !e->out[i]) {
-            refuse(l, node, e->why);
-            return;
-        }
-        bool takes_over = e->out[i] && covers_base(g, e->out[i]) &&
-                          g->values[g->values[e->out[i]].base].store == VKA_STORE_TEMP;
+        bool takes_over = s->out[i] && covers_base(g, s->out[i]) &&
+                          g->values[g->values[s->out[i]].base].store == VKA_STORE_TEMP;
         if (node->out[i] && !takes_over)
-            e->out[i] = vka_copy(g, e->out[i]);
+            s->out[i] = vka_copy(g, s->out[i]);
     }
     for (size_t i = 0; i < g->node_count; i++)
         g->nodes[i].path = node->path;
 }
 
+static void write_expansion(struct lowering *l, void *arg)
+{
+    struct stead *s = arg;
+    s->node->op->expand(l->g, s->node, s->out);
+    for (int i = 0; i < s->node->n_out && !vka_failed(l->g); i++) {
+        if (s->node->out[i] && !s->out[i])
+            refuse(l, s->node, s->why);
+    }
+    take_places(l, s);
+}
+
+static void write_repacked(struct lowering *l, void *arg)
+{
+    struct stead *s = arg;
+    s->node->op->repack(l->g, &l->p->limits, s->args, s->node, s->out);
+    if (s->out[0])
+        take_places(l, s);
+}
+
 static const char no_kernel[] = "has no CPU kernel and no definition in other operations";
 
-static bool replace_node(struct lowering *l, struct expansion *e)
+static bool replace_node(struct lowering *l, void (*write)(struct lowering *l, void *stead),
+                         struct stead *s)
 {
-    const struct vka_op_node *node = e->node;
-    if (!lower_written(l, write_expansion, e))
+    const struct vka_op_node *node = s->node;
+    if (!lower_written(l, write, s))
         return false;
     for (int i = 0; i < node->n_out; i++) {
-        if (node->out[i] && e->out[i])
-            l->g->values[node->out[i]].renamed = l->g->values[e->out[i]].base;
+        if (node->out[i] && s->out[i])
+            l->g->values[node->out[i]].renamed = l->g->values[s->out[i]].base;
     }
     return true;
 }
 
 static bool expand_node(struct lowering *l, const struct vka_op_node *node, const char *why)
 {
-    struct expansion e = {.node = node, .why = why};
-    return node->op->expand ? replace_node(l, &e) : refuse(l, node, why);
+    struct stead s = {.node = node, .why = why};
+    return node->op->expand ? replace_node(l, write_expansion, &s) : refuse(l, node, why);
 }
 
 static bool lower_for_cpu(struct lowering *l, const struct vka_op_node *node)
@@ -302,8 +312,8 @@ static bool lower_for_device(struct lowering *l, const struct vka_op_node *node)
     char why[512] = "", wants[128] = "it has no GPU variant", text[600];
     struct vka_args args;
     vka_program_args(l->p, node, &args);
-    struct expansion repacked = {.node = node, .repack = &args};
-    if (node->op->repack && !replace_node(l, &repacked))
+    struct stead repacked = {.node = node, .args = &args};
+    if (node->op->repack && !replace_node(l, write_repacked, &repacked))
         return false;
     if (repacked.out[0])
         return true;

@@ -254,7 +254,7 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
                            .act = params->act};
     struct vka_product p;
     if (params->columns)
-        return; // it was packed for a device that takes it
+        return; // it was packed since the device takes it so: see vka_matmul_panel
     product_of_node(g, node, &p);
     if (p.rank > VKA_MATMUL_BATCH_AXES) { // that lie apart: copies have one
         m.bias = m.bias ? vka_dense(g, vka_broadcast_to(g, m.bias, vka_shape_of(g, to))) : 0;

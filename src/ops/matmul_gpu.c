@@ -16,6 +16,17 @@ static bool fits_bindings(const struct vka_limits *limits, const struct vka_prod
            (!p->side[VKA_PRODUCT_RESIDUAL].present || limits->storage_buffers >= 5);
 }
 
+// What all but "lanes" take: b lies as a matrix, and the device binds all operands.
+static bool plain_product(const struct vka_limits *limits, const struct vka_args *args,
+                          struct vka_product *p)
+{
+    const struct vka_matmul_params *params = args->params;
+    if (params->columns)
+        return false;
+    vka_product_of(args, p);
+    return fits_bindings(limits, p);
+}
+
 static void push_strides(uint stride[5], const struct vka_product *p, enum vka_product_role role)
 {
     const struct vka_product_side *side = &p->side[role];
@@ -167,8 +178,7 @@ static uint32_t few_slices(const struct vka_product *p)
 static bool fits_few(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct vka_product p;
-    vka_product_of(args, &p);
-    return fits_bindings(limits, &p) && !limits->is_cpu && (p.m <= FEW || p.n <= FEW) &&
+    return plain_product(limits, args, &p) && !limits->is_cpu && (p.m <= FEW || p.n <= FEW) &&
            p.k >= LONG && p.k / few_slices(&p) <= VKA_MATMUL_MOST_TERMS;
 }
 
@@ -243,14 +253,26 @@ static uint32_t fours_of_turn(const struct vka_product *p)
     return p->k % 8 == 0 ? 2 : 1;
 }
 
+// Whether the device binds each operand but b as floats of 32 bits. Once b is packed there is no
+// way back to what else may be done about a product too large.
+static bool binds_others(const struct vka_limits *limits, const struct vka_args *args)
+{
+    for (int i = 0; i < args->n_in; i++) {
+        if (i != VKA_PRODUCT_B && !vka_binds(limits, &args->in[i], sizeof(float)))
+            return false;
+    }
+    return vka_binds(limits, &args->out[0], sizeof(float));
+}
+
 int64_t vka_matmul_panel(const struct vka_limits *limits, const struct vka_args *args)
 {
     const struct vka_matmul_params *params = args->params;
     const struct vka_array *b = &args->in[VKA_PRODUCT_B];
     int64_t width = 4 * (int64_t)vka_sharing_lanes(limits);
     struct vka_product p;
-    if (params->columns || !(args->known >> VKA_PRODUCT_B & 1) || !limits->is_cpu ||
-        !limits->subgroup_arithmetic || vka_sharing_lanes(limits) < LANES)
+    bool weight = (args->known >> VKA_PRODUCT_B & 1) && !(args->known >> VKA_PRODUCT_A & 1);
+    if (params->columns || !weight || !limits->is_cpu || !limits->subgroup_arithmetic ||
+        vka_sharing_lanes(limits) < LANES)
         return 0;
     for (int i = 0; i < b->rank - 2; i++) {
         if (b->dim[i] != 1)
@@ -258,7 +280,8 @@ int64_t vka_matmul_panel(const struct vka_limits *limits, const struct vka_args 
     }
     vka_product_of(args, &p);
     bool fits =
-        fits_bindings(limits, &p) && vka_lane_turns(p.k) <= limits->max_turns &&
+        fits_bindings(limits, &p) && binds_others(limits, args) &&
+        vka_lane_turns(p.k) <= limits->max_turns &&
         (uint64_t)p.k <= limits->storage_range / sizeof(float) / (uint64_t)vka_round_up(p.n, width);
     bool pays = p.m >= LANES && p.n >= width && p.n % 4 == 0;
     return fits && pays && a_mode_of(args, &p, 1) == VKA_LANES_A_ALONG_K ? width : 0;
@@ -330,8 +353,7 @@ static bool fits_matrix(const struct vka_limits *limits, const struct vka_args *
 {
     struct vka_product p;
     struct vka_matrix_cut cut;
-    vka_product_of(args, &p);
-    return fits_bindings(limits, &p) && p.k <= VKA_MATMUL_MOST_TERMS &&
+    return plain_product(limits, args, &p) && p.k <= VKA_MATMUL_MOST_TERMS &&
            vka_matrix_cut_of(limits, p.m, p.n, p.k, vka_product_count(&p), &cut);
 }
 
@@ -357,8 +379,7 @@ static void launch_matrix(struct vka_launch *l, const struct vka_args *args)
 static bool fits_baseline(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct vka_product p;
-    vka_product_of(args, &p);
-    return fits_bindings(limits, &p) && !limits->is_cpu && p.k <= VKA_MATMUL_MOST_TERMS;
+    return plain_product(limits, args, &p) && !limits->is_cpu && p.k <= VKA_MATMUL_MOST_TERMS;
 }
 
 const struct vka_variant vka_matmul_variants[] = {

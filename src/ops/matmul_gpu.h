@@ -21,7 +21,8 @@ enum { VKA_MATMUL_BATCH_AXES = 3, VKA_MATMUL_MOST_TERMS = 8192 };
 // which a weight needs but once.
 bool vka_matmul_turns_b(const struct vka_product *p);
 
-// Columns of a panel that a device's lanes read as they lie; 0: b is better left as it is.
+// Columns of a panel that a device's lanes read as they lie; 0: b is better left as it is. Else the
+// variant "lanes" takes the product with b packed; the others, the CPU and expand don't.
 int64_t vka_matmul_panel(const struct vka_limits *limits, const struct vka_args *args);
 
 extern const struct vka_variant vka_matmul_variants[];

@@ -159,6 +159,8 @@ static inline double vka_lane_turns(int64_t terms)
 // fixed.
 uint32_t vka_bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka_array *a,
                   enum vka_access access);
+// Whether one binding holds what the array touches as elements of `size` bytes; an absent one fits.
+bool vka_binds(const struct vka_limits *limits, const struct vka_array *a, uint64_t size);
 // Room of `words` times 32 bits that lives as long as the node's dispatches: what one of them
 // writes and a later one reads. One a node.
 struct vka_array vka_scratch(struct vka_launch *l, int64_t words);

@@ -42,18 +42,25 @@ static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, v
                         turned(g, b_of(g, c, in[1]), c->i[1] & TB), &p);
 }
 
-// Element (row, col) of the matrix of `t` that belongs to the output's matrix.
-static double element(const struct op_tensor *t, const vka_shape *out, const int64_t *coords,
-                      int64_t row, int64_t col)
+// A row or column of a matrix.
+struct line {
+    const double *v;
+    int64_t step;
+};
+
+// Row `at` of the matrix of `t` that belongs to the output's matrix; or column.
+static struct line line_of(const struct op_tensor *t, const vka_shape *out, const int64_t *coords,
+                           bool is_row, int64_t at)
 {
     int64_t own[VKA_MAX_RANK];
     for (int i = 0; i < t->shape.rank; i++) {
-        int64_t at = coords[out->rank - t->shape.rank + i];
-        own[i] = t->shape.dim[i] == 1 ? 0 : at;
+        int64_t coord = coords[out->rank - t->shape.rank + i];
+        own[i] = t->shape.dim[i] == 1 ? 0 : coord;
     }
-    own[t->shape.rank - 2] = row;
-    own[t->shape.rank - 1] = col;
-    return t->v[op_index(&t->shape, own)];
+    own[t->shape.rank - 2] = is_row ? at : 0;
+    own[t->shape.rank - 1] = is_row ? 0 : at;
+    int64_t step = is_row ? 1 : t->shape.dim[t->shape.rank - 1];
+    return (struct line){t->v + op_index(&t->shape, own), step};
 }
 
 // b as a tensor of doubles; its values are to be freed where they aren't the operand's.
@@ -79,11 +86,11 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
     for (int64_t i = 0; i < out->count; i++) {
         int64_t at[VKA_MAX_RANK];
         op_coords(&out->shape, i, at);
-        int64_t row = at[out->shape.rank - 2], col = at[out->shape.rank - 1];
+        struct line row = line_of(&in[0], &out->shape, at, !ta, at[out->shape.rank - 2]);
+        struct line col = line_of(&b, &out->shape, at, tb, at[out->shape.rank - 1]);
         double sum = 0;
         for (int64_t k = 0; k < depth; k++)
-            sum += element(&in[0], &out->shape, at, ta ? k : row, ta ? row : k) *
-                   element(&b, &out->shape, at, tb ? col : k, tb ? k : col);
+            sum += row.v[k * row.step] * col.v[k * col.step];
         sum *= c->d[0] == 0 ? 1 : c->d[0];
         sum += in[2].v ? op_at(&in[2], &out->shape, i) : 0;
         sum += in[3].v ? op_at(&in[3], &out->shape, i) : 0;
@@ -191,6 +198,13 @@ static const struct op_case cases[] = {
      .i = {VKA_ACT_RELU, TB, 100, 40},
      .d = {0.5},
      O(2, 9, 100)},
+    // From 2^27 products on a weight is read sixteen terms a turn.
+    {.name = "a weight, large",
+     .in = {F(530, 512)},
+     DEFINED,
+     .i = {0, TB, 500, 512},
+     .dense_only = true,
+     O(530, 500)},
     {.name = "infinities and NaN by a weight",
      .in = {OP_F32(OP_SPECIAL, 40, 16)},
      DEFINED,

@@ -482,6 +482,47 @@ static void test_wide_product(void **state)
     rig_end(&rig);
 }
 
+// x [m, k] by a weight [k, n], or [n, k] turned, on a driver that is a program whose bindings hold
+// 16 KiB; the axes of the weight as it is bound, or 0 where the program is refused.
+static int axes_of_weight(struct rig *rig, int64_t m, int64_t k, int64_t n, bool turned)
+{
+    static const float zeros[64 * 64];
+    struct vka_program *p;
+    struct vka_limits limits = rig_large_limits(true);
+    vka_shape shape = turned ? VKA_SHAPE(n, k) : VKA_SHAPE(k, n);
+    limits.storage_range = 16 << 10;
+    assert_true(k * n <= (int64_t)VKA_COUNT(zeros));
+    rig_new_graph(rig);
+    vka_tensor x = rig_input(rig, "x", VKA_F32, VKA_SHAPE(m, k));
+    vka_tensor w = vka_constant(rig->graph, VKA_F32, &shape, zeros);
+    w = turned ? vka_transpose(rig->graph, w, 0, 1) : w;
+    vka_output(rig->graph, "y", vka_matmul(rig->graph, x, w, NULL));
+    if (vka_program_create(rig->graph, &limits, VKA_F32, false, &p) != VKA_OK)
+        return 0;
+    int axes = vka_rank(p->g, p->g->nodes[0].in[1]);
+    vka_program_destroy(p);
+    return axes;
+}
+
+// A weight is packed where the device can take the product then. Else it is as it was, and what
+// doesn't fit is told.
+static void test_packed_weight(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig);
+    for (int turned = 0; turned < 2; turned++) {
+        assert_int_equal(axes_of_weight(&rig, 64, 64, 64, turned), 3);
+        assert_int_equal(axes_of_weight(&rig, 4, 64, 64, turned), 2);
+        assert_int_equal(axes_of_weight(&rig, 100, 64, 36, turned), 0);
+        unit_assert_error_has("matmul doesn't fit the device");
+        unit_assert_error_has("[100, 64] takes 25600 bytes; one binding of the device holds 16384");
+        assert_int_equal(axes_of_weight(&rig, 100, 16, 64, turned), 0);
+        unit_assert_error_has("[100, 64] takes 25600 bytes; one binding of the device holds 16384");
+    }
+    rig_end(&rig);
+}
+
 // --- the graph stays as it is ---
 
 static void test_untouched(void **state)
@@ -518,7 +559,8 @@ int main(void)
         cmocka_unit_test(test_expanded),          cmocka_unit_test(test_odd_expansions),
         cmocka_unit_test(test_refused),           cmocka_unit_test(test_refused_known),
         cmocka_unit_test(test_failing_expansion), cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_wide_product),      cmocka_unit_test(test_untouched),
+        cmocka_unit_test(test_wide_product),      cmocka_unit_test(test_packed_weight),
+        cmocka_unit_test(test_untouched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
