@@ -405,29 +405,33 @@ VKA_API vka_result vka_plan_run(vka_plan *plan, const vka_io *inputs, const vka_
 // The two halves of a run. After a submit the inputs may be changed at once on a Vulkan device; on
 // the CPU the work is done inside vka_plan_submit.
 VKA_API vka_result vka_plan_submit(vka_plan *plan, const vka_io *inputs);
+// A wait that is given a wrong output fails and leaves the run in flight: wait again.
 VKA_API vka_result vka_plan_wait(vka_plan *plan, const vka_io *outputs);
 
 // The plan's own memory of one input or output, so that runs need not copy it: fills `io`, which is
-// then given to runs as it is, in the place of one of your own. Inputs are looked at first.
+// then given to runs as it is, in the place of one of your own. Inputs are looked at first: an
+// output of an input's name can't be had.
 //
 //     vka_plan_map(plan, "x", &x);                  once
 //     write x.data, x.bytes of it                   in each run
 //     vka_plan_run(plan, (vka_io[]){x, {0}}, ...);
 //
-// - `dtype` is what the plan stores: its own for floats, VKA_I32 for integers. Given to a run as
-//   another one it is VKA_ERROR_INVALID.
-// - The memory belongs to the plan, and stays where it is as long as the plan lives. It is aligned
-//   to 64 bytes.
+// - `dtype` is what the plan stores: its own for floats, VKA_I32 for integers.
+// - The memory belongs to the plan, as `io.name` does, and stays where it is as long as the plan
+//   lives. It is aligned to 64 bytes.
 // - From vka_plan_submit to the end of vka_plan_wait it is the device's: neither read nor write it.
 //   Otherwise an input keeps what you wrote, until you write again; an output has the last run's
-//   result, until the next submit. Reading inputs back may be slow. After a wait that failed it
-//   stays the device's until the plan is destroyed.
-// - Runs that are given other memory for it go on as ever (they overwrite an input), and one that
+//   result, until the next submit. Reading inputs back may be slow. After a wait that failed on the
+//   device it stays the device's until the plan is destroyed.
+// - In a run of this plan it serves its own name alone, and as its dtype: for another one, or as
+//   another, it is VKA_ERROR_INVALID. To another plan it is memory like any other, so that one's
+//   output may be the other's input.
+// - Runs that are given other memory for it go on as ever. They may overwrite an input, and one that
 //   isn't given an output may leave it with values of its own.
 // - On a device with memory of its own, it is where copies to and from there begin and end.
 // VKA_ERROR_UNSUPPORTED for bools, which are stored otherwise: copy those. VKA_ERROR_INVALID where
 // there is no such name, or a buffer of the application's in its place (vulkan.h); VKA_ERROR_BUSY
-// while a run is in flight.
+// while a run is in flight. `io` is all 0 then.
 VKA_API vka_result vka_plan_map(vka_plan *plan, const char *name, vka_io *io);
 
 typedef struct vka_report_step {

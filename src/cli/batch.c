@@ -233,14 +233,39 @@ char *batch_output(const struct batch *b, size_t item, const char *pattern)
 
 // A file that an item reads or writes.
 struct claim {
-    char *path;
+    char *path, *real; // as it was given; however it is spelled
     size_t item;
     const char *output; // NULL: it is an input
 };
 
-static int by_path(const void *a, const void *b)
+static int by_real(const void *a, const void *b)
 {
-    return strcmp(((const struct claim *)a)->path, ((const struct claim *)b)->path);
+    return strcmp(((const struct claim *)a)->real, ((const struct claim *)b)->real);
+}
+
+// Of a file that may not be there yet: its folder's real path and its own name. NULL: out of
+// memory.
+static char *real_place(const char *path)
+{
+    char *real = vka_sys_real_path(path);
+    if (real)
+        return real;
+    const char *base = vka_sys_base(path);
+    size_t length = (size_t)(base - path);
+    char *place = malloc(length + 2);
+    if (!place)
+        return NULL;
+    snprintf(place, length + 2, "%.*s", (int)(length ? length : 1), length ? path : ".");
+    char *folder = vka_sys_real_path(place);
+    free(place);
+    if (!folder) // which is told of when the file is written
+        return strdup(path);
+    size_t size = strlen(folder) + strlen(base) + 2;
+    place = malloc(size);
+    if (place)
+        snprintf(place, size, "%s/%s", folder, base);
+    free(folder);
+    return place;
 }
 
 static int taken(const char *output, const char *input)
@@ -253,7 +278,7 @@ static int taken(const char *output, const char *input)
 static int compare_claims(const struct batch *b, const struct claim *x, const struct claim *y)
 {
     bool shared = x->item == y->item && cli_holds_several(x->path);
-    if (strcmp(x->path, y->path) != 0 || (!x->output && !y->output))
+    if (strcmp(x->real, y->real) != 0 || (!x->output && !y->output))
         return EXIT_DONE;
     if (!x->output || !y->output)
         return taken(x->path, y->path);
@@ -267,7 +292,7 @@ static int compare_claims(const struct batch *b, const struct claim *x, const st
 static int check_claims(const struct batch *b, struct claim *claims, size_t count)
 {
     int code = EXIT_DONE;
-    qsort(claims, count, sizeof *claims, by_path);
+    qsort(claims, count, sizeof *claims, by_real);
     for (size_t i = 1; i < count && code == EXIT_DONE; i++)
         code = compare_claims(b, &claims[i - 1], &claims[i]);
     return code;
@@ -279,11 +304,15 @@ static bool claim_files(const struct batch *b, size_t item, const struct cli_fil
 {
     bool ok = true;
     for (size_t k = 0; k < count; k++)
-        claims[k] = (struct claim){batch_output(b, item, outputs[k].path), item, outputs[k].name};
+        claims[k] = (struct claim){.path = batch_output(b, item, outputs[k].path),
+                                   .item = item,
+                                   .output = outputs[k].name};
     for (size_t k = 0; k < b->input_count; k++)
-        claims[count + k] = (struct claim){strdup(batch_path(b, k, item)), item, NULL};
-    for (size_t k = 0; k < count + b->input_count; k++)
-        ok &= claims[k].path != NULL;
+        claims[count + k] = (struct claim){.path = strdup(batch_path(b, k, item)), .item = item};
+    for (size_t k = 0; k < count + b->input_count; k++) {
+        claims[k].real = claims[k].path ? real_place(claims[k].path) : NULL;
+        ok &= claims[k].real != NULL;
+    }
     return ok;
 }
 
@@ -298,8 +327,10 @@ static int check_files(const struct batch *b, const struct cli_file *outputs, si
     }
     if (code == EXIT_DONE)
         code = check_claims(b, claims, all);
-    for (size_t i = 0; claims && i < all; i++)
+    for (size_t i = 0; claims && i < all; i++) {
         free(claims[i].path);
+        free(claims[i].real);
+    }
     free(claims);
     return code;
 }

@@ -20,6 +20,7 @@ struct verify {
     double bound;
     vka_plan_params plan;
     bool json, first_row, official;
+    const char *skip; // why no case can be run; NULL: they can
     size_t counts[OUTCOMES];
     double worst;
 };
@@ -158,13 +159,14 @@ static void verify_case(struct verify *v, const char *path)
     bool *choices = NULL;
     if (result == VKA_OK && v->official)
         result = vka_weights_official(c->weights);
-    if (result == VKA_OK) {
+    if (result == VKA_OK && !v->skip) {
         outputs = make_outputs(c);
         result = outputs ? run_case(v, c, outputs, &choices)
                          : vka_out_of_memory_for(v->context, "the outputs");
     }
-    if (result != VKA_OK) {
-        snprintf(row.text, sizeof row.text, "%s", vka_last_error());
+    if (result != VKA_OK || v->skip) {
+        row.outcome = result == VKA_OK ? SKIP : ERROR;
+        snprintf(row.text, sizeof row.text, "%s", result == VKA_OK ? v->skip : vka_last_error());
         print_row(v, &row);
     } else {
         for (size_t i = 0; i < c->out_count; i++)
@@ -173,15 +175,6 @@ static void verify_case(struct verify *v, const char *path)
     free_outputs(outputs);
     vka_free(v->context, choices);
     vka_case_close(c);
-}
-
-static void skip_all(struct verify *v, char **paths, int count, const char *why)
-{
-    for (int i = 0; i < count; i++) {
-        struct row row = {.outcome = SKIP, .file = paths[i], .output = "-"};
-        snprintf(row.text, sizeof row.text, "%s", why);
-        print_row(v, &row);
-    }
 }
 
 static int close_rows(struct verify *v)
@@ -209,11 +202,8 @@ static int verify_all(struct verify *v, char **paths, int count)
         snprintf(v->device_name, sizeof v->device_name, "cpu");
     else
         snprintf(v->device_name, sizeof v->device_name, "vulkan:%d", info->vulkan_index);
-    const char *why;
-    if (!cli_stores(info, v->plan.dtype, &why)) {
-        skip_all(v, paths, count, why);
-        return close_rows(v);
-    }
+    if (cli_stores(info, v->plan.dtype, &v->skip))
+        v->skip = NULL;
     for (int i = 0; i < count; i++) {
         cli_progress((size_t)i, (size_t)count, paths[i]);
         verify_case(v, paths[i]);

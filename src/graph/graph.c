@@ -394,7 +394,7 @@ bool vka_tensor_info(const vka_graph *g, vka_tensor t, vka_dtype *dtype, vka_sha
 
 bool vka_output_info(const vka_graph *g, const char *name, vka_dtype *dtype, vka_shape *shape)
 {
-    for (size_t i = 0; i < g->output_count; i++) {
+    for (size_t i = 0; name && i < g->output_count; i++) {
         if (strcmp(g->outputs[i].name, name) == 0)
             return vka_tensor_info(g, g->outputs[i].tensor, dtype, shape);
     }

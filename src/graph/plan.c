@@ -32,10 +32,11 @@ static vka_result make_plan(vka_plan *plan, const vka_graph *graph, const vka_pl
     plan->outside =
         vka_calloc(plan->context, g->input_count + g->output_count + 1, sizeof *plan->outside);
     plan->bound_out = vka_calloc(plan->context, g->output_count + 1, sizeof *plan->bound_out);
-    plan->mapped_out = vka_calloc(plan->context, g->output_count + 1, sizeof *plan->mapped_out);
+    plan->mapped =
+        vka_calloc(plan->context, g->input_count + g->output_count + 1, sizeof *plan->mapped);
     plan->node_ms = vka_calloc(plan->context, g->node_count + 1, sizeof *plan->node_ms);
     plan->steps = vka_calloc(plan->context, g->node_count + 1, sizeof *plan->steps);
-    if (!plan->given || !plan->bound_out || !plan->mapped_out || !plan->outside || !plan->node_ms ||
+    if (!plan->given || !plan->bound_out || !plan->mapped || !plan->outside || !plan->node_ms ||
         !plan->steps)
         return vka_out_of_memory(plan->context);
     return device->executor->create(plan->device, plan->program, params->profile, &plan->impl);
@@ -79,7 +80,7 @@ void vka_plan_destroy(vka_plan *plan)
     vka_program_destroy(plan->program);
     vka_free(plan->context, plan->given);
     vka_free(plan->context, plan->bound_out);
-    vka_free(plan->context, plan->mapped_out);
+    vka_free(plan->context, plan->mapped);
     vka_free(plan->context, plan->outside);
     vka_free(plan->context, plan->node_ms);
     vka_free(plan->context, plan->steps);
@@ -110,8 +111,50 @@ bool vka_find_input_or_output(const struct vka_program *p, const char *name, siz
     return true;
 }
 
-static vka_result check_io(const vka_plan *plan, const vka_io *io, vka_tensor t, const char *kind)
+static const struct vka_endpoint *end_of(const vka_plan *plan, size_t end)
 {
+    const vka_graph *g = plan->program->g;
+    return end < g->input_count ? &g->inputs[end] : &g->outputs[end - g->input_count];
+}
+
+// As what the plan keeps an input or output.
+static vka_dtype stored_as(const vka_plan *plan, size_t end)
+{
+    vka_dtype dtype = vka_type(plan->program->g, end_of(plan, end)->tensor);
+    return dtype == VKA_F32 ? plan->program->real : dtype;
+}
+
+static uint64_t stored_bytes(const vka_plan *plan, size_t end)
+{
+    return (uint64_t)vka_elements(plan->program->g, end_of(plan, end)->tensor) *
+           vka_dtype_size(stored_as(plan, end));
+}
+
+// Memory of the plan itself that the application was given (vka_plan_map) serves what it is of
+// alone, as it is stored: a step may read it while another writes.
+static vka_result check_mapped(const vka_plan *plan, const vka_io *io, size_t end, const char *kind)
+{
+    size_t ends =
+        plan->any_mapped ? plan->program->g->input_count + plan->program->public_outputs : 0;
+    uintptr_t begin = (uintptr_t)io->data;
+    if (plan->mapped[end] == io->data && io->data && io->dtype != stored_as(plan, end))
+        return vka_error(plan->context, VKA_ERROR_INVALID,
+                         "%s '%s' is in the plan's own memory as %s, but %s was given", kind,
+                         io->name, vka_dtype_name(stored_as(plan, end)), vka_dtype_name(io->dtype));
+    for (size_t i = 0; i < ends; i++) {
+        uintptr_t own = (uintptr_t)plan->mapped[i];
+        if (own && plan->mapped[i] != plan->mapped[end] && begin < own + stored_bytes(plan, i) &&
+            own < begin + io->bytes)
+            return vka_error(plan->context, VKA_ERROR_INVALID,
+                             "%s '%s' was given the plan's own memory of '%s'", kind, io->name,
+                             end_of(plan, i)->name);
+    }
+    return VKA_OK;
+}
+
+static vka_result check_io(const vka_plan *plan, const vka_io *io, size_t end, const char *kind)
+{
+    vka_tensor t = end_of(plan, end)->tensor;
     const vka_graph *g = plan->program->g;
     char text[VKA_SHAPE_TEXT];
     vka_dtype dtype = vka_type(g, t);
@@ -128,7 +171,7 @@ static vka_result check_io(const vka_plan *plan, const vka_io *io, vka_tensor t,
                          "%s '%s' of shape %s takes %llu bytes as %s, but %llu were given", kind,
                          io->name, vka_shape_text(&shape, text), (unsigned long long)bytes,
                          vka_dtype_name(io->dtype), (unsigned long long)io->bytes);
-    return VKA_OK;
+    return check_mapped(plan, io, end, kind);
 }
 
 static vka_result check_values(const vka_plan *plan, const vka_io *io, vka_tensor base,
@@ -150,37 +193,20 @@ static vka_result check_values(const vka_plan *plan, const vka_io *io, vka_tenso
     return VKA_OK;
 }
 
-// As what the plan keeps an input or output.
-static vka_dtype stored_as(const vka_plan *plan, vka_dtype dtype)
-{
-    return dtype == VKA_F32 ? plan->program->real : dtype;
-}
-
 static bool usable_in_place(const vka_plan *plan, const vka_io *io, vka_dtype dtype)
 {
     return io->dtype == dtype && dtype != VKA_BOOL && plan->program->real == VKA_F32 &&
            (uintptr_t)io->data % 4 == 0;
 }
 
-// Memory of the plan itself that the application was given (vka_plan_map) holds what is stored.
-static vka_result check_own(const vka_plan *plan, const vka_io *io, vka_dtype stored,
-                            const char *kind)
-{
-    if (io->dtype == stored)
-        return VKA_OK;
-    return vka_error(plan->context, VKA_ERROR_INVALID,
-                     "%s '%s' is in the plan's own memory as %s, but %s was given", kind, io->name,
-                     vka_dtype_name(stored), vka_dtype_name(io->dtype));
-}
-
 static vka_result copy_input(const vka_plan *plan, const vka_io *io, vka_tensor t, void *into)
 {
-    vka_dtype dtype = vka_type(plan->program->g, t), stored = stored_as(plan, dtype);
+    vka_dtype dtype = vka_type(plan->program->g, t);
     uint64_t bad = 0;
     if (!into)
         return vka_out_of_memory_for(plan->context, "input '%s'", io->name);
-    if (io->data == into) // it is there already
-        return check_own(plan, io, stored, "input");
+    if (io->data == into) // it is there already (vka_plan_map)
+        return VKA_OK;
     if (!vka_carry_in(plan->context->threads, io->data, io->dtype, into, dtype, plan->program->real,
                       (uint64_t)vka_elements(plan->program->g, t), &bad))
         return vka_error(plan->context, VKA_ERROR_DATA,
@@ -195,7 +221,7 @@ static vka_result take_input(vka_plan *plan, const vka_io *io, size_t i)
     const struct vka_executor *ex = plan->device->executor;
     vka_tensor t = g->inputs[i].tensor;
     vka_dtype dtype = vka_type(g, t);
-    vka_result result = check_io(plan, io, t, "input");
+    vka_result result = check_io(plan, io, i, "input");
     if (result != VKA_OK)
         return result;
     const void *data = io->data;
@@ -252,10 +278,7 @@ static vka_result check_outputs(const vka_plan *plan, const vka_io *outputs)
         if (plan->outside[p->g->input_count + (size_t)i])
             return vka_error(plan->context, VKA_ERROR_INVALID,
                              "output '%s' is bound to a buffer, it can't be copied out", io->name);
-        vka_tensor t = p->g->outputs[i].tensor;
-        vka_result result = check_io(plan, io, t, "output");
-        if (result == VKA_OK && io->data == plan->mapped_out[i])
-            result = check_own(plan, io, stored_as(plan, vka_type(p->g, t)), "output");
+        vka_result result = check_io(plan, io, p->g->input_count + (size_t)i, "output");
         if (result != VKA_OK)
             return result;
     }
@@ -329,24 +352,35 @@ static void copy_outputs(vka_plan *plan, const vka_io *outputs)
 
 // --- the plan's own memory ---
 
-static vka_result check_mapped(const vka_plan *plan, const vka_io *io, size_t end, vka_dtype dtype)
+static vka_result check_mappable(const vka_plan *plan, size_t end)
 {
+    const struct vka_endpoint *e = end_of(plan, end);
     if (plan->in_flight)
         return vka_error(plan->context, VKA_ERROR_BUSY, "a run of this plan is in flight");
     if (plan->outside[end])
         return vka_error(plan->context, VKA_ERROR_INVALID,
-                         "'%s' is bound to a buffer, not in the plan's own memory", io->name);
-    if (dtype == VKA_BOOL)
+                         "'%s' is bound to a buffer, not in the plan's own memory", e->name);
+    if (vka_type(plan->program->g, e->tensor) == VKA_BOOL)
         return vka_error(plan->context, VKA_ERROR_UNSUPPORTED,
                          "'%s' is BOOL, which plans don't keep as bytes: it is to be copied",
-                         io->name);
+                         e->name);
     return VKA_OK;
+}
+
+static void *own_memory(vka_plan *plan, size_t end)
+{
+    const struct vka_executor *ex = plan->device->executor;
+    size_t inputs = plan->program->g->input_count;
+    if (end < inputs)
+        return ex->input(plan->impl, end);
+    if (plan->bound_out[end - inputs])
+        ex->bind_output(plan->impl, end - inputs, NULL);
+    plan->bound_out[end - inputs] = false;
+    return (void *)ex->output(plan->impl, end - inputs);
 }
 
 vka_result vka_plan_map(vka_plan *plan, const char *name, vka_io *io)
 {
-    const vka_graph *g = plan->program->g;
-    const struct vka_executor *ex = plan->device->executor;
     size_t end;
     *io = (vka_io){0};
     if (!name)
@@ -354,25 +388,15 @@ vka_result vka_plan_map(vka_plan *plan, const char *name, vka_io *io)
     if (!vka_find_input_or_output(plan->program, name, &end))
         return vka_error(plan->context, VKA_ERROR_INVALID, "the graph has no input or output '%s'",
                          name);
-    bool input = end < g->input_count;
-    size_t i = input ? end : end - g->input_count;
-    const struct vka_endpoint *e = input ? &g->inputs[i] : &g->outputs[i];
-    vka_dtype dtype = vka_type(g, e->tensor);
-    vka_io made = {.name = e->name, .dtype = stored_as(plan, dtype)};
-    vka_result result = check_mapped(plan, &made, end, dtype);
+    vka_result result = check_mappable(plan, end);
     if (result != VKA_OK)
         return result;
-    if (!input && plan->bound_out[i])
-        ex->bind_output(plan->impl, i, NULL);
-    if (!input)
-        plan->bound_out[i] = false;
-    made.bytes = (uint64_t)vka_elements(g, e->tensor) * vka_dtype_size(made.dtype);
-    made.data = input ? ex->input(plan->impl, i) : (void *)ex->output(plan->impl, i);
-    if (!made.data)
+    plan->mapped[end] = own_memory(plan, end);
+    if (!plan->mapped[end])
         return vka_out_of_memory_for(plan->context, "'%s'", name);
-    if (!input)
-        plan->mapped_out[i] = made.data;
-    *io = made;
+    plan->any_mapped = true;
+    *io = (vka_io){end_of(plan, end)->name, stored_as(plan, end), plan->mapped[end],
+                   stored_bytes(plan, end)};
     return VKA_OK;
 }
 

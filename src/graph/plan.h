@@ -11,10 +11,11 @@ struct vka_plan {
     vka_device *device;
     struct vka_program *program;
     void *impl;
-    bool *given;             // by input: set while a run's inputs come in
-    bool *bound_out;         // by output: the caller's memory is in its place
-    const void **mapped_out; // by output: the plan's own memory, once the application asked for it
-    bool *outside;           // by input, then by output: it is in a buffer of the application's
+    bool *given;     // by input: set while a run's inputs come in
+    bool *bound_out; // by output: the caller's memory is in its place
+    void **mapped;   // by input, then by output: the plan's own memory, once it was asked for
+    bool any_mapped;
+    bool *outside; // by input, then by output: it is in a buffer of the application's
     bool in_flight;
     bool profile;
     vka_report report;

@@ -54,6 +54,8 @@ check "verify in f16 on a device without it" 0 "SKIP" "$vkattn" verify --device 
     "$case_file"
 check "verify, all skipped: it says so" 0 "nothing was verified" "$vkattn" verify --device cpu \
     --dtype f16 "$case_file"
+check "verify, skipped but for what isn't there" 1 "No such file" "$vkattn" verify --device cpu \
+    --dtype f16 "$case_file" "$case_file.none"
 check "verify, a bound given twice" 2 "--rtol is given twice" "$vkattn" verify --rtol 1 --rtol 2 \
     "$case_file"
 for word in devices blocks; do

@@ -148,6 +148,8 @@ check "one file twice" 2 "have the same name 's1'" run --input image="$out/in/s1
     --input image="$out/in/s1.png" --output y="$out/two/y.npy"
 check "two outputs, one file" 2 "would both be" run --input image="$out/in/s1.png" \
     --output y="$out/two/y.npy" --output map="$out/two/y.npy"
+check "two outputs, one file, spelled otherwise" 2 "would both be" run \
+    --input image="$out/in/s1.png" --output y="$out/two/y.npy" --output map="$out/in/../two/y.npy"
 check "two names, one file" 2 "would both be" run --input image="$out/in/s1.png" \
     --output y="$out/two/{}.npy" --output map="$out/two/s1.npy"
 check "into the inputs' folder" 2 "to the folder of the inputs" run --input image="$out/in" \
