@@ -426,8 +426,8 @@ VKA_API vka_result vka_plan_wait(vka_plan *plan, const vka_io *outputs);
 // - In a run of this plan it serves its own name alone, and as its dtype: for another one, or as
 //   another, it is VKA_ERROR_INVALID. To another plan it is memory like any other, so that one's
 //   output may be the other's input.
-// - Runs that are given other memory for it go on as ever. They may overwrite an input, and one that
-//   isn't given an output may leave it with values of its own.
+// - Runs that are given other memory for it go on as ever. They may overwrite an input, and one
+//   that isn't given an output may leave it with values of its own.
 // - On a device with memory of its own, it is where copies to and from there begin and end.
 // VKA_ERROR_UNSUPPORTED for bools, which are stored otherwise: copy those. VKA_ERROR_INVALID where
 // there is no such name, or a buffer of the application's in its place (vulkan.h); VKA_ERROR_BUSY
