@@ -233,7 +233,7 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
 
 // --- Vulkan ---
 
-enum { TILE = 32, LANES = 128, MANY_LANES = 256, MOST_EACH = 16, MOST_PARTS = 256 };
+enum { TILE = 32, LANES = 128, MANY_LANES = 256, MOST_EACH = 2, MOST_PARTS = 256 };
 enum { PROGRAM_LANES = 8, PROGRAM_EACH = 8, PROGRAM_GROUPS = 4 }; // groups: for some processors
 enum { MOST_UNITS = 16, SPARE = 4 }; // of shared memory, that much is left for sums
 
@@ -355,6 +355,9 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
 static bool fits_tiles(const struct vka_limits *limits, const struct vka_args *args)
 {
     struct cut c = cut_of(args);
+    // A tile is read a second time with each lane on a line of 128 bytes of its own, 32 times. With
+    // two channels a lane that is 32 KiB (128 lanes) or 64 (256), about what a small GPU's first
+    // cache holds; of more, each line would come from memory again and again.
     // Programs have nothing to share, and do better by one product after the other.
     return !limits->is_cpu && by_tiles(limits, &c).each <= MOST_EACH;
 }
