@@ -57,6 +57,7 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
 
 #define DEFINED .build = build, .define = define, .bound = 6e-6, .bound16 = 2e-2
 #define F(...)  OP_F32(OP_NORMAL, __VA_ARGS__)
+#define S(...)  OP_F32(OP_SPECIAL, __VA_ARGS__)
 #define W(...)  OP_F32(OP_WIDE, __VA_ARGS__)
 #define O(...)  .out = OP_SHAPE(__VA_ARGS__)
 
@@ -80,6 +81,13 @@ static const struct op_case cases[] = {
      .in = {F(2, 300, 49), F(300), F(7, 300)},
      DEFINED,
      O(2, 7)},
+    {.name = "more channels than tiles take",
+     .in = {F(2, 530, 2), F(530), F(3, 530)},
+     DEFINED,
+     O(2, 3)},
+    {.name = "special", .in = {S(67, 1, 5), F(1)}, DEFINED, O(67, 1)},
+    {.name = "special, fours", .in = {S(67, 1, 8), F(1)}, DEFINED, O(67, 1)},
+    {.name = "special, several parts", .in = {S(5, 1, 200), F(1), F(2, 1), F(2)}, DEFINED, O(5, 2)},
     {.name = "large logits", .in = {W(2, 40, 200), F(40)}, DEFINED, O(2, 40)},
 };
 
