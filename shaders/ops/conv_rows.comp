@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// Convolution with steps of one along rows where the device is a program on a CPU: TM channels x TN
-// places side by side a lane, so that what a row of taps sees of x is loaded once for all of them.
-// RESIDUAL: with a fifth buffer. SHARED: weights are loaded by the subgroup, each lane another one,
-// and handed round: a load at one address for all would be checked against the buffer's end lane by
-// lane, and drivers compile each for long.
+// Convolution with steps of one along rows where the device is a program on a CPU whose subgroups
+// load together: TM channels x TN places side by side a lane, so that what a row of taps sees of x
+// is loaded once for all of them. Weights are loaded by the subgroup, each lane another one, and
+// handed round: a load at one address for all would be checked against the buffer's end lane by
+// lane, and drivers compile each for long. RESIDUAL: with a fifth buffer.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#ifdef SHARED
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
-#endif
 #include "conv.glsl"
 
 // From the first tap's first place to the last one's last.
@@ -19,13 +17,9 @@ const uint SPAN = TN + (KERNEL_2 - 1) * DILATION_2;
 const uint ROWS = KERNEL_0 * KERNEL_1; // of taps
 const uint BLOCK = KERNEL_2 > VKA_CONV_BLOCK ? 1u : VKA_CONV_BLOCK / KERNEL_2;
 
-#ifdef SHARED
 const uint SUBGROUP = (TILE >> VKA_CONV_SUBGROUP_SHIFT) + 1u;
 const uint HELD = (TM * KERNEL_2 + SUBGROUP - 1) / SUBGROUP; // weights of a row of taps, of a lane
 #define WEIGHT(n) subgroupShuffle(held[(n) / SUBGROUP], (n) % SUBGROUP)
-#else
-#define WEIGHT(n) LOAD(weight, row_start[(n) / KERNEL_2] + r * KERNEL_2 + (n) % KERNEL_2)
-#endif
 
 // Where the weights of a group's channel start; past the last one its own once more.
 uint weight_row(uint part, uint channel)
@@ -59,17 +53,11 @@ void main()
         inside[i] = first.at.z + i < p.size_in[2];
         along[i] = first.element + i * p.x_step[2];
     }
-#ifdef SHARED
     uint held_start[HELD];
     [[unroll]] for (uint i = 0; i < HELD; i++) {
         uint n = i * SUBGROUP + gl_SubgroupInvocationID;
         held_start[i] = weight_row(part, m0 + n / KERNEL_2) + n % KERNEL_2;
     }
-#else
-    uint row_start[TM];
-    [[unroll]] for (uint i = 0; i < TM; i++)
-        row_start[i] = weight_row(part, m0 + i);
-#endif
 
     float sum[TM][TN], total[TM][TN];
     [[unroll]] for (uint i = 0; i < TM; i++)
@@ -93,11 +81,9 @@ void main()
             float loaded = LOAD(x, is ? along[i] + t.elements : 0);
             v[i] = is ? loaded : 0.0;
         }
-#ifdef SHARED
         float held[HELD];
         [[unroll]] for (uint i = 0; i < HELD; i++)
             held[i] = LOAD(weight, held_start[i] + r * KERNEL_2);
-#endif
         [[unroll]] for (uint i = 0; i < TM; i++)
             [[unroll]] for (uint u = 0; u < KERNEL_2; u++) {
                 float w = WEIGHT(i * KERNEL_2 + u);

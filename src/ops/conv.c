@@ -444,8 +444,9 @@ static bool fits_rows(const struct vka_limits *limits, const struct vka_args *ar
     struct vka_conv_job job;
     job_of(args, &job);
     int64_t kernel = job.w.kernel[2], span = (kernel - 1) * job.w.dilation[2];
-    return fits_lanes(limits, args) && job.w.stride[2] == 1 && kernel > 1 && span <= 4 * ROW_MOST &&
-           job.w.out[2] >= ROW_LEAST && kernel * ROW_LEAST <= ROW_PRODUCTS;
+    return fits_lanes(limits, args) && vka_sharing_lanes(limits) > 1 && job.w.stride[2] == 1 &&
+           kernel > 1 && span <= 4 * ROW_MOST && job.w.out[2] >= ROW_LEAST &&
+           kernel * ROW_LEAST <= ROW_PRODUCTS;
 }
 
 // As many places as leave the fewest over at the end of a row.
@@ -465,9 +466,8 @@ static void launch_rows(struct vka_launch *l, const struct vka_args *args)
     job_of(args, &job);
     uint32_t sharing = vka_sharing_lanes(vka_launch_limits(l));
     uint32_t lanes = sharing > LANES ? sharing : LANES;
-    struct cut cut = {.module = sharing > 1 ? "conv_rows_shared" : "conv_rows",
-                      .residual_module =
-                          sharing > 1 ? "conv_rows_shared_residual" : "conv_rows_residual",
+    struct cut cut = {.module = "conv_rows",
+                      .residual_module = "conv_rows_residual",
                       .invocations = lanes,
                       .sums_m = vka_lane_sums(job.out_channels, 16, 1),
                       .sums_n = row_sums(job.w.out[2]),

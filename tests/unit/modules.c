@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MAGIC = 0x07230203, EMBEDDED_LIMIT = 1 << 20, BF16_LIMIT = 1 << 19 };
+enum { MAGIC = 0x07230203, EMBEDDED_LIMIT = 1 << 20, BF16_LIMIT = 5 << 17 };
 
 static struct unit_memory memory;
 static struct vka_context context;
