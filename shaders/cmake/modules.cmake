@@ -4,6 +4,7 @@
 # file; or takes them from VKATTN_SPIRV_DIR (one <name>.spv each), where no compiler is needed.
 set(vka_spirv "")
 set(vka_names "")
+set(vka_streams "") # by file: the shader that it is of, for modules of one are packed together
 set(vka_shader_dir ${CMAKE_CURRENT_LIST_DIR}/..)
 set(vka_spirv_out ${CMAKE_CURRENT_BINARY_DIR}/spirv)
 file(MAKE_DIRECTORY ${vka_spirv_out} ${CMAKE_CURRENT_BINARY_DIR}/generated)
@@ -58,7 +59,9 @@ function(vka_compile name source env)
                 -I${vka_shader_dir}/push)
   endif()
   set(vka_spirv ${vka_spirv} ${spv} PARENT_SCOPE)
+  get_filename_component(stream ${source} NAME_WE)
   set(vka_names ${vka_names} ${name} PARENT_SCOPE)
+  set(vka_streams ${vka_streams} ${stream} PARENT_SCOPE)
 endfunction()
 
 function(vka_module name source)
@@ -78,6 +81,7 @@ function(vka_module name source)
   endif()
   set(vka_spirv ${vka_spirv} PARENT_SCOPE)
   set(vka_names ${vka_names} PARENT_SCOPE)
+  set(vka_streams ${vka_streams} PARENT_SCOPE)
 endfunction()
 
 # A module of cooperative matrices: its f16 twin alone, where the compiler knows them or the folder
@@ -106,6 +110,7 @@ function(vka_matrix_module name source)
   vka_compile(${name}_f16 ${source} ${env} -DVKA_F16=1 ${M_UNPARSED_ARGUMENTS})
   set(vka_spirv ${vka_spirv} PARENT_SCOPE)
   set(vka_names ${vka_names} PARENT_SCOPE)
+  set(vka_streams ${vka_streams} PARENT_SCOPE)
 endfunction()
 
 include(${CMAKE_CURRENT_LIST_DIR}/../variants.cmake)
@@ -114,7 +119,7 @@ set(vka_modules_c ${CMAKE_CURRENT_BINARY_DIR}/generated/modules.c)
 add_custom_command(
   OUTPUT ${vka_modules_c}
   COMMAND ${CMAKE_COMMAND} -DOUT=${vka_modules_c} "-DFILES=${vka_spirv}"
-          -P ${CMAKE_CURRENT_LIST_DIR}/pack.cmake
+          "-DSTREAMS=${vka_streams}" -P ${CMAKE_CURRENT_LIST_DIR}/pack.cmake
   DEPENDS ${vka_spirv} ${CMAKE_CURRENT_LIST_DIR}/pack.cmake
   COMMENT "embedding the shaders"
   VERBATIM)

@@ -38,16 +38,16 @@ static void zlib_free(voidpf context, voidpf memory)
     vka_free(context, memory);
 }
 
-// Unpacks the whole stream into `out` of s->size bytes; zlib checks its checksum at the end.
-static vka_result unpack(vka_context *context, const char *name, const struct vka_module_stream *s,
-                         void *out)
+// Unpacks the whole stream into `digits`; zlib checks its checksum at the end.
+static vka_result inflate_stream(vka_context *context, const char *name,
+                                 const struct vka_module_stream *s, uint8_t *digits)
 {
     enum { GZIP = 16 };
     z_stream z = {
         .next_in = (z_const Bytef *)(uintptr_t)s->packed, // zlib only reads it
         .avail_in = s->packed_size,
-        .next_out = out,
-        .avail_out = s->size,
+        .next_out = digits,
+        .avail_out = VKA_MODULE_DIGITS * s->plane,
         .zalloc = zlib_alloc,
         .zfree = zlib_free,
         .opaque = context,
@@ -67,18 +67,36 @@ static vka_result unpack(vka_context *context, const char *name, const struct vk
                            "the shader module '%s' in this library is damaged", name);
 }
 
-vka_result vka_module_unpack(vka_context *context, const struct vka_module *m, void **memory,
-                             const uint32_t **words)
+// 0 .. 15 of '0' .. '9' and 'a' .. 'f'.
+static uint32_t value_of(uint8_t digit)
 {
-    *memory = vka_alloc(context, m->stream->size, 1);
-    if (!*memory)
-        return vka_out_of_memory(context);
-    vka_result result = unpack(context, m->name, m->stream, *memory);
-    if (result == VKA_OK) {
-        *words = (const uint32_t *)*memory + m->at / 4;
-        return VKA_OK;
+    return digit <= '9' ? digit & 15u : (digit & 15u) + 9;
+}
+
+// A byte's first digit is its upper half; the lowest byte comes first.
+static void join_digits(const struct vka_module *m, const uint8_t *digits, uint32_t *words)
+{
+    memset(words, 0, (size_t)m->words * 4);
+    for (uint32_t k = 0; k < VKA_MODULE_DIGITS; k++) {
+        const uint8_t *plane = digits + (size_t)k * m->stream->plane + m->first;
+        uint32_t shift = (k ^ 1) * 4;
+        for (uint32_t i = 0; i < m->words; i++)
+            words[i] |= value_of(plane[i]) << shift;
     }
-    vka_free(context, *memory);
-    *memory = NULL;
+}
+
+vka_result vka_module_unpack(vka_context *context, const struct vka_module *m, uint32_t **words)
+{
+    uint8_t *digits = vka_alloc(context, m->stream->plane, VKA_MODULE_DIGITS);
+    *words = vka_alloc(context, m->words, sizeof **words);
+    vka_result result = digits && *words ? inflate_stream(context, m->name, m->stream, digits)
+                                         : vka_out_of_memory(context);
+    if (result == VKA_OK) {
+        join_digits(m, digits, *words);
+    } else {
+        vka_free(context, *words);
+        *words = NULL;
+    }
+    vka_free(context, digits);
     return result;
 }

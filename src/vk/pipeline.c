@@ -88,7 +88,7 @@ static void make_pipeline(const struct vka_vk_device *d, struct vka_vk_pipeline 
 {
     VkShaderModuleCreateInfo module = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = p->module->size,
+        .codeSize = (size_t)p->module->words * sizeof *p->words,
         .pCode = p->words,
     };
     VkShaderModule shader = NULL;
@@ -193,7 +193,7 @@ static vka_result want(struct wanted *w, const struct vka_vk_pipeline *key,
     if (!p)
         return vka_out_of_memory(d->context);
     *p = *key;
-    result = vka_module_unpack(d->context, key->module, &p->unpacked, &p->words);
+    result = vka_module_unpack(d->context, key->module, &p->words);
     if (result != VKA_OK) {
         vka_free(d->context, p);
         return result;
@@ -221,8 +221,7 @@ static vka_result settle(struct wanted *w, vka_result result)
     struct vka_vk_pipeline *kept = w->count ? w->list[0]->next : d->pipelines;
     for (size_t i = 0; i < w->count; i++) {
         struct vka_vk_pipeline *p = w->list[i];
-        vka_free(d->context, p->unpacked);
-        p->unpacked = NULL;
+        vka_free(d->context, p->words);
         p->words = NULL;
         if (p->handle) {
             p->next = kept;

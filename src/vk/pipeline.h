@@ -12,10 +12,9 @@ struct vka_vk_pipeline {
     uint32_t constants[VKA_MAX_CONSTANTS];
     int n_constants, n_bindings;
     uint32_t push_size;
-    uint32_t subgroup;     // required; 0: any
-    bool sliced;           // for vkCmdDispatchBase
-    const uint32_t *words; // of the module, in `unpacked`, until the pipeline is made
-    void *unpacked;
+    uint32_t subgroup; // required; 0: any
+    bool sliced;       // for vkCmdDispatchBase
+    uint32_t *words;   // of the module, until the pipeline is made
     VkPipeline handle;
     VkResult made; // of the call that failed, or the last
     const char *call;

@@ -20,14 +20,13 @@ static int loops_of(vka_context *context, const struct vka_module *m)
 {
     enum { HEADER = 5, LOOP_MERGE = 246, CONTROL = 3, UNROLL = 1 };
     int loops = 0;
-    void *memory;
-    const uint32_t *words;
-    assert_int_equal(vka_module_unpack(context, m, &memory, &words), VKA_OK);
-    for (size_t i = HEADER; i < m->size / 4 && words[i] >> 16 > 0; i += words[i] >> 16) {
+    uint32_t *words;
+    assert_int_equal(vka_module_unpack(context, m, &words), VKA_OK);
+    for (size_t i = HEADER; i < m->words && words[i] >> 16 > 0; i += words[i] >> 16) {
         if ((words[i] & 0xffff) == LOOP_MERGE && !(words[i + CONTROL] & UNROLL))
             loops++;
     }
-    vka_free(context, memory);
+    vka_free(context, words);
     return loops;
 }
 
