@@ -97,6 +97,12 @@ struct vka_places_product {
     bool add;
 };
 
+// Places of LANES channels each, of a box in a map; `line` floats from row to row.
+struct vka_box_of_places {
+    const float *places;
+    int64_t line, rows, columns;
+};
+
 // Windows that slide over a map: taps at offset[j] of lines, `plane` floats a channel.
 struct vka_taps {
     int count;
@@ -164,6 +170,10 @@ struct vka_kernels {
     // place `nowhere` is 0, for i < count: to dst[vector * dst_block + i * lanes].
     void (*blend_places)(float *dst, int64_t dst_block, const float *map, int64_t map_block,
                          int32_t nowhere, const struct vka_corners *c, int count, int vectors);
+
+    // The largest place or NaN, and the sum, to y[lanes]: rows are summed one by one.
+    void (*max_of_box)(const struct vka_box_of_places *b, float *y);
+    void (*sum_of_box)(const struct vka_box_of_places *b, float *y);
 
     // Attention. Logits s[key][query], `width` queries (a multiple of lanes), in units of log 2:
     // see attention_kernel.h. `count` is keys * width.

@@ -4,6 +4,7 @@
 #include "cpu/gemm_kernel.h" // first: others transpose as it does
 
 #include "cpu/attention_kernel.h"
+#include "cpu/boxes_kernel.h"
 #include "cpu/lanewise_kernel.h"
 #include "cpu/lines_kernel.h"
 #include "cpu/places_kernel.h"
@@ -33,6 +34,8 @@ const struct vka_kernels VKA_KERNELS = {
     .multiply_places = multiply_places,
     .turn_places = turn_places,
     .blend_places = blend_places,
+    .max_of_box = max_of_box,
+    .sum_of_box = sum_of_box,
     .add_bias = add_bias,
     .apply_mask = apply_mask,
     .apply_last = apply_last,

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
 // regions: the maximum or the mean of each channel of a map over boxes, which may overlap.
+#include "cpu/kernels.h"
 #include "cpu/threads.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "util/whole.h"
 #include "regions.h"
 
-#include <math.h>
+#include <string.h>
 
-enum { X, BOXES, LANES = 16 };
+enum { X, BOXES };
 
 struct params {
     bool max;
@@ -41,6 +42,8 @@ static bool infer(struct vka_infer *n)
 // --- CPU: a piece is some channels of a sample, side by side, so that boxes run over them all ---
 
 struct job {
+    const struct vka_kernels *kernels;
+    int64_t lanes;
     const float *x;
     const int32_t *boxes;
     float *y, *scratch;
@@ -52,14 +55,17 @@ static struct job sizes(const struct vka_args *args)
 {
     const struct params *p = args->params;
     const struct vka_array *x = &args->in[X];
-    return (struct job){.x = x->data,
+    const struct vka_kernels *kernels = vka_kernels();
+    return (struct job){.kernels = kernels,
+                        .lanes = kernels->lanes,
+                        .x = x->data,
                         .boxes = args->in[BOXES].data,
                         .y = args->out[0].data,
                         .channels = x->dim[1],
                         .height = x->dim[2],
                         .width = x->dim[3],
                         .count = args->in[BOXES].dim[0],
-                        .groups = (x->dim[1] + LANES - 1) / LANES,
+                        .groups = vka_divide_up(x->dim[1], kernels->lanes),
                         .max = p->max};
 }
 
@@ -79,57 +85,35 @@ static struct box box_of(const struct job *c, int64_t r)
                         clamped(b[3], c->height)};
 }
 
-static void max_of(const struct job *c, const float *tile, struct box b, float *y)
+// To y[lanes]: a box's maximum or mean, 0 of one without places.
+static void pool_box(const struct job *c, const float *map, struct box b, float *y)
 {
-    for (int i = 0; i < LANES; i++)
-        y[i] = -INFINITY;
-    for (int64_t h = b.y0; h < b.y1; h++) {
-        const float *v = tile + (h * c->width + b.x0) * LANES;
-        for (int64_t w = b.x0; w < b.x1; w++, v += LANES) {
-            for (int i = 0; i < LANES; i++)
-                y[i] = v[i] > y[i] || v[i] != v[i] ? v[i] : y[i]; // NaN stays: nothing is larger
-        }
+    const struct vka_box_of_places box = {.places = map + (b.y0 * c->width + b.x0) * c->lanes,
+                                          .line = c->width * c->lanes,
+                                          .rows = b.y1 - b.y0,
+                                          .columns = b.x1 - b.x0};
+    if (box.rows <= 0 || box.columns <= 0) {
+        memset(y, 0, (size_t)c->lanes * sizeof *y);
+        return;
     }
-}
-
-static void mean_of(const struct job *c, const float *tile, struct box b, float *y)
-{
-    float count = (float)((b.y1 - b.y0) * (b.x1 - b.x0));
-    for (int i = 0; i < LANES; i++)
-        y[i] = 0;
-    for (int64_t h = b.y0; h < b.y1; h++) {
-        const float *v = tile + (h * c->width + b.x0) * LANES;
-        float row[LANES] = {0};
-        for (int64_t w = b.x0; w < b.x1; w++, v += LANES) {
-            for (int i = 0; i < LANES; i++)
-                row[i] += v[i];
-        }
-        for (int i = 0; i < LANES; i++)
-            y[i] += row[i];
-    }
-    for (int i = 0; i < LANES; i++)
+    (c->max ? c->kernels->max_of_box : c->kernels->sum_of_box)(&box, y);
+    float count = c->max ? 1 : (float)(box.rows * box.columns);
+    for (int64_t i = 0; i < c->lanes; i++)
         y[i] /= count;
 }
 
 static void run_piece(void *arg, int64_t piece, int thread)
 {
     const struct job *c = arg;
-    int64_t area = c->height * c->width, first = piece % c->groups * LANES;
-    int64_t sample = piece / c->groups, lanes = c->channels - first;
-    lanes = lanes < LANES ? lanes : LANES;
-    float *tile = c->scratch + thread * area * LANES;
-    const float *x = c->x + (sample * c->channels + first) * area;
-    for (int64_t i = 0; i < area; i++) {
-        for (int64_t k = 0; k < LANES; k++)
-            tile[i * LANES + k] = k < lanes ? x[k * area + i] : 0;
-    }
+    int64_t area = c->height * c->width, first = piece % c->groups * c->lanes;
+    int64_t sample = piece / c->groups, have = vka_smaller(c->channels - first, c->lanes);
+    float *map = c->scratch + thread * (area + 1) * c->lanes, *y = map + area * c->lanes;
+    c->kernels->pack(map, (int)c->lanes, c->x + (sample * c->channels + first) * area, area, 1,
+                     (int)have, area);
     for (int64_t r = 0; r < c->count; r++) {
-        struct box b = box_of(c, r);
-        float y[LANES] = {0}, *to = c->y + (sample * c->count + r) * c->channels + first;
-        if (b.x0 < b.x1 && b.y0 < b.y1)
-            (c->max ? max_of : mean_of)(c, tile, b, y);
-        for (int64_t k = 0; k < lanes; k++)
-            to[k] = y[k];
+        pool_box(c, map, box_of(c, r), y);
+        float *to = c->y + (sample * c->count + r) * c->channels + first;
+        memcpy(to, y, (size_t)have * sizeof *to);
     }
 }
 
@@ -143,7 +127,8 @@ static void cpu(const struct vka_cpu_run *run)
 static size_t cpu_scratch(const struct vka_args *args, int threads)
 {
     const struct vka_array *x = &args->in[X];
-    return (size_t)threads * (size_t)(x->dim[2] * x->dim[3]) * LANES * sizeof(float);
+    return (size_t)threads * (size_t)(x->dim[2] * x->dim[3] + 1) * (size_t)vka_kernels()->lanes *
+           sizeof(float);
 }
 
 // --- Vulkan ---
