@@ -3,6 +3,7 @@
 // Reductions over the lanes of a workgroup of any size: gl_LocalInvocationID.x is the row within
 // the group, .y the lane along the row. All invocations of the group must call them; each gets
 // its row's result. The order of combining hangs on the number of lanes alone.
+#include "combine.glsl"
 #include "long_sum.glsl"
 
 #ifndef GROUP_TYPE
@@ -28,17 +29,3 @@ shared GROUP_TYPE group_scratch[gl_WorkGroupSize.x * gl_WorkGroupSize.y];
         barrier();                                                                                 \
         return group_scratch[row];                                                                 \
     }
-
-// NaN wins.
-float max_nan(float a, float b)
-{
-    return is_nan(a) ? a : is_nan(b) ? b : max(a, b);
-}
-float min_nan(float a, float b)
-{
-    return is_nan(a) ? a : is_nan(b) ? b : min(a, b);
-}
-float plus(float a, float b)
-{
-    return a + b;
-}

@@ -55,8 +55,8 @@ void main()
     }
     uint held_start[HELD];
     [[unroll]] for (uint i = 0; i < HELD; i++) {
-        uint n = i * SUBGROUP + gl_SubgroupInvocationID;
-        held_start[i] = weight_row(part, m0 + n / KERNEL_2) + n % KERNEL_2;
+        uint held = i * SUBGROUP + gl_SubgroupInvocationID;
+        held_start[i] = weight_row(part, m0 + held / KERNEL_2) + held % KERNEL_2;
     }
 
     float sum[TM][TN], total[TM][TN];

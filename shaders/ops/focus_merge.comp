@@ -7,6 +7,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "types.glsl"
+#include "lane_reduce.glsl"
 #include "focus_merge.h"
 
 layout(constant_id = 3) const bool LAYER = false;
@@ -20,35 +21,10 @@ BUFFER_IN(1, weight);
 BUFFER_IN(2, bias);
 BUFFER_OUT(3, y);
 
-shared float scale[MOST], shares[gl_WorkGroupSize.x];
+shared float scale[MOST];
 
-float sum_of_lanes(float value)
-{
-    uint lane = gl_LocalInvocationID.x;
-    barrier(); // the last sum has been read
-    shares[lane] = value;
-    for (uint n = gl_WorkGroupSize.x / 2; n > 0; n /= 2) {
-        barrier();
-        if (lane < n)
-            shares[lane] += shares[lane + n];
-    }
-    barrier();
-    return shares[0];
-}
-
-float most_of_lanes(float value)
-{
-    uint lane = gl_LocalInvocationID.x;
-    barrier();
-    shares[lane] = value;
-    for (uint n = gl_WorkGroupSize.x / 2; n > 0; n /= 2) {
-        barrier();
-        if (lane < n)
-            shares[lane] = max(shares[lane], shares[lane + n]);
-    }
-    barrier();
-    return shares[0];
-}
+LANE_REDUCE(sum_of_lanes, gl_WorkGroupSize.x, plus)
+LANE_REDUCE(most_of_lanes, gl_WorkGroupSize.x, max)
 
 // What each share of each part is multiplied by; `from`: the image's.
 void find_scales(uint from)

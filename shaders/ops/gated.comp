@@ -7,6 +7,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "types.glsl"
 #include "activation.glsl"
+#include "lane_reduce.glsl"
 #include "gated.h"
 
 layout(constant_id = 3) const uint LANES = 128; // a power of two; a row each
@@ -26,27 +27,12 @@ BUFFER_VEC4_IN(0, x4);
 BUFFER_VEC4_OUT(4, y4);
 #endif
 
-shared float shares[gl_WorkGroupSize.x];
-
 uint lane()
 {
     return gl_LocalInvocationID.x % LANES;
 }
 
-// Over the lanes of a row; all of the workgroup come here.
-float sum_of_lanes(float value)
-{
-    uint at = gl_LocalInvocationID.x;
-    barrier(); // the last sum has been read
-    shares[at] = value;
-    for (uint n = LANES / 2; n > 0; n /= 2) {
-        barrier();
-        if (lane() < n)
-            shares[at] += shares[at + n];
-    }
-    barrier();
-    return shares[at - lane()];
-}
+LANE_REDUCE(sum_of_lanes, LANES, plus)
 
 // The mean of v, and what its deviations are multiplied by.
 vec2 norm_of(uint first)

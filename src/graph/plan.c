@@ -111,22 +111,22 @@ bool vka_find_input_or_output(const struct vka_program *p, const char *name, siz
     return true;
 }
 
-static const struct vka_endpoint *end_of(const vka_plan *plan, size_t end)
+const struct vka_endpoint *vka_end_of(const struct vka_program *p, size_t end)
 {
-    const vka_graph *g = plan->program->g;
+    const vka_graph *g = p->g;
     return end < g->input_count ? &g->inputs[end] : &g->outputs[end - g->input_count];
 }
 
 // As what the plan keeps an input or output.
 static vka_dtype stored_as(const vka_plan *plan, size_t end)
 {
-    vka_dtype dtype = vka_type(plan->program->g, end_of(plan, end)->tensor);
+    vka_dtype dtype = vka_type(plan->program->g, vka_end_of(plan->program, end)->tensor);
     return dtype == VKA_F32 ? plan->program->real : dtype;
 }
 
 static uint64_t stored_bytes(const vka_plan *plan, size_t end)
 {
-    return (uint64_t)vka_elements(plan->program->g, end_of(plan, end)->tensor) *
+    return (uint64_t)vka_elements(plan->program->g, vka_end_of(plan->program, end)->tensor) *
            vka_dtype_size(stored_as(plan, end));
 }
 
@@ -134,10 +134,9 @@ static uint64_t stored_bytes(const vka_plan *plan, size_t end)
 // alone, as it is stored: a step may read it while another writes.
 static vka_result check_mapped(const vka_plan *plan, const vka_io *io, size_t end, const char *kind)
 {
-    size_t ends =
-        plan->any_mapped ? plan->program->g->input_count + plan->program->public_outputs : 0;
+    size_t ends = plan->program->g->input_count + plan->program->public_outputs;
     uintptr_t begin = (uintptr_t)io->data;
-    if (plan->mapped[end] == io->data && io->data && io->dtype != stored_as(plan, end))
+    if (plan->mapped[end] == io->data && io->dtype != stored_as(plan, end))
         return vka_error(plan->context, VKA_ERROR_INVALID,
                          "%s '%s' is in the plan's own memory as %s, but %s was given", kind,
                          io->name, vka_dtype_name(stored_as(plan, end)), vka_dtype_name(io->dtype));
@@ -147,14 +146,14 @@ static vka_result check_mapped(const vka_plan *plan, const vka_io *io, size_t en
             own < begin + io->bytes)
             return vka_error(plan->context, VKA_ERROR_INVALID,
                              "%s '%s' was given the plan's own memory of '%s'", kind, io->name,
-                             end_of(plan, i)->name);
+                             vka_end_of(plan->program, i)->name);
     }
     return VKA_OK;
 }
 
 static vka_result check_io(const vka_plan *plan, const vka_io *io, size_t end, const char *kind)
 {
-    vka_tensor t = end_of(plan, end)->tensor;
+    vka_tensor t = vka_end_of(plan->program, end)->tensor;
     const vka_graph *g = plan->program->g;
     char text[VKA_SHAPE_TEXT];
     vka_dtype dtype = vka_type(g, t);
@@ -354,7 +353,7 @@ static void copy_outputs(vka_plan *plan, const vka_io *outputs)
 
 static vka_result check_mappable(const vka_plan *plan, size_t end)
 {
-    const struct vka_endpoint *e = end_of(plan, end);
+    const struct vka_endpoint *e = vka_end_of(plan->program, end);
     if (plan->in_flight)
         return vka_error(plan->context, VKA_ERROR_BUSY, "a run of this plan is in flight");
     if (plan->outside[end])
@@ -394,8 +393,7 @@ vka_result vka_plan_map(vka_plan *plan, const char *name, vka_io *io)
     plan->mapped[end] = own_memory(plan, end);
     if (!plan->mapped[end])
         return vka_out_of_memory_for(plan->context, "'%s'", name);
-    plan->any_mapped = true;
-    *io = (vka_io){end_of(plan, end)->name, stored_as(plan, end), plan->mapped[end],
+    *io = (vka_io){vka_end_of(plan->program, end)->name, stored_as(plan, end), plan->mapped[end],
                    stored_bytes(plan, end)};
     return VKA_OK;
 }

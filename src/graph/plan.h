@@ -14,8 +14,7 @@ struct vka_plan {
     bool *given;     // by input: set while a run's inputs come in
     bool *bound_out; // by output: the caller's memory is in its place
     void **mapped;   // by input, then by output: the plan's own memory, once it was asked for
-    bool any_mapped;
-    bool *outside; // by input, then by output: it is in a buffer of the application's
+    bool *outside;   // by input, then by output: it is in a buffer of the application's
     bool in_flight;
     bool profile;
     vka_report report;
@@ -29,6 +28,9 @@ int vka_find_end(const struct vka_endpoint *ends, size_t count, const char *name
 // The same among the inputs, then among the outputs that the graph was given, by one number: the
 // outputs' go on behind the inputs'.
 bool vka_find_input_or_output(const struct vka_program *p, const char *name, size_t *end);
+
+// That one by its number.
+const struct vka_endpoint *vka_end_of(const struct vka_program *p, size_t end);
 
 // Takes the inputs and submits by `submit`, which is the executor's or one that knows more.
 vka_result vka_plan_submit_by(vka_plan *plan, const vka_io *inputs,

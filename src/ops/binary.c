@@ -181,16 +181,10 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
     }
 }
 
-static struct vka_strided walk(const struct vka_args *args)
-{
-    const struct vka_array *arrays[] = {&args->in[0], &args->in[1], &args->out[0]};
-    return vka_strided_of(&args->out[0], 3, arrays);
-}
-
 static void cpu(const struct vka_cpu_run *run)
 {
     const struct params *p = run->args->params;
-    struct vka_strided s = walk(run->args);
+    struct vka_strided s = vka_strided_of_args(run->args, NULL);
     bool heavy = p->kind == VKA_POW || p->act.kind != VKA_ACT_NONE;
     vka_strided_run(run->threads, &s, heavy ? 8 : 2, run_span, (void *)run->args);
 }
@@ -200,10 +194,8 @@ static void cpu(const struct vka_cpu_run *run)
 static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
 {
     const struct params *p = args->params;
-    struct vka_strided s = walk(args);
     float tail[] = {p->act.a, p->act.b};
     struct vka_strided_launch d = {.shader = fours ? "binary_fours" : "binary",
-                                   .array = {&args->in[0], &args->in[1], &args->out[0]},
                                    .constants = {(uint32_t)p->kind, (uint32_t)p->act.kind},
                                    .n_constants = 2,
                                    .tail = tail,
@@ -215,6 +207,7 @@ static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
         d.shader = "binary_int";
     else if (args->out[0].dtype != VKA_F32)
         d.shader = "binary_compare";
+    struct vka_strided s = vka_strided_of_args(args, d.array);
     vka_strided_emit(l, &s, &d);
 }
 
@@ -225,8 +218,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 
 static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
 {
-    const struct vka_array *arrays[] = {&args->in[0], &args->in[1], &args->out[0]};
-    struct vka_strided s = walk(args);
+    const struct vka_array *arrays[VKA_STRIDED_OPERANDS];
+    struct vka_strided s = vka_strided_of_args(args, arrays);
     return vka_strided_fours(limits, &s, arrays) && args->in[0].dtype == VKA_F32 &&
            args->out[0].dtype == VKA_F32;
 }

@@ -103,20 +103,10 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
     }
 }
 
-// The operands walked through together, and their walk.
-static struct vka_strided walk(const struct vka_args *args, const struct vka_array **arrays)
-{
-    for (int i = 0; i < INPUTS; i++)
-        arrays[i] = &args->in[i];
-    arrays[INPUTS] = &args->out[0];
-    return vka_strided_of(&args->out[0], INPUTS + 1, arrays);
-}
-
 static void cpu(const struct vka_cpu_run *run)
 {
     const struct vka_args *args = run->args;
-    const struct vka_array *arrays[INPUTS + 1];
-    struct vka_strided s = walk(args, arrays);
+    struct vka_strided s = vka_strided_of_args(args, NULL);
     vka_strided_run(run->threads, &s, is_plain(args->params) ? 2 : 8, run_span, (void *)args);
 }
 
@@ -132,7 +122,7 @@ static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
                                    .fours = fours,
                                    .tail = tail,
                                    .tail_size = sizeof tail};
-    struct vka_strided s = walk(args, d.array);
+    struct vka_strided s = vka_strided_of_args(args, d.array);
     _Static_assert(sizeof(struct vka_push_mul3) == (5 + 4 * 5) * 4 + sizeof tail, "push constants");
     vka_strided_emit(l, &s, &d);
 }
@@ -144,8 +134,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 
 static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
 {
-    const struct vka_array *arrays[INPUTS + 1];
-    struct vka_strided s = walk(args, arrays);
+    const struct vka_array *arrays[VKA_STRIDED_OPERANDS];
+    struct vka_strided s = vka_strided_of_args(args, arrays);
     return vka_strided_fours(limits, &s, arrays);
 }
 

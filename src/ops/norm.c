@@ -233,25 +233,25 @@ struct layout {
     bool fours;
 };
 
-static void begin(struct vka_launch *l, struct vka_dispatch *d, const struct layout *way,
+static void begin(struct vka_launch *l, struct vka_dispatch *d, const struct layout *layout,
                   const struct vka_args *args, const struct vka_rows *r, int kept_axes)
 {
-    int64_t held = vka_divide_up(r->columns, way->group.lanes);
-    if (way->fours)
-        vka_begin(l, d, way->module, way->group.lanes, 1, 1);
+    int64_t held = vka_divide_up(r->columns, layout->group.lanes);
+    if (layout->fours)
+        vka_begin(l, d, layout->module, layout->group.lanes, 1, 1);
     else
-        vka_begin(l, d, way->module, way->group.rows, way->group.lanes, 1);
+        vka_begin(l, d, layout->module, layout->group.rows, layout->group.lanes, 1);
     vka_constant_u32(d, (uint32_t)kept_axes);
     vka_constant_u32(d, (uint32_t)r->reduced.rank);
     vka_constant_u32(d, vka_present(&args->in[SCALE]));
     vka_constant_u32(d, vka_present(&args->in[SHIFT]));
-    if (!way->fours)
+    if (!layout->fours)
         vka_constant_u32(d, held <= HELD ? (uint32_t)held : 0);
 }
 
 // One dispatch: the kept axes in `kept`, from the elements `at` on.
 static void emit(struct vka_launch *l, const struct vka_args *args, const struct vka_rows *r,
-                 const struct layout *way, const struct vka_strided *kept, const int64_t *at)
+                 const struct layout *layout, const struct vka_strided *kept, const int64_t *at)
 {
     const struct params *p = args->params;
     const struct vka_array *arrays[] = {&args->in[X], &args->in[SCALE], &args->in[SHIFT],
@@ -261,7 +261,7 @@ static void emit(struct vka_launch *l, const struct vka_args *args, const struct
     struct vka_push_norm push = {
         .rows = (uint32_t)rows, .columns = (uint32_t)r->columns, .eps = (float)p->eps};
     int axes = 0;
-    begin(l, &d, way, args, r, kept->rank);
+    begin(l, &d, layout, args, r, kept->rank);
     put_axes(&push, kept, &axes);
     put_axes(&push, &r->reduced, &axes);
     for (int k = 0; k < OPERANDS; k++) {
@@ -275,12 +275,13 @@ static void emit(struct vka_launch *l, const struct vka_args *args, const struct
         push.offset[k] = vka_bind(l, &d, &part, k == Y ? VKA_WRITE : VKA_READ);
     }
     VKA_PUSH(&d, push);
-    vka_turns(&d, vka_rows_turns(r, way->group.lanes * (way->fours ? 4 : 1), PASSES), "a row");
-    vka_emit(l, &d, (uint64_t)vka_divide_up(rows, way->group.rows), 1, 1);
+    vka_turns(&d, vka_rows_turns(r, layout->group.lanes * (layout->fours ? 4 : 1), PASSES),
+              "a row");
+    vka_emit(l, &d, (uint64_t)vka_divide_up(rows, layout->group.rows), 1, 1);
 }
 
 static void launch_as(struct vka_launch *l, const struct vka_args *args,
-                      const struct vka_rows *rows, const struct layout *way)
+                      const struct vka_rows *rows, const struct layout *layout)
 {
     struct vka_rows r = *rows;
     struct vka_strided kept, outer;
@@ -296,23 +297,23 @@ static void launch_as(struct vka_launch *l, const struct vka_args *args,
     for (int64_t i = 0; i < dispatches && i < MOST_DISPATCHES; i++) {
         int64_t at[VKA_STRIDED_OPERANDS];
         vka_strided_at(&outer, i, at);
-        emit(l, args, &r, way, &kept, at);
+        emit(l, args, &r, layout, &kept, at);
     }
 }
 
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_rows r = rows_of(args);
-    struct layout way = {"norm", vka_rows_group(vka_launch_limits(l), &r), false};
-    launch_as(l, args, &r, &way);
+    struct layout layout = {"norm", vka_rows_group(vka_launch_limits(l), &r), false};
+    launch_as(l, args, &r, &layout);
 }
 
 // A subgroup a row.
 static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_rows r = rows_of(args);
-    struct layout way = {"norm_lanes", {1, vka_launch_limits(l)->subgroup_size}, true};
-    launch_as(l, args, &r, &way);
+    struct layout layout = {"norm_lanes", {1, vka_launch_limits(l)->subgroup_size}, true};
+    launch_as(l, args, &r, &layout);
 }
 
 static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[VKA_MAX_OUT])

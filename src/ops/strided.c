@@ -59,6 +59,17 @@ struct vka_strided vka_strided_of(const struct vka_array *shape, int n,
     return vka_strided_axes(shape, n, arrays, order, shape->rank);
 }
 
+struct vka_strided vka_strided_of_args(const struct vka_args *args, const struct vka_array **arrays)
+{
+    const struct vka_array *all[VKA_STRIDED_OPERANDS];
+    for (int i = 0; i < args->n_in; i++)
+        all[i] = &args->in[i];
+    all[args->n_in] = &args->out[0];
+    for (int i = 0; arrays && i <= args->n_in; i++)
+        arrays[i] = all[i];
+    return vka_strided_of(&args->out[0], args->n_in + 1, all);
+}
+
 int64_t vka_strided_count(const struct vka_strided *s)
 {
     int64_t count = 1;

@@ -25,6 +25,10 @@ struct vka_strided {
 // neighbours that every operand runs through as one are merged. A scalar gets one axis of size 1.
 struct vka_strided vka_strided_of(const struct vka_array *shape, int n,
                                   const struct vka_array *const *arrays);
+// An op's inputs, all of them, then its first output, walked through together as that one lies;
+// `arrays` gets them in that order where it isn't NULL (VKA_STRIDED_OPERANDS at most).
+struct vka_strided vka_strided_of_args(const struct vka_args *args,
+                                       const struct vka_array **arrays);
 // As above for axes `first` .. `first + count - 1` in a given order: order[i] is an axis of
 // `shape`.
 struct vka_strided vka_strided_axes(const struct vka_array *shape, int n,

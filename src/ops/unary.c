@@ -31,12 +31,6 @@ static bool infer(struct vka_infer *n)
     return true;
 }
 
-static struct vka_strided walk(const struct vka_args *args)
-{
-    const struct vka_array *arrays[] = {&args->in[0], &args->out[0]};
-    return vka_strided_of(&args->out[0], 2, arrays);
-}
-
 static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, int64_t index,
                      int64_t count)
 {
@@ -55,17 +49,15 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
 
 static void cpu(const struct vka_cpu_run *run)
 {
-    struct vka_strided s = walk(run->args);
+    struct vka_strided s = vka_strided_of_args(run->args, NULL);
     vka_strided_run(run->threads, &s, 4, run_span, (void *)run->args);
 }
 
 static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
 {
     const struct vka_activation *f = args->params;
-    struct vka_strided s = walk(args);
     float tail[] = {f->a, f->b};
     struct vka_strided_launch d = {.shader = fours ? "unary_fours" : "unary",
-                                   .array = {&args->in[0], &args->out[0]},
                                    .constants = {(uint32_t)f->kind},
                                    .n_constants = 1,
                                    .tail = tail,
@@ -73,6 +65,7 @@ static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
                                    .fours = fours};
     _Static_assert(sizeof(struct vka_push_unary) == (5 + 2 * 5) * 4 + sizeof tail,
                    "push constants");
+    struct vka_strided s = vka_strided_of_args(args, d.array);
     vka_strided_emit(l, &s, &d);
 }
 
@@ -83,8 +76,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args)
 
 static bool fits_fours(const struct vka_limits *limits, const struct vka_args *args)
 {
-    const struct vka_array *arrays[] = {&args->in[0], &args->out[0]};
-    struct vka_strided s = walk(args);
+    const struct vka_array *arrays[VKA_STRIDED_OPERANDS];
+    struct vka_strided s = vka_strided_of_args(args, arrays);
     return vka_strided_fours(limits, &s, arrays) && s.stride[0][s.rank - 1] == 1;
 }
 

@@ -25,12 +25,6 @@ static bool infer(struct vka_infer *n)
            vka_infer_broadcast(n, "where: condition", &n->in[COND]->shape, &both, &n->out_shape[0]);
 }
 
-static struct vka_strided walk(const struct vka_args *args)
-{
-    const struct vka_array *arrays[] = {&args->in[A], &args->in[B], &args->in[COND], &args->out[0]};
-    return vka_strided_of(&args->out[0], 4, arrays);
-}
-
 static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, int64_t index,
                      int64_t count)
 {
@@ -53,17 +47,15 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
 
 static void cpu(const struct vka_cpu_run *run)
 {
-    struct vka_strided s = walk(run->args);
+    struct vka_strided s = vka_strided_of_args(run->args, NULL);
     vka_strided_run(run->threads, &s, 2, run_span, (void *)run->args);
 }
 
 static void launch(struct vka_launch *l, const struct vka_args *args)
 {
-    struct vka_strided s = walk(args);
-    struct vka_strided_launch d = {
-        .shader = args->in[A].dtype == VKA_F32 ? "where" : "where_int",
-        .array = {&args->in[A], &args->in[B], &args->in[COND], &args->out[0]}};
+    struct vka_strided_launch d = {.shader = args->in[A].dtype == VKA_F32 ? "where" : "where_int"};
     _Static_assert(sizeof(struct vka_push_where) == (5 + 4 * 5) * 4, "push constants");
+    struct vka_strided s = vka_strided_of_args(args, d.array);
     vka_strided_emit(l, &s, &d);
 }
 

@@ -165,23 +165,10 @@ bool vka_vk_uses_own(const struct vka_vk_plan *plan, bool inputs)
     return false;
 }
 
-// Of the plan's inputs and outputs by one number, as `outside` has them.
-static vka_tensor end_tensor(const struct vka_program *p, size_t i)
-{
-    size_t inputs = p->g->input_count;
-    return i < inputs ? p->g->inputs[i].tensor : p->g->outputs[i - inputs].tensor;
-}
-
-static const char *end_name(const struct vka_program *p, size_t i)
-{
-    size_t inputs = p->g->input_count;
-    return i < inputs ? p->g->inputs[i].name : p->g->outputs[i - inputs].name;
-}
-
 static vka_result check_buffer(const struct vka_vk_plan *plan, const vka_vulkan_buffer *b, size_t i)
 {
     const struct vka_vk_device *d = plan->d;
-    vka_tensor t = end_tensor(plan->program, i);
+    vka_tensor t = vka_end_of(plan->program, i)->tensor;
     uint64_t bytes = (vka_base_bytes(plan->program, t) + 3) / 4 * 4;
     vka_shape shape = vka_shape_of(plan->program->g, t);
     char text[VKA_SHAPE_TEXT];
@@ -218,8 +205,8 @@ static vka_result check_overlaps(const struct vka_vk_plan *plan, const struct vk
         for (size_t k = 0; k < i; k++) {
             if (overlap(&list[i], &list[k]))
                 return vka_error(plan->d->context, VKA_ERROR_INVALID,
-                                 "the buffers of output '%s' and of '%s' overlap", end_name(p, i),
-                                 end_name(p, k));
+                                 "the buffers of output '%s' and of '%s' overlap",
+                                 vka_end_of(p, i)->name, vka_end_of(p, k)->name);
         }
     }
     return VKA_OK;
@@ -387,7 +374,7 @@ vka_result vka_plan_record(vka_plan *plan, VkCommandBuffer command)
             return vka_error(plan->context, VKA_ERROR_INVALID,
                              "'%s' is bound to no buffer: what is recorded reads and writes the "
                              "application's buffers alone",
-                             end_name(p, i));
+                             vka_end_of(p, i)->name);
     }
     vka_result result = vka_vk_alive(impl->d);
     return result == VKA_OK ? vka_vk_record_into(impl, command) : result;
