@@ -8,22 +8,8 @@
 #include "pool.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { GROUP = 64 };
-
-static struct vka_window_params window_params(const struct vka_pool *p)
-{
-    struct vka_window_params w;
-    memcpy(w.kernel, p->kernel, sizeof w.kernel);
-    memcpy(w.stride, p->stride, sizeof w.stride);
-    memcpy(w.dilation, p->dilation, sizeof w.dilation);
-    memcpy(w.before, p->before, sizeof w.before);
-    memcpy(w.after, p->after, sizeof w.after);
-    for (int i = 0; i < VKA_WINDOW_AXES; i++)
-        w.stride[i] = w.stride[i] ? w.stride[i] : w.kernel[i];
-    return w;
-}
 
 vka_tensor vka_pool(vka_graph *g, vka_tensor x, const struct vka_pool *p)
 {
@@ -42,7 +28,7 @@ static bool infer(struct vka_infer *n)
                  vka_shape_text(x, text));
         return false;
     }
-    struct vka_window_params w = window_params(p);
+    struct vka_window_params w = vka_window_of_pool(p);
     n->n_out = 1;
     n->out_shape[0] = *x;
     return vka_window_infer(n->g, "pool", x, &w, p->ceil_mode, n->out_shape[0].dim + 2);
@@ -128,7 +114,7 @@ static struct pooling sizes(const struct vka_args *args)
 {
     const struct vka_array *x = &args->in[0], *y = &args->out[0];
     struct pooling c = {.p = args->params, .x = x->data, .y = y->data};
-    struct vka_window_params params = window_params(c.p);
+    struct vka_window_params params = vka_window_of_pool(c.p);
     vka_window_of(x, y, &params, &c.w);
     int lead = VKA_WINDOW_AXES - vka_window_axes(x->rank);
     for (int i = 0; i < VKA_WINDOW_AXES; i++)

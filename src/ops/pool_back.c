@@ -16,14 +16,7 @@ enum { X, D };
 
 vka_tensor vka_pool_back(vka_graph *g, vka_tensor x, vka_tensor d, const struct vka_pool *p)
 {
-    struct vka_window_params w;
-    memcpy(w.kernel, p->kernel, sizeof w.kernel);
-    memcpy(w.stride, p->stride, sizeof w.stride);
-    memcpy(w.dilation, p->dilation, sizeof w.dilation);
-    memcpy(w.before, p->before, sizeof w.before);
-    memcpy(w.after, p->after, sizeof w.after);
-    for (int i = 0; i < VKA_WINDOW_AXES; i++)
-        w.stride[i] = w.stride[i] ? w.stride[i] : w.kernel[i];
+    struct vka_window_params w = vka_window_of_pool(p);
     return vka_add_node(g, &vka_op_pool_back, &w, 2, (const vka_tensor[]){x, d}, NULL);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "ops/window.h"
 
+#include <string.h>
+
 static int64_t or_one(int64_t x)
 {
     return x ? x : 1;
@@ -51,6 +53,19 @@ bool vka_window_infer(vka_graph *g, const char *op, const vka_shape *x,
                    false;
     }
     return true;
+}
+
+struct vka_window_params vka_window_of_pool(const struct vka_pool *p)
+{
+    struct vka_window_params w;
+    memcpy(w.kernel, p->kernel, sizeof w.kernel);
+    memcpy(w.stride, p->stride, sizeof w.stride);
+    memcpy(w.dilation, p->dilation, sizeof w.dilation);
+    memcpy(w.before, p->before, sizeof w.before);
+    memcpy(w.after, p->after, sizeof w.after);
+    for (int i = 0; i < VKA_WINDOW_AXES; i++)
+        w.stride[i] = w.stride[i] ? w.stride[i] : w.kernel[i];
+    return w;
 }
 
 void vka_window_of(const struct vka_array *x, const struct vka_array *out,

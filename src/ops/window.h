@@ -6,6 +6,7 @@
 #define VKA_OPS_WINDOW_H
 
 #include "ops/op.h"
+#include "ops/ops.h"
 
 enum { VKA_WINDOW_AXES = 3 };
 
@@ -15,6 +16,9 @@ struct vka_window_params {
     int64_t stride[VKA_WINDOW_AXES], dilation[VKA_WINDOW_AXES]; // 0 means 1
     int64_t before[VKA_WINDOW_AXES], after[VKA_WINDOW_AXES];
 };
+
+// A stride of 0 is the kernel's there.
+struct vka_window_params vka_window_of_pool(const struct vka_pool *p);
 
 struct vka_window {
     int64_t in[VKA_WINDOW_AXES], out[VKA_WINDOW_AXES], kernel[VKA_WINDOW_AXES];

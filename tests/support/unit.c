@@ -66,6 +66,20 @@ void unit_context(struct vka_context *context, struct unit_memory *memory)
     *context = (struct vka_context){.allocator = unit_allocator(memory)};
 }
 
+int unit_setup(void **state)
+{
+    static struct unit_fixture fixture;
+    unit_context(&fixture.context, &fixture.memory);
+    *state = &fixture;
+    return 0;
+}
+
+int unit_teardown(void **state)
+{
+    const struct unit_fixture *f = *state;
+    return f->memory.blocks != 0 || unit_count_files() != 0;
+}
+
 // --- numbers ---
 
 uint64_t unit_random(uint64_t *state)

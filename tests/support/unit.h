@@ -29,6 +29,15 @@ vka_allocator unit_allocator(struct unit_memory *memory);
 // A context without threads and devices: enough for whatever doesn't run a plan.
 void unit_context(struct vka_context *context, struct unit_memory *memory);
 
+// The same as a test's state, with cmocka's setup and teardown: a test that leaves memory or files
+// behind fails.
+struct unit_fixture {
+    struct vka_context context;
+    struct unit_memory memory;
+};
+int unit_setup(void **state);
+int unit_teardown(void **state);
+
 // Numbers that look random, the same ones on every machine: any, and 0 .. below - 1.
 uint64_t unit_random(uint64_t *state);
 int64_t unit_below(uint64_t *state, int64_t below);

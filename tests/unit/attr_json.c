@@ -10,26 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct fixture {
-    struct vka_context context;
-    struct unit_memory memory;
-};
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-    unit_context(&fixture.context, &fixture.memory);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    return f->memory.blocks != 0;
-}
-
-static vka_attr *parse(struct fixture *f, const char *text)
+static vka_attr *parse(struct unit_fixture *f, const char *text)
 {
     vka_attr *tree;
     if (vka_attr_parse(&f->context, "t", text, strlen(text), &tree) != VKA_OK)
@@ -39,7 +20,7 @@ static vka_attr *parse(struct fixture *f, const char *text)
 
 static void test_types(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     vka_attr *tree = parse(f, "{\"n\": null, \"b\": true, \"i\": -3, \"d\": 3.0, \"s\": \"a\\nb\","
                               " \"l\": [1, [], {\"x\": 2}], \"o\": {}}");
     assert_int_equal(tree->type, VKA_ATTR_OBJECT);
@@ -76,7 +57,7 @@ static const char *text_of(const vka_attr *attr, char *buffer, size_t size)
 
 static void test_to_text(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const char *const texts[] = {"null",
                                         "true",
                                         "false",
@@ -107,7 +88,7 @@ static void test_to_text(void **state)
 
 static void test_doubles_keep_their_value(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     uint64_t bits = 1;
     for (int i = 0; i < 2000; i++) {
         double value;
@@ -124,7 +105,7 @@ static void test_doubles_keep_their_value(void **state)
     }
 }
 
-static void fails(struct fixture *f, const char *text, const char *says)
+static void fails(struct unit_fixture *f, const char *text, const char *says)
 {
     vka_attr *tree;
     assert_int_equal(vka_attr_parse(&f->context, "file", text, strlen(text), &tree),
@@ -135,7 +116,7 @@ static void fails(struct fixture *f, const char *text, const char *says)
 
 static void test_errors(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     fails(f, "", "file: line 1, column 1: a value is missing");
     fails(f, "{\n \"a\": tru}", "file: line 2, column 7: a value is missing");
     fails(f, "[1, 2", "column 6: ',' or ']' is wanted");
@@ -149,7 +130,7 @@ static void test_errors(void **state)
 // As many keys as to make comparing each with each slow.
 static void test_many_keys(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     enum { COUNT = 200000 };
     char *text = malloc(COUNT * 16 + 16);
     size_t at = (size_t)sprintf(text, "{");
@@ -166,7 +147,7 @@ static void test_many_keys(void **state)
 
 static void test_every_failing_allocation(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const char text[] = "{\"a\": [1, 2, {\"b\": \"c\", \"d\": []}], \"e\": {}}";
     bool done = false;
     for (size_t n = 1; !done; n++) {
@@ -182,7 +163,7 @@ static void test_every_failing_allocation(void **state)
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, unit_setup, unit_teardown)
 
 int main(void)
 {

@@ -11,28 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-struct fixture {
-    struct vka_context context;
-    struct unit_memory memory;
-};
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-    unit_context(&fixture.context, &fixture.memory);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    return f->memory.blocks != 0 || unit_count_files() != 0;
-}
-
 static const float ramp[] = {0, 1, 2, 3, 4, 5, 6, 7};
 
-static vka_result open_with(struct fixture *f, const struct vka_safetensors_item *items,
+static vka_result open_with(struct unit_fixture *f, const struct vka_safetensors_item *items,
                             size_t count, const char *const *metadata, struct vka_case **c)
 {
     const char *path = unit_path("case.safetensors");
@@ -49,7 +30,7 @@ static const char *const good_metadata[] = {"block", "add", "attrs", "{}", NULL}
 
 static void test_open(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const struct vka_safetensors_item items[] = {{"in.x", VKA_F32, {2, {2, 2}}, ramp},
                                                  {"in.x_1", VKA_I64, {1, {1}}, ramp},
                                                  {"w.fc.weight", VKA_F32, {1, {8}}, ramp},
@@ -79,7 +60,7 @@ static void test_open(void **state)
 
 static void test_what_cannot_be_opened(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const struct {
         const char *const metadata[5];
         const char *says;
@@ -111,7 +92,7 @@ static void test_what_cannot_be_opened(void **state)
 
 static void test_every_failing_allocation(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("case.safetensors");
     bool done = false;
     assert_int_equal(vka_safetensors_write(&f->context, path, good_items, 3, good_metadata),
@@ -134,7 +115,7 @@ static void test_every_failing_allocation(void **state)
 
 static void test_build(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     struct vka_case *c;
     vka_graph *graph;
     assert_int_equal(open_with(f, good_items, 3, good_metadata, &c), VKA_OK);
@@ -147,7 +128,7 @@ static void test_build(void **state)
 
 static void test_what_cannot_be_built(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const struct {
         struct vka_safetensors_item extra;
         size_t from, count; // of the good items
@@ -274,7 +255,7 @@ static void test_compare_other_types(void **state)
 
 // --- the files of this source tree ---
 
-static size_t open_folder(struct fixture *f, const char *folder)
+static size_t open_folder(struct unit_fixture *f, const char *folder)
 {
     size_t count = 0;
     DIR *dir = opendir(folder);
@@ -315,7 +296,7 @@ static void test_all_cases_open(void **state)
     print_message("%zu case files\n", count);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, unit_setup, unit_teardown)
 
 int main(void)
 {

@@ -10,26 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-struct fixture {
-    struct vka_context context;
-    struct unit_memory memory;
-};
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-    unit_context(&fixture.context, &fixture.memory);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    return f->memory.blocks != 0 || unit_count_files() != 0;
-}
-
-static vka_model *parse(struct fixture *f, const char *text)
+static vka_model *parse(struct unit_fixture *f, const char *text)
 {
     vka_model *model;
     if (vka_model_parse(&f->context, text, strlen(text), &model) != VKA_OK)
@@ -54,7 +35,7 @@ static const char towers[] =
 
 static void test_what_a_model_tells(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     vka_model *m = parse(f, towers);
     const vka_model_input *a = vka_model_get_input(m, 0), *mask = vka_model_get_input(m, 2);
     assert_string_equal(a->name, "a");
@@ -90,7 +71,7 @@ static void test_what_a_model_tells(void **state)
 
 static void test_defaults(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     vka_model *m = parse(f, ONE_INPUT(NODE("a", "x"), "\"y\":\"a\""));
     float mean[3], std[3];
     vka_model_get_image(m, mean, std);
@@ -113,7 +94,7 @@ static void resolves(const vka_model *m, const char *text, int input, int node, 
 
 static void test_the_longest_name_first(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     vka_model *m = parse(
         f,
         "{\"vkattn\":1,\"inputs\":{\"x\":[2],\"in.put\":[2]},\"nodes\":[" NODE("a", "x") "," NODE(
@@ -140,7 +121,7 @@ static void test_the_longest_name_first(void **state)
 // Each node hangs on the next one: a recursive walk would need as much stack.
 static void test_a_long_chain(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     enum { COUNT = 100000 };
     char *text = malloc(COUNT * 64 + 256);
     size_t at = (size_t)sprintf(text, "{\"vkattn\":1,\"inputs\":{\"n%d\":[2]},\"nodes\":[", COUNT);
@@ -158,7 +139,7 @@ static void test_a_long_chain(void **state)
 
 static void test_load(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("m.json");
     vka_model *m;
     unit_write_file(path, towers, sizeof towers - 1);
@@ -177,7 +158,7 @@ static void test_load(void **state)
 
 static const float numbers[64] = {1, 2, 3};
 
-static vka_weights *weights_of(struct fixture *f, const char *weight, const char *bias)
+static vka_weights *weights_of(struct unit_fixture *f, const char *weight, const char *bias)
 {
     vka_weights *w;
     vka_shape matrix = {2, {4, 4}}, vector = {1, {4}};
@@ -189,7 +170,7 @@ static vka_weights *weights_of(struct fixture *f, const char *weight, const char
 
 static void test_build(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const vka_model_bind binds[] = {{"b", {2, {3, 4}}}, {"a", {3, {1, 3, 4}}}, {0}};
     vka_weights *w = weights_of(f, "fc.1.weight", "fc.1.bias");
     vka_model *m = parse(f, towers);
@@ -216,8 +197,8 @@ static void test_build(void **state)
     vka_weights_destroy(w);
 }
 
-static void fails(struct fixture *f, const char *text, vka_weights *w, const vka_model_bind *binds,
-                  const char *const *outputs, const char *says)
+static void fails(struct unit_fixture *f, const char *text, vka_weights *w,
+                  const vka_model_bind *binds, const char *const *outputs, const char *says)
 {
     vka_graph *g;
     vka_model *m = parse(f, text);
@@ -229,7 +210,7 @@ static void fails(struct fixture *f, const char *text, vka_weights *w, const vka
 
 static void test_wrong_inputs(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const struct {
         vka_model_bind binds[5];
         const char *says;
@@ -260,7 +241,7 @@ static const vka_model_bind x_bind[] = {{"x", {1, {2}}}, {0}};
 
 static void test_wrong_outputs_and_nodes(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const char *const outputs[][2] = {{"z", NULL}, {"a.z", NULL}, {"x.y", NULL}, {"", NULL}};
     static const char *const says[] = {"\"z\" is neither an output of the model nor a node",
                                        "a (relu): there is no output 'z' here (outputs: y)",
@@ -292,7 +273,7 @@ static void test_wrong_outputs_and_nodes(void **state)
 
 static void test_optional_inputs(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const char text[] =
         "{\"vkattn\":1,\"inputs\":{\"x\":[2],\"more\":{\"shape\":[2],\"optional\":true}},"
         "\"nodes\":[{\"name\":\"c\",\"block\":\"concat\",\"attrs\":{\"dim\":0},"
@@ -326,7 +307,7 @@ static void test_optional_inputs(void **state)
 // The node's own name, another prefix, none.
 static void test_prefixes(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const struct {
         const char *key, *weight, *bias;
     } rows[] = {{"", "fc.weight", "fc.bias"},
@@ -364,7 +345,7 @@ static void test_prefixes(void **state)
 
 static void test_every_failing_allocation(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     static const vka_model_bind binds[] = {{"b", {2, {3, 4}}}, {"a", {3, {1, 3, 4}}}, {0}};
     vka_weights *w = weights_of(f, "fc.1.weight", "fc.1.bias");
     size_t before = f->memory.blocks;
@@ -388,7 +369,7 @@ static void test_every_failing_allocation(void **state)
     vka_weights_destroy(w);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, unit_setup, unit_teardown)
 
 int main(void)
 {

@@ -9,27 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-struct fixture {
-    struct vka_context context;
-    struct unit_memory memory;
-};
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-    unit_context(&fixture.context, &fixture.memory);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    return f->memory.blocks != 0 || unit_count_files() != 0;
-}
-
 // A file with this header and data of `size` bytes, 1, 2, 3, ...
-static vka_result read_text(struct fixture *f, int version, const char *header, size_t size,
+static vka_result read_text(struct unit_fixture *f, int version, const char *header, size_t size,
                             struct vka_npy *npy)
 {
     const char *path = unit_path("a.npy");
@@ -57,7 +38,7 @@ static void test_types(void **state)
     } types[] = {{"<f4", VKA_F32, 4}, {"<f2", VKA_F16, 2}, {"<i4", VKA_I32, 4},
                  {"<i8", VKA_I64, 8}, {"|u1", VKA_U8, 1},  {"|b1", VKA_BOOL, 1},
                  {"<f8", VKA_F32, 8}};
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     for (size_t i = 0; i < VKA_COUNT(types); i++) {
         for (int version = 1; version <= 3; version++) {
             char header[128];
@@ -88,7 +69,7 @@ static void test_forms_of_a_header(void **state)
                 {"{'descr': '<f4', 'fortran_order': True, 'shape': (2,), }\n", 1, 8},
                 {"{'shape':(1,0,3),'descr':\"<f4\",'fortran_order':False}", 3, 0},
                 {"{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1), }\n", 8, 4}};
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     for (size_t i = 0; i < VKA_COUNT(rows); i++) {
         struct vka_npy npy;
         assert_int_equal(read_text(f, 1, rows[i].header, rows[i].size, &npy), VKA_OK);
@@ -99,7 +80,7 @@ static void test_forms_of_a_header(void **state)
 
 static void test_doubles(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("d.npy");
     static const double values[] = {0.5, -1e300, 3.25};
     static const char header[] = "\x93NUMPY\1\0\x38\0{'descr': '<f8', 'fortran_order': False, "
@@ -148,7 +129,7 @@ static void test_malformed(void **state)
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807,2)}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}"};
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     struct vka_npy npy;
     for (size_t i = 0; i < VKA_COUNT(headers); i++) {
         vka_result result = read_text(f, 1, headers[i], 4, &npy);
@@ -164,7 +145,7 @@ static void test_unsupported(void **state)
 {
     static const char *const names[] = {">f4", "<f16", "<c8", "|i1", "<i2",
                                         "<u4", "|O",   "<U3", "|V4", "\x1b[0m"};
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     struct vka_npy npy;
     for (size_t i = 0; i < VKA_COUNT(names); i++) {
         char header[128];
@@ -184,7 +165,7 @@ static void test_round_trip(void **state)
     static const vka_dtype types[] = {VKA_F32, VKA_F16, VKA_I32, VKA_I64, VKA_U8, VKA_BOOL};
     static const vka_shape shapes[] = {
         {0, {0}}, {1, {3}}, {2, {2, 2}}, {3, {2, 0, 3}}, {8, {1, 1, 1, 1, 1, 1, 1, 2}}};
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("r.npy");
     for (size_t i = 0; i < VKA_COUNT(types) * VKA_COUNT(shapes); i++) {
         vka_dtype dtype = types[i % VKA_COUNT(types)];
@@ -217,7 +198,7 @@ static void test_round_trip(void **state)
                      VKA_ERROR_INVALID);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, unit_setup, unit_teardown)
 
 int main(void)
 {

@@ -11,26 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct fixture {
-    struct vka_context context;
-    struct unit_memory memory;
-};
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-    unit_context(&fixture.context, &fixture.memory);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    return f->memory.blocks != 0; // a leak
-}
-
-static struct vka_safetensors *parse(struct fixture *f, const void *bytes, size_t size)
+static struct vka_safetensors *parse(struct unit_fixture *f, const void *bytes, size_t size)
 {
     struct vka_safetensors *file;
     vka_result result = vka_safetensors_parse(&f->context, "t", bytes, size, &file);
@@ -65,7 +46,7 @@ static void test_all_types(void **state)
         {"U16", 16, -1},       {"F16", 16, VKA_F16},   {"BF16", 16, VKA_BF16}, {"I32", 32, VKA_I32},
         {"U32", 32, -1},       {"F32", 32, VKA_F32},   {"C64", 64, -1},        {"F64", 64, -1},
         {"I64", 64, VKA_I64},  {"U64", 64, -1}};
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     assert_int_equal(VKA_COUNT(types), 22);
     for (size_t i = 0; i < VKA_COUNT(types); i++) {
         char header[256];
@@ -92,7 +73,7 @@ static void test_all_types(void **state)
 
 static void test_empty_and_rank_0(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     unsigned char bytes[512];
     struct vka_safetensor t;
     size_t size =
@@ -127,7 +108,7 @@ static void test_empty_and_rank_0(void **state)
 
 static void test_metadata_and_escapes(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     unsigned char bytes[512];
     size_t size =
         make(bytes,
@@ -149,7 +130,7 @@ static void test_metadata_and_escapes(void **state)
 // still be less than the file has bytes.
 static void test_memory_is_less_than_the_file(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     enum { COUNT = 50000 };
     char *header = malloc(COUNT * 80);
     size_t at = (size_t)sprintf(header, "{\"__metadata__\":{");
@@ -177,7 +158,7 @@ static void test_memory_is_less_than_the_file(void **state)
 // The format's limit: a header of 100,000,000 bytes.
 static void test_the_longest_header(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     enum { MOST = 100000000 };
     unsigned char *bytes = malloc(8 + MOST + 1);
     assert_non_null(bytes);
@@ -196,7 +177,7 @@ static void test_the_longest_header(void **state)
 // Another process may write to the file after it was checked.
 static void test_a_shape_that_changes_later(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     unsigned char bytes[512];
     struct vka_safetensor t;
     size_t size =
@@ -215,7 +196,7 @@ static void test_a_shape_that_changes_later(void **state)
 
 static void test_every_failing_allocation(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     unsigned char bytes[512];
     size_t size =
         make(bytes, "{\"s\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8);
@@ -236,7 +217,7 @@ static void test_every_failing_allocation(void **state)
 
 static void test_opening_files(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     struct vka_safetensors *file;
     struct vka_file read;
     unsigned char bytes[512];
@@ -271,7 +252,7 @@ static void test_a_pipe(void **state)
     (void)state;
     unit_skip("Windows has no pipes among its files");
 #else
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     struct vka_safetensors *file;
     // Without a writer it must not keep us waiting.
     const char *pipe = unit_path("pipe");
@@ -287,7 +268,7 @@ static const unsigned char raw[64] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
 
 static void test_round_trip(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("written.safetensors");
     const struct vka_safetensors_item items[] = {
         {"flags", VKA_BOOL, {1, {3}}, "\1\0\1"}, {"half", VKA_F16, {2, {1, 3}}, raw},
@@ -322,7 +303,7 @@ static void test_round_trip(void **state)
 
 static void test_nothing_at_all(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("empty.safetensors");
     struct vka_safetensors *file;
     assert_int_equal(vka_safetensors_write(&f->context, path, NULL, 0, NULL), VKA_OK);
@@ -334,7 +315,7 @@ static void test_nothing_at_all(void **state)
 
 static void test_what_cannot_be_written(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("bad.safetensors");
     static const struct {
         struct vka_safetensors_item items[2];
@@ -362,7 +343,7 @@ static void test_what_cannot_be_written(void **state)
 // A write that fails (the disk is full) leaves what was there before, and nothing else.
 static void test_a_file_is_whole_or_not_there(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("whole");
     struct vka_sink sink;
     size_t size;
@@ -396,7 +377,7 @@ static void test_a_link_stays_a_link(void **state)
     (void)state;
     unit_skip("Windows lets few users make links");
 #else
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("target"), *link = unit_path("link");
     struct vka_sink sink;
     struct stat info;
@@ -416,7 +397,7 @@ static void test_a_link_stays_a_link(void **state)
 #endif
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, unit_setup, unit_teardown)
 
 int main(void)
 {

@@ -12,30 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-struct fixture {
-    struct vka_context context;
-    struct unit_memory memory;
-};
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-    unit_context(&fixture.context, &fixture.memory);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    return f->memory.blocks != 0; // a leak
-}
-
 static const float ramp[] = {0, 1, 2, 3, 4, 5, 6, 7};
 
 static void test_add_and_find(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     vka_weights *w;
     vka_shape shape = {1, {8}};
     char name[32];
@@ -63,7 +44,7 @@ static void test_add_and_find(void **state)
 
 static void test_what_cannot_be_added(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     vka_weights *w;
     vka_shape shape = {1, {8}}, negative = {1, {-1}}, large = {2, {INT64_MAX, 3}}, deep = {9, {1}};
     assert_int_equal(vka_weights_create(&f->context, &w), VKA_OK);
@@ -88,7 +69,7 @@ static void test_what_cannot_be_added(void **state)
 
 static void test_floats(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     vka_weights *w;
     vka_shape shape = {1, {4}}, none = {1, {0}};
     unsigned char shifted[8 * sizeof(float)];
@@ -129,7 +110,7 @@ static void *ask(void *weights)
 
 static void test_one_copy_for_all_threads(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     vka_weights *w;
     vka_shape shape = {1, {LARGE}};
     uint16_t *halves = calloc(LARGE, sizeof *halves);
@@ -152,7 +133,7 @@ static void test_one_copy_for_all_threads(void **state)
 
 static void test_load(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("w.safetensors");
     const struct vka_safetensors_item items[] = {
         {"fc.weight", VKA_F32, {2, {2, 4}}, ramp},
@@ -176,7 +157,7 @@ static void test_load(void **state)
 
 static void test_a_type_that_cannot_be_used(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     char file[] =
         "........{\"big\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]}}01234567";
     memcpy(file, (char[]){sizeof file - 1 - 16, 0, 0, 0, 0, 0, 0, 0}, 8);
@@ -190,7 +171,7 @@ static void test_a_type_that_cannot_be_used(void **state)
 
 static void test_every_failing_allocation(void **state)
 {
-    struct fixture *f = *state;
+    struct unit_fixture *f = *state;
     const char *path = unit_path("w.safetensors");
     const struct vka_safetensors_item items[] = {{"a", VKA_F16, {1, {4}}, ramp},
                                                  {"b", VKA_F32, {1, {2}}, ramp}};
@@ -215,7 +196,7 @@ static void test_every_failing_allocation(void **state)
     unlink(path);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, unit_setup, unit_teardown)
 
 int main(void)
 {
