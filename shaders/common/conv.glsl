@@ -29,6 +29,9 @@ const bool INSIDE_2 = (TILE & VKA_CONV_INSIDE_2) != 0u;
 const bool WHOLE = (TILE & VKA_CONV_WHOLE) != 0u;
 const bool SHORT = (TILE & VKA_CONV_SHORT) != 0u;
 const uint TAPS = KERNEL_0 * KERNEL_1 * KERNEL_2;
+#ifndef DILATION
+#define DILATION uvec3(DILATION_0, DILATION_1, DILATION_2)
+#endif
 
 BUFFER_IN(0, x);
 BUFFER_IN(1, weight);
@@ -80,7 +83,7 @@ struct term {
 term term_of(uint k)
 {
     term t;
-    t.away = kernel_place(k % TAPS) * uvec3(DILATION_0, DILATION_1, DILATION_2);
+    t.away = kernel_place(k % TAPS) * DILATION;
     t.elements = k / TAPS * p.x_channel + t.away.x * p.x_step[0] + t.away.y * p.x_step[1] +
                  t.away.z * p.x_step[2];
     return t;

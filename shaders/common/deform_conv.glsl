@@ -9,8 +9,10 @@ layout(constant_id = 3) const uint KERNEL_0 = 1;
 layout(constant_id = 4) const uint KERNEL_1 = 1;
 layout(constant_id = 5) const int STRIDE_0 = 1;
 layout(constant_id = 6) const int STRIDE_1 = 1;
-layout(constant_id = 7) const int DILATION_0 = 1;
-layout(constant_id = 8) const int DILATION_1 = 1;
+// Of the next four all but the lowest bytes, which are told when it runs: dilations are small, and
+// one pipeline serves them all.
+layout(constant_id = 7) const int DILATION_0 = 0;
+layout(constant_id = 8) const int DILATION_1 = 0;
 layout(constant_id = 9) const int BEFORE_0 = 0;
 layout(constant_id = 10) const int BEFORE_1 = 0;
 layout(constant_id = 11) const uint TM = 1; // sums of a lane: channels, places
@@ -45,14 +47,21 @@ uint shared_end(uint part, uint c)
     return min(p.in_channels, ((first + c) / p.share + 1) * p.share - first);
 }
 
+int low_byte(uint i)
+{
+    return int(p.low_bytes >> 8 * i & VKA_DEFORM_BYTE);
+}
+
 // Where a tap looks from an output place; `own`: those that share the offsets, by number.
 corners tap_corners(uint item, uint own, uint tap, uint place)
 {
     uint row = place / p.size_out[1], column = place % p.size_out[1];
     uint at = p.offset + item * p.offset_stride[0] + (own * TAPS + tap) * 2 * p.offset_stride[1] +
               row * p.offset_stride[2] + column * p.offset_stride[3];
-    int y = int(row) * STRIDE_0 + int(tap / KERNEL_1) * DILATION_0 - BEFORE_0;
-    int z = int(column) * STRIDE_1 + int(tap % KERNEL_1) * DILATION_1 - BEFORE_1;
+    int y = int(row) * STRIDE_0 - (BEFORE_0 + low_byte(2));
+    int z = int(column) * STRIDE_1 - (BEFORE_1 + low_byte(3));
+    y += int(tap / KERNEL_1) * (DILATION_0 + low_byte(0));
+    z += int(tap % KERNEL_1) * (DILATION_1 + low_byte(1));
     corners c = corners_of(float(y) + LOAD(offset, at),
                            float(z) + LOAD(offset, at + p.offset_stride[1]),
                            uvec2(p.size_in[0], p.size_in[1]),

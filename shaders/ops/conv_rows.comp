@@ -10,10 +10,15 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
+#define DILATION                                                                                   \
+    uvec3(DILATION_0 + p.dilation[0], DILATION_1 + p.dilation[1], DILATION_2 + p.dilation[2])
 #include "conv.glsl"
 
-// From the first tap's first place to the last one's last.
-const uint SPAN = TN + (KERNEL_2 - 1) * DILATION_2;
+// Of a row of x: from the first tap's first place to the last one's last, or, where taps lie far
+// from each other and how far is told when it runs, what each sees by itself.
+const bool APART = DILATION_2 == 0;
+const uint SPAN = APART ? TN * KERNEL_2 : TN + (KERNEL_2 - 1) * DILATION_2;
+#define OF_SPAN(tap, place) (APART ? (tap) * TN + (place) : (tap) * DILATION_2 + (place))
 const uint ROWS = KERNEL_0 * KERNEL_1; // of taps
 const uint BLOCK = KERNEL_2 > VKA_CONV_BLOCK ? 1u : VKA_CONV_BLOCK / KERNEL_2;
 
@@ -50,8 +55,9 @@ void main()
     uint along[SPAN];
     bool inside[SPAN]; // INSIDE_2 says nothing of places beyond the row's last one
     [[unroll]] for (uint i = 0; i < SPAN; i++) {
-        inside[i] = first.at.z + i < p.size_in[2];
-        along[i] = first.element + i * p.x_step[2];
+        uint away = APART ? i % TN + i / TN * p.dilation[2] : i;
+        inside[i] = first.at.z + away < p.size_in[2];
+        along[i] = first.element + away * p.x_step[2];
     }
     uint held_start[HELD];
     [[unroll]] for (uint i = 0; i < HELD; i++) {
@@ -88,7 +94,7 @@ void main()
             [[unroll]] for (uint u = 0; u < KERNEL_2; u++) {
                 float w = WEIGHT(i * KERNEL_2 + u);
                 [[unroll]] for (uint j = 0; j < TN; j++)
-                    sum[i][j] = fma(w, v[j + u * DILATION_2], sum[i][j]);
+                    sum[i][j] = fma(w, v[OF_SPAN(u, j)], sum[i][j]);
             }
     }
 

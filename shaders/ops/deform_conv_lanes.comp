@@ -52,9 +52,11 @@ void main()
             }
         }
     }
-    if (place < places) {
-        [[unroll]] for (uint i = 0; i < TM; i++)
-            if (m0 + i < p.out_channels)
-                store(item, part * p.out_channels + m0 + i, place, sum[i]);
+    // The first channel, behind which the others move on: drivers compile each store for long.
+    [[dont_unroll]] for (uint m = m0; m < m0 + TM; m++) {
+        if (m < p.out_channels && place < places)
+            store(item, part * p.out_channels + m, place, sum[0]);
+        [[unroll]] for (uint i = 1; i < TM; i++)
+            sum[i - 1] = sum[i];
     }
 }

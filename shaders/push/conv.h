@@ -27,6 +27,7 @@
 PUSH(conv)
 {
     uint size_in[3], size_out[3], before[3], x_step[3];
+    uint dilation[3]; // of conv_rows: what isn't in the constants, one pipeline for all of them
     uint x_batch, x_channel, bias_step;
     uint in_channels, out_channels; // of a group
     uint groups;

@@ -8,6 +8,8 @@
 
 #include "push.h"
 
+#define VKA_DEFORM_BYTE 255u
+
 PUSH(deform_conv)
 {
     uint x_stride[4], offset_stride[4], mask_stride[4], weight_stride[3];
@@ -15,7 +17,9 @@ PUSH(deform_conv)
     uint in_channels, out_channels; // of a group
     uint groups, share;             // share: channels that share offsets
     uint bias_step;
-    uint end;                                // workgroups that have something to do
+    uint low_bytes; // the lowest bytes of both dilations and both of what lies before: see the
+                    // constants
+    uint end;       // workgroups that have something to do
     uint x, offset, mask, weight, bias, dst; // offsets
 }
 PUSH_END;

@@ -15,6 +15,8 @@ PUSH(sample)
     uint places[4];
     uint x_stride[4];
     uint at_stride[7];
+    uint start;    // lower halves of the row and the column, see places.glsl
+    uint steps[4]; // of the axes, two a word: rows, then columns
     uint x, at, y; // offsets
 }
 PUSH_END;

@@ -17,6 +17,8 @@ PUSH(sample_sum)
     uint places[4];
     uint x_stride[4];
     uint at_stride[7];
+    uint start;            // lower halves of the row and the column, see places.glsl
+    uint steps[4];         // of the axes, two a word: rows, then columns
     uint x, at, weight, y; // offsets
 }
 PUSH_END;

@@ -300,6 +300,9 @@ static void push_window(const struct vka_window *w, struct vka_push_conv *push)
     }
 }
 
+// conv_rows: places side by side of a lane; of x, so many at most.
+enum { ROW_LEAST = 4, ROW_MOST = 8, ROW_SPAN = 4 * ROW_MOST };
+
 // How a module cuts the output: sums of a lane along both axes, output elements of a workgroup.
 struct cut {
     const char *module, *residual_module;
@@ -311,6 +314,15 @@ struct cut {
     const struct vka_matrix_cut *matrix; // or NULL
 };
 
+// Whether the shader reads a dilation when it runs: where taps see places of their own, or almost,
+// a pipeline for each dilation would only take its time to be made.
+static bool is_pushed(const struct vka_conv_job *job, const struct cut *cut, int axis)
+{
+    bool last = axis == VKA_WINDOW_AXES - 1;
+    return cut->parts > 0 && (!last || (2 * job->w.dilation[axis] >= cut->sums_n &&
+                                        cut->sums_n * job->w.kernel[axis] <= ROW_SPAN));
+}
+
 // Constants from 3 on: kernel, stride, dilation; activation; the sums and what is there.
 static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
                           const struct vka_conv_job *job, const struct cut *cut)
@@ -321,7 +333,7 @@ static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
     for (int i = 0; i < VKA_WINDOW_AXES; i++)
         vka_constant_u32(d, (uint32_t)job->w.stride[i]);
     for (int i = 0; i < VKA_WINDOW_AXES; i++)
-        vka_constant_u32(d, (uint32_t)job->w.dilation[i]);
+        vka_constant_u32(d, is_pushed(job, cut, i) ? 0 : (uint32_t)job->w.dilation[i]);
     vka_constant_u32(d, (uint32_t)p->act.kind);
     vka_constant_f32(d, p->act.a);
     vka_constant_f32(d, p->act.b);
@@ -372,6 +384,8 @@ static void launch(struct vka_launch *l, const struct vka_args *args,
         .bias_step = vka_present(&args->in[BIAS]) ? (uint)job->bias_step : 0,
     };
     push_window(&job->w, &push);
+    for (int i = 0; i < VKA_WINDOW_AXES; i++)
+        push.dilation[i] = is_pushed(job, cut, i) ? (uint)job->w.dilation[i] : 0;
     struct vka_dispatch d;
     bool residual = vka_present(&args->in[RESIDUAL]);
     vka_begin(l, &d, residual ? cut->residual_module : cut->module, cut->invocations, 1, 1);
@@ -436,8 +450,8 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     launch(l, args, &job, &cut);
 }
 
-// Multiply-adds of a trip that still compile soon enough; places side by side of a lane.
-enum { ROW_PRODUCTS = 384, ROW_LEAST = 4, ROW_MOST = 8 };
+// Multiply-adds of a trip that still compile soon enough.
+enum { ROW_PRODUCTS = 384 };
 
 static bool fits_rows(const struct vka_limits *limits, const struct vka_args *args)
 {
@@ -445,7 +459,7 @@ static bool fits_rows(const struct vka_limits *limits, const struct vka_args *ar
     job_of(args, &job);
     int64_t kernel = job.w.kernel[2], span = (kernel - 1) * job.w.dilation[2];
     return fits_lanes(limits, args) && vka_sharing_lanes(limits) > 1 && job.w.stride[2] == 1 &&
-           kernel > 1 && span <= 4 * ROW_MOST && job.w.out[2] >= ROW_LEAST &&
+           kernel > 1 && span <= ROW_SPAN && job.w.out[2] >= ROW_LEAST &&
            kernel * ROW_LEAST <= ROW_PRODUCTS;
 }
 

@@ -193,7 +193,15 @@ static void cpu(const struct vka_cpu_run *run)
 
 // --- Vulkan ---
 
-enum { LANES = 8, GROUP = 64, FEW = 4, LANES_SUMS = 64, FULL_BUFFERS = 6, DEPTH = 16 };
+enum {
+    LANES = 8,
+    GROUP = 64,
+    FEW = 4,
+    LANES_SUMS = 64,
+    LANES_SUMS_ONE_BY_ONE = 32,
+    FULL_BUFFERS = 6,
+    DEPTH = 16
+};
 
 static bool is_full(const struct vka_args *args)
 {
@@ -232,6 +240,8 @@ static void fill_push(const struct vka_deform_job *job, struct vka_push_deform_c
     for (int i = 0; i < 2; i++) {
         push->size_in[i] = (uint)job->in[i];
         push->size_out[i] = (uint)job->out[i];
+        push->low_bytes |= ((uint)job->dilation[i] & VKA_DEFORM_BYTE) << 8 * i;
+        push->low_bytes |= ((uint)job->before[i] & VKA_DEFORM_BYTE) << 8 * (i + 2);
     }
 }
 
@@ -252,9 +262,9 @@ static void add_constants(struct vka_dispatch *d, const struct vka_args *args,
     for (int i = 0; i < 2; i++)
         vka_constant_u32(d, (uint32_t)job->stride[i]);
     for (int i = 0; i < 2; i++)
-        vka_constant_u32(d, (uint32_t)job->dilation[i]);
+        vka_constant_u32(d, (uint32_t)job->dilation[i] & ~VKA_DEFORM_BYTE);
     for (int i = 0; i < 2; i++)
-        vka_constant_u32(d, (uint32_t)job->before[i]);
+        vka_constant_u32(d, (uint32_t)job->before[i] & ~VKA_DEFORM_BYTE);
     for (int i = 0; i < 2; i++)
         vka_constant_u32(d, sums[i]);
     vka_constant_u32(d, vka_present(&args->in[MASK]));
@@ -319,7 +329,9 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     static const char *const module[2] = {"deform_conv_lanes", "deform_conv_lanes_full"};
     const struct deform_params *p = args->params;
     uint32_t lanes = vka_launch_limits(l)->is_cpu ? LANES : GROUP;
-    uint32_t sums[2] = {vka_lane_sums(args->out[0].dim[1] / p->groups, LANES_SUMS, 1), 1};
+    int64_t channels = args->out[0].dim[1] / p->groups;
+    int64_t most = reads_fours(&args->in[WEIGHT], channels) ? LANES_SUMS : LANES_SUMS_ONE_BY_ONE;
+    uint32_t sums[2] = {vka_lane_sums(channels, most, 1), 1};
     launch(l, args, module, lanes, sums, (uint64_t[]){sums[0], lanes});
 }
 

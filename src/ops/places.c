@@ -109,13 +109,14 @@ void vka_places_corners(const struct vka_places *w, const float *at, int64_t fir
     vka_corners_of(&w->map, position, count, c);
 }
 
+// What is beyond the lower halves, which are push constants.
 void vka_places_constants(struct vka_dispatch *d, const struct vka_places *w)
 {
     for (int i = 0; i < 2; i++)
-        vka_constant_u32(d, (uint32_t)w->start[i]);
+        vka_constant_u32(d, (uint32_t)w->start[i] & ~VKA_PLACES_HALF);
     for (int i = 0; i < 2; i++) {
         for (int k = 0; k < VKA_PLACE_AXES; k++)
-            vka_constant_u32(d, (uint32_t)(w->size[k] > 1 ? w->step[i][k] : 0));
+            vka_constant_u32(d, w->size[k] > 1 ? (uint32_t)w->step[i][k] & ~VKA_PLACES_HALF : 0);
     }
     vka_constant_u32(d, w->p->clamp);
 }

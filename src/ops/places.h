@@ -10,6 +10,7 @@
 #include "ops/ops.h"
 
 enum { VKA_PLACES_X, VKA_PLACES_AT }; // operands
+#define VKA_PLACES_HALF 0xffffu
 
 // x and `at` fit each other, and no number grows too large.
 bool vka_places_infer(struct vka_infer *n, const char *op, const struct vka_sample *p);
@@ -32,6 +33,12 @@ void vka_place_at(const struct vka_places *w, int64_t number, int64_t at[VKA_PLA
 void vka_places_corners(const struct vka_places *w, const float *at, int64_t first, int count,
                         struct vka_corners *c);
 
+// Lower halves of two numbers.
+static inline uint32_t vka_places_halves(const int64_t pair[2])
+{
+    return ((uint32_t)pair[0] & VKA_PLACES_HALF) | (uint32_t)pair[1] << 16;
+}
+
 // Adds the constants 3 to 13 and fills the push constants that bear these names.
 void vka_places_constants(struct vka_dispatch *d, const struct vka_places *w);
 #define VKA_PLACES_PUSH(push, w, args)                                                             \
@@ -47,6 +54,9 @@ void vka_places_constants(struct vka_dispatch *d, const struct vka_places *w);
         }                                                                                          \
         for (int i_ = 0; i_ < 3; i_++)                                                             \
             (push)->at_stride[i_] = (uint)(w)->at_step[i_];                                        \
+        (push)->start = vka_places_halves((w)->start);                                             \
+        for (int i_ = 0; i_ < VKA_PLACE_AXES; i_++)                                                \
+            (push)->steps[i_] = vka_places_halves(&(w)->step[i_ / 2][i_ % 2 * 2]);                 \
     } while (0)
 
 #endif
