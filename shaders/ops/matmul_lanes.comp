@@ -3,8 +3,9 @@
 // matmul where the device is a program on a CPU: no shared memory, lanes along the columns, as many
 // multiply-adds for each load as the registers hold.
 // VEC4: a lane's columns lie together in b and in the output by fours; else TN columns, a workgroup
-// apart. With it, rows of a that lie along k are loaded by the subgroup, a row a lane, and handed
-// round: a load at one address for all would be checked against the buffer's end lane by lane.
+// apart. With it, rows of a are loaded by the subgroup, a row a lane, and handed round: a load at
+// one address for all would be checked against the buffer's end lane by lane, and drivers compile
+// each for long.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -27,12 +28,14 @@ const bool B_PANELS = (MODES & VKA_LANES_B_PANELS) != 0;
 const bool RESIDUAL_FOURS = (MODES & VKA_LANES_RESIDUAL_FOURS) != 0;
 #ifdef VEC4
 layout(constant_id = 10) const uint SUBGROUP = 1; // lanes that load together; 1: each for itself
-const bool SHARED = ALONG_K && SUBGROUP > 1;
+const bool SHARED = SUBGROUP > 1;
 const uint HELD = (TM + SUBGROUP - 1) / SUBGROUP; // rows of a lane
-#define HELD_ROW(i) subgroupShuffle(held[(i) / SUBGROUP], (i) % SUBGROUP)
+#define OF_ROW(held, i) subgroupShuffle(held[(i) / SUBGROUP], (i) % SUBGROUP)
 #else
 const bool SHARED = false;
-#define HELD_ROW(i) vec4(0.0)
+const uint HELD = 1;
+const uint held_start[HELD] = {0u};
+#define OF_ROW(held, i) held[0]
 #endif
 
 BUFFER_VEC4_IN(0, a4);
@@ -87,6 +90,7 @@ SUM residual_at(tile_place t, uint row, uint col)
 
 void finish(tile_place t, uint row, uint col, SUM all, SUM column_bias)
 {
+    all *= p.alpha;
     if (HAS_BIAS && BIAS_OF_COLUMNS)
         all += column_bias;
     else if (HAS_BIAS)
@@ -144,57 +148,72 @@ void main()
             sum[i][j] = total[i][j] = SUM(0.0);
 
     uint whole = WHOLE ? p.k : p.k - p.k % STEP;
-    for (uint trip = 0; trip < whole; trip += STEPS * STEP) {
-        if (!SHORT && trip % VKA_LANES_BLOCK == 0) {
+    // Blocks have a loop of their own: a condition in the inner one would be paid for at each trip.
+    uint block = 0;
+    do {
+        uint end = SHORT ? whole : min(whole, block + VKA_LANES_BLOCK);
+        for (uint trip = block; trip < end; trip += STEPS * STEP) {
+            [[unroll]] for (uint part = 0; part < STEPS; part++) {
+                uint k = trip + part * STEP;
+                SUM bv[STEP][COLS];
+                [[unroll]] for (uint u = 0; u < STEP; u++)
+                    [[unroll]] for (uint j = 0; j < COLS; j++)
+                        bv[u][j] = B_OF(k + u, j);
+                vec4 held[HELD];
+                [[unroll]] for (uint i = 0; i < HELD && SHARED; i++) {
+                    if (ALONG_K) {
+                        held[i] = LOAD4(a4, (held_start[i] + k) / 4);
+                    } else {
+                        [[unroll]] for (uint u = 0; u < STEP; u++)
+                            held[i][u] = LOAD(a, held_start[i] + (k + u) * a_col);
+                    }
+                }
+                if (ALONG_M && !SHARED) {
+                    [[unroll]] for (uint u = 0; u < STEP; u++)
+                        [[unroll]] for (uint i = 0; i < TM; i += 4) {
+                            uint rows = t.a_start + (k + u) * a_col + min(t.m0 + i, p.m - 4);
+                            vec4 av = LOAD4(a4, rows / 4);
+                            [[unroll]] for (uint c = 0; c < 4; c++)
+                                [[unroll]] for (uint j = 0; j < COLS; j++)
+                                    sum[i + c][j] = fma(SUM(av[c]), bv[u][j], sum[i + c][j]);
+                        }
+                } else {
+                    [[unroll]] for (uint i = 0; i < TM; i++) {
+                        vec4 av;
+                        if (SHARED) {
+                            av = OF_ROW(held, i);
+                        } else if (ALONG_K) {
+                            av = LOAD4(a4, (row_start[i] + k) / 4);
+                        } else {
+                            [[unroll]] for (uint u = 0; u < STEP; u++)
+                                av[u] = LOAD(a, row_start[i] + (k + u) * a_col);
+                        }
+                        [[unroll]] for (uint u = 0; u < STEP; u++)
+                            [[unroll]] for (uint j = 0; j < COLS; j++)
+                                sum[i][j] = fma(SUM(av[u]), bv[u][j], sum[i][j]);
+                    }
+                }
+            }
+        }
+        if (!SHORT) {
             [[unroll]] for (uint i = 0; i < TM; i++)
                 [[unroll]] for (uint j = 0; j < COLS; j++) {
                     total[i][j] += sum[i][j];
                     sum[i][j] = SUM(0.0);
                 }
         }
-        [[unroll]] for (uint part = 0; part < STEPS; part++) {
-            uint k = trip + part * STEP;
-            SUM bv[STEP][COLS];
-            [[unroll]] for (uint u = 0; u < STEP; u++)
-                [[unroll]] for (uint j = 0; j < COLS; j++)
-                    bv[u][j] = B_OF(k + u, j);
-#ifdef VEC4
-            vec4 held[HELD];
-            [[unroll]] for (uint i = 0; i < HELD && SHARED; i++)
-                held[i] = LOAD4(a4, (held_start[i] + k) / 4);
-#endif
-            if (ALONG_M) {
-                [[unroll]] for (uint u = 0; u < STEP; u++)
-                    [[unroll]] for (uint i = 0; i < TM; i += 4) {
-                        uint rows = t.a_start + (k + u) * a_col + min(t.m0 + i, p.m - 4);
-                        vec4 av = LOAD4(a4, rows / 4);
-                        [[unroll]] for (uint c = 0; c < 4; c++)
-                            [[unroll]] for (uint j = 0; j < COLS; j++)
-                                sum[i + c][j] = fma(SUM(av[c]), bv[u][j], sum[i + c][j]);
-                    }
-            } else {
-                [[unroll]] for (uint i = 0; i < TM; i++) {
-                    vec4 av;
-                    if (SHARED) {
-                        av = HELD_ROW(i);
-                    } else if (ALONG_K) {
-                        av = LOAD4(a4, (row_start[i] + k) / 4);
-                    } else {
-                        [[unroll]] for (uint u = 0; u < STEP; u++)
-                            av[u] = LOAD(a, row_start[i] + (k + u) * a_col);
-                    }
-                    [[unroll]] for (uint u = 0; u < STEP; u++)
-                        [[unroll]] for (uint j = 0; j < COLS; j++)
-                            sum[i][j] = fma(SUM(av[u]), bv[u][j], sum[i][j]);
-                }
-            }
-        }
-    }
+        block = end;
+    } while (!SHORT && block < whole);
     for (uint k = whole; !WHOLE && k < p.k; k++) {
+        float held[HELD];
+        [[unroll]] for (uint i = 0; i < HELD && SHARED; i++)
+            held[i] = LOAD(a, held_start[i] + k * a_col);
         [[unroll]] for (uint j = 0; j < COLS; j++) {
             SUM bv = B_OF(k, j);
-            [[unroll]] for (uint i = 0; i < TM; i++)
-                sum[i][j] = fma(SUM(LOAD(a, row_start[i] + k * a_col)), bv, sum[i][j]);
+            [[unroll]] for (uint i = 0; i < TM; i++) {
+                float av = SHARED ? OF_ROW(held, i) : LOAD(a, row_start[i] + k * a_col);
+                sum[i][j] = fma(SUM(av), bv, sum[i][j]);
+            }
         }
     }
 
@@ -205,7 +224,7 @@ void main()
     }
     [[unroll]] for (uint i = 0; i < TM; i++)
         [[unroll]] for (uint j = 0; j < COLS; j++)
-            sum[i][j] = p.alpha * (total[i][j] + sum[i][j]);
+            sum[i][j] += total[i][j];
     // What ends an element is long, and a driver's compiler takes milliseconds for each store: the
     // first rows, behind which the others move on. (An array indexed by a variable would lie in
     // memory.)

@@ -203,8 +203,14 @@ static void launch_few(struct vka_launch *l, const struct vka_args *args)
 // --- devices that are programs ---
 
 // Sums of a lane at most: rows; columns, or fours of columns. Every load takes its time, so that
-// many sums share one.
+// many sums share one. Drivers compile them for long: a quarter of them for small products.
 enum { LANES = 8, ROWS_MOST = 16, COLUMNS = 4, FOURS = 2 };
+
+static bool is_small(const struct vka_product *p)
+{
+    const double small = 1 << 22;
+    return (double)vka_product_count(p) * (double)p->m * (double)p->n * (double)p->k < small;
+}
 
 static bool fours_of_b(const struct vka_args *args, const struct vka_product *p)
 {
@@ -247,10 +253,11 @@ bool vka_matmul_turns_b(const struct vka_product *p)
 // take drivers longer to compile, so that the product must be worth it.
 static uint32_t fours_of_turn(const struct vka_product *p)
 {
-    const double large = 1 << 27;
-    if (p->k % 16 == 0 && (double)p->m * (double)p->n * (double)p->k >= large)
+    const double medium = 1 << 24, large = 1 << 27;
+    double work = (double)p->m * (double)p->n * (double)p->k;
+    if (p->k % 16 == 0 && work >= large)
         return 4;
-    return p->k % 8 == 0 ? 2 : 1;
+    return p->k % 8 == 0 && work >= medium ? 2 : 1;
 }
 
 // Whether the device binds each operand but b as floats of 32 bits. Once b is packed there is no
@@ -319,18 +326,20 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     const struct vka_limits *limits = vka_launch_limits(l);
     bool packed = params->columns > 0;
     bool fours = fours_of_b(args, &p) && limits->subgroup_arithmetic;
-    bool along_k = a_mode_of(args, &p, 1) == VKA_LANES_A_ALONG_K;
-    uint32_t sharing = fours && along_k ? vka_sharing_lanes(limits) : 1;
+    uint32_t sharing = fours ? vka_sharing_lanes(limits) : 1;
     uint32_t lanes = sharing > LANES ? sharing : LANES;
+    bool small = is_small(&p);
     struct cut cut = {.module = fours ? "matmul_fours" : "matmul_lanes",
                       .residual_module = fours ? "matmul_fours_residual" : "matmul_lanes_residual",
                       .invocations = lanes,
                       .sums_n = packed  ? 4
-                                : fours ? 4 * vka_lane_sums(p.n / 4, FOURS, lanes)
-                                        : vka_lane_sums(p.n, COLUMNS, lanes),
-                      .sums_m = vka_lane_sums(p.m, ROWS_MOST, 1),
+                                : fours ? 4 * vka_lane_sums(p.n / 4, small ? 1 : FOURS, lanes)
+                                        : vka_lane_sums(p.n, small ? COLUMNS / 2 : COLUMNS, lanes),
+                      .sums_m = vka_lane_sums(p.m, small ? ROWS_MOST / 2 : ROWS_MOST, 1),
                       .turns = vka_lane_turns(p.k)};
     cut.more[0] = lane_modes(args, &p, cut.sums_m) | (packed ? VKA_LANES_B_PANELS : 0u);
+    if (sharing > 1)
+        cut.more[0] &= ~VKA_LANES_A_ALONG_M;
     cut.more[1] = sharing;
     cut.more[2] = packed ? fours_of_turn(&p) : 1;
     cut.tile_m = cut.sums_m;
