@@ -40,40 +40,30 @@ static vka_tensor describe_all(struct vka_scope *s, vka_tensor x, int pools)
     return all;
 }
 
-// The perceptron runs once a pool type: its last bias enters each time, and its last layer's sums
-// are one sum along the hidden units of all.
-static struct vka_gate channel_gate(struct vka_scope *s, vka_tensor x)
+// What makes the channel gate.
+static struct vka_perceptron perceptron(struct vka_scope *s, vka_tensor x)
 {
-    vka_graph *g = s->g;
-    int64_t images = vka_dim(g, x, 0), channels = vka_dim(g, x, 1);
-    int64_t hidden = channels / vka_get_int(s, "reduction");
+    int64_t channels = vka_dim(s->g, x, 1), hidden = channels / vka_get_int(s, "reduction");
     int pools = vka_get_count(s, "pool_types");
-    struct vka_gate gate = {.act = {VKA_ACT_SIGMOID, 0, 0}};
     if (hidden < 1)
         vka_scope_fail(s, "%lld channels with reduction %lld leave no hidden unit",
                        (long long)channels, (long long)vka_get_int(s, "reduction"));
     if (pools == 0)
         vka_scope_fail(s, "attribute 'pool_types' is empty");
-    if (vka_failed(g))
-        return gate;
-    struct vka_layer first = {.bias = VKA_BIAS, .act = {VKA_ACT_RELU, 0, 0}};
-    vka_tensor v = vka_linear(s, describe_all(s, x, pools), "channel.fc1", hidden, &first);
-    struct vka_kernel second = vka_kernel_of(s, "channel.fc2", channels, hidden, VKA_BIAS);
-    vka_tensor repeated =
-        vka_broadcast_to(g, vka_unsqueeze(g, second.weight, 1), VKA_SHAPE(channels, pools, hidden));
-    gate.v = vka_reshape(g, v, VKA_SHAPE(images, pools * hidden));
-    gate.weight = vka_reshape(g, repeated, VKA_SHAPE(channels, pools * hidden));
-    gate.bias = pools > 1 ? vka_affine(g, second.bias, pools, 0) : second.bias;
-    return gate;
+    if (vka_failed(s->g))
+        return (struct vka_perceptron){0};
+    struct vka_kernel first = vka_kernel_of(s, "channel.fc1", hidden, channels, VKA_BIAS);
+    struct vka_kernel last = vka_kernel_of(s, "channel.fc2", channels, hidden, VKA_BIAS);
+    return (struct vka_perceptron){describe_all(s, x, pools), first.weight, first.bias, last.weight,
+                                   last.bias};
 }
 
-static vka_tensor spatial_gate(struct vka_scope *s, vka_tensor x)
+// Of the largest and the mean of each position's channels.
+static vka_tensor spatial_gate(struct vka_scope *s, vka_tensor both)
 {
-    vka_graph *g = s->g;
     int64_t k = vka_get_int(s, "kernel_size"), p = (k - 1) / 2;
     if (k % 2 == 0)
         return vka_scope_fail(s, "attribute 'kernel_size' is %lld, but must be odd", (long long)k);
-    vka_tensor both = vka_mean_max_stacked(g, x, 0, 1u << 1, VKA_STACK_MAX_MEAN);
     struct vka_conv conv = {.before = {p, p}, .after = {p, p}, .act = {VKA_ACT_SIGMOID, 0, 0}};
     return vka_conv_layer(s, both, "spatial.conv", 1, (const int64_t[]){k, k}, VKA_NO_BIAS,
                           "spatial.bn", vka_get_double(s, "bn_eps"), &conv);
@@ -85,20 +75,22 @@ static void build(struct vka_scope *s)
     vka_tensor y = vka_in(s, "x");
     if (!vka_expect_rank(s, "x", y, 4, 4))
         return;
-    if (!vka_is(s, "part", "spatial")) {
-        struct vka_gate gate = channel_gate(s, y);
-        vka_tensor attn;
+    vka_tensor attn, both = 0;
+    if (vka_is(s, "part", "spatial")) {
+        both = vka_mean_max_stacked(g, y, 0, 1u << 1, VKA_STACK_MAX_MEAN);
+    } else {
+        struct vka_perceptron p = perceptron(s, y);
         if (vka_is(s, "part", "channel")) {
+            struct vka_gate gate = vka_perceptron_gate(g, &p);
             y = vka_gated(g, y, &gate, &attn);
         } else { // the map itself isn't needed: whoever reads it can multiply
-            struct vka_matmul layer = {.bias = gate.bias, .act = gate.act};
-            attn = vka_matmul(g, gate.v, vka_transpose(g, gate.weight, 0, 1), &layer);
+            both = vka_channel_pool(g, y, &p, &attn);
             y = vka_mul(g, y, vka_channels(g, attn, 4));
         }
         vka_give(s, "attn_channel", attn);
     }
     if (!vka_is(s, "part", "channel")) {
-        vka_tensor attn = spatial_gate(s, y);
+        attn = spatial_gate(s, both);
         y = vka_mul(g, y, attn);
         vka_give(s, "attn_spatial", attn);
     }

@@ -289,6 +289,20 @@ struct vka_gate {
 // x [N, C, ...] times (plus) its gate; *made: the gate [N, C] itself.
 vka_tensor vka_gated(vka_graph *g, vka_tensor x, const struct vka_gate *gate, vka_tensor *made);
 
+// A number for each channel of each image, g[n, c]: the sigmoid of the sum over m of what two
+// layers, with relu between them, make of v[n, m].
+struct vka_perceptron {
+    vka_tensor v;                 // [N, M, C]
+    vka_tensor first, first_bias; // [K, C]; [K], or 0
+    vka_tensor last, last_bias;   // [C, K]; [C], or 0
+};
+// The gate as a last layer's, of the first one's results.
+struct vka_gate vka_perceptron_gate(vka_graph *g, const struct vka_perceptron *p);
+// Of x [N, C, H, W] times its gate, the largest of each position's channels and their mean:
+// [N, 2, H, W]; *made: the gate [N, C] itself.
+vka_tensor vka_channel_pool(vka_graph *g, vka_tensor x, const struct vka_perceptron *gate,
+                            vka_tensor *made);
+
 // The mean of the positions of x [N, C, P], weighted with a softmax over them of what `query` [C]
 // makes of each (its product with the position's channels): [N, C]. With a layer's weight [K, C]
 // (and bias [K], or 0), what the layer makes of that mean: [N, K].

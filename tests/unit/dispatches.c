@@ -123,7 +123,7 @@ static int check_all(const struct counted *c)
 static const struct counted cases[] = {
     {"se", {MAP}, {"x"}, {{0}}, "reduce matmul gated", 3, 3, 4},
     {"eca", {MAP}, {"x"}, {{0}}, "reduce gated", 2, 2, 3},
-    {"cbam", {MAP}, {"x"}, {{0}}, "mean_max matmul matmul mean_max conv mul3", 6, 6, 6},
+    {"cbam", {MAP}, {"x"}, {{0}}, "mean_max channel_pool conv mul3", 4, 6, 6},
     {"mha",
      {ROWS, ROWS, ROWS},
      {"q", "k", "v"},
