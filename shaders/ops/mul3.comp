@@ -1,17 +1,16 @@
 #version 450
 // SPDX-License-Identifier: MIT
 //
-// mul3: y = x * a * b, or x by a function of a and b (GATE), one invocation an element. VKA_FOURS:
-// a workgroup for a part of a row, four elements at a time.
+// mul3: y = x * a * b, or another form of three operands, one invocation an element. VKA_FOURS: a
+// workgroup for a part of a row, four elements at a time.
 #extension GL_GOOGLE_include_directive : require
 #include "types.glsl"
 #include "activation.glsl"
 #include "mul3.h"
 #include "strided.glsl"
 
-layout(constant_id = 4) const bool GATE = false;
-layout(constant_id = 5) const bool ADDS = false;
-layout(constant_id = 6) const int ACT = 0;
+layout(constant_id = 4) const int FORM = MUL3_PLAIN;
+layout(constant_id = 5) const int ACT = 0;
 
 BUFFER_IN(0, x);
 BUFFER_IN(1, a);
@@ -26,15 +25,17 @@ BUFFER_VEC4_OUT(3, y4);
 
 float value_of(float x, float a, float b)
 {
-    if (!GATE)
+    if (FORM == MUL3_PLAIN)
         return x * a * b;
-    return x * (p.shift + vka_activate(ACT, ADDS ? a + b : a * b, p.act_a, p.act_b));
+    float v = FORM == MUL3_SCALED ? fma(x, a, b) : FORM == MUL3_PLUS ? a + b : a * b;
+    v = vka_activate(ACT, v, p.act_a, p.act_b);
+    return FORM == MUL3_SCALED ? v : x * (p.shift + v);
 }
 
 #ifdef VKA_FOURS
 vec4 values_of(vec4 x, vec4 a, vec4 b)
 {
-    if (!GATE)
+    if (FORM == MUL3_PLAIN)
         return x * a * b;
     return vec4(value_of(x.x, a.x, b.x), value_of(x.y, a.y, b.y), value_of(x.z, a.z, b.z),
                 value_of(x.w, a.w, b.w));

@@ -48,7 +48,8 @@ static void build(struct vka_scope *s)
         return;
     }
     vka_tensor c = channel_branch(s, x, hidden), p = spatial_branch(s, x, hidden);
-    const struct vka_mul3 gate = {!vka_is(s, "combine", "mul"), {VKA_ACT_SIGMOID, 0, 0}, 1};
+    const struct vka_mul3 gate = {
+        .adds = !vka_is(s, "combine", "mul"), .f = {VKA_ACT_SIGMOID, 0, 0}, .shift = 1};
     vka_tensor spread = vka_channels(g, c, 4);
     vka_tensor map = vka_binary_act(g, gate.adds ? VKA_ADD : VKA_MUL, spread, p, gate.f);
     vka_give(s, "y", vka_mul3_gate(g, x, spread, p, &gate)); // the map itself isn't needed

@@ -91,9 +91,8 @@ vka_tensor vka_batch_norm(struct vka_scope *s, vka_tensor x, const char *name, d
     vka_tensor scale, shift;
     vka_batch_norm_affine(s, name, vka_dim(g, x, 1), eps, &scale, &shift);
     int rank = vka_rank(g, x);
-    vka_tensor y = vka_mul(g, x, vka_channels(g, scale, rank));
-    return vka_binary_act(g, VKA_ADD, y, vka_channels(g, shift, rank),
-                          (struct vka_activation){act, 0, 0});
+    return vka_scale_shift(g, x, vka_channels(g, scale, rank), vka_channels(g, shift, rank),
+                           (struct vka_activation){act, 0, 0});
 }
 
 // A layer's weight [out, ...] and bias with the batch norm behind it: w * scale, b * scale + shift.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // mul3: the product x * a * b, broadcast, without x * a being stored. What a plan makes
-// of two gates in a row (graph/merge.c). Or x by a gate that is a function of a and b.
+// of two gates in a row (graph/merge.c). Or x by a gate that is a function of a and b, or a
+// function of x scaled by a and shifted by b.
 #include "cpu/activation.h"
 #include "cpu/simd.h"
 #include "ops/infer.h"
@@ -22,9 +23,19 @@ vka_tensor vka_mul3_gate(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b,
     return vka_add_node(g, &vka_op_mul3, p, INPUTS, (const vka_tensor[]){x, a, b}, NULL);
 }
 
-static bool is_plain(const struct vka_mul3 *p)
+vka_tensor vka_scale_shift(vka_graph *g, vka_tensor x, vka_tensor scale, vka_tensor shift,
+                           struct vka_activation f)
 {
-    return !p->adds && p->f.kind == VKA_ACT_NONE && p->shift == 0;
+    return vka_mul3_gate(g, x, scale, shift, &(struct vka_mul3){.f = f, .scales = true});
+}
+
+static int form_of(const struct vka_mul3 *p)
+{
+    if (p->scales)
+        return MUL3_SCALED;
+    if (p->adds)
+        return MUL3_PLUS;
+    return p->f.kind == VKA_ACT_NONE && p->shift == 0 ? MUL3_PLAIN : MUL3_TIMES;
 }
 
 static bool infer(struct vka_infer *n)
@@ -64,6 +75,17 @@ VKA_CLONES static void span_of_one(float *y, const float *x, float a, const floa
     VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = x[i] * a * b[i];
 }
 
+VKA_CLONES static void scaled(float *y, const float *x, const float *a, const float *b,
+                              int64_t count)
+{
+    VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = x[i] * a[i] + b[i];
+}
+
+VKA_CLONES static void scaled_by_one(float *y, const float *x, float a, float b, int64_t count)
+{
+    VKA_INDEPENDENT for (int64_t i = 0; i < count; i++) y[i] = x[i] * a + b;
+}
+
 static void gate_span(const struct vka_mul3 *p, float *y, const float *x, const float *a,
                       const float *b, int64_t count)
 {
@@ -73,12 +95,36 @@ static void gate_span(const struct vka_mul3 *p, float *y, const float *x, const 
     by_shifted(y, x, gate, p->shift, count);
 }
 
+// What a span's operands make; a and b as their one element where they stay the same along it.
+static void form_span(const struct vka_mul3 *p, float *y, const float *const *in, const bool *one,
+                      int64_t count)
+{
+    const float *x = in[X], *a = in[A], *b = in[B];
+    switch (form_of(p)) {
+    case MUL3_PLAIN:
+        if (one[A])
+            span_of_one(y, x, *a, b, count);
+        else
+            span(y, x, a, b, count);
+        return;
+    case MUL3_SCALED:
+        if (one[A])
+            scaled_by_one(y, x, *a, *b, count);
+        else
+            scaled(y, x, a, b, count);
+        vka_activate_span(p->f, y, y, count);
+        return;
+    default:
+        gate_span(p, y, x, a, b, count);
+    }
+}
+
 static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, int64_t index,
                      int64_t count)
 {
     const struct vka_args *args = arg;
-    bool plain = is_plain(args->params);
-    const float *in[INPUTS];
+    const struct vka_mul3 *p = args->params;
+    const float *in[INPUTS], *from[INPUTS];
     int64_t step[INPUTS];
     float *y = (float *)args->out[0].data + at[INPUTS];
     (void)index;
@@ -86,20 +132,14 @@ static void run_span(void *arg, const struct vka_strided *s, const int64_t *at, 
         in[k] = (const float *)args->in[k].data + at[k];
         step[k] = s->stride[k][s->rank - 1];
     }
+    bool both = p->scales && step[A] == 0 && step[B] == 0;
+    bool one[INPUTS] = {false, both || (form_of(p) == MUL3_PLAIN && step[A] == 0), both};
     for (int64_t i = 0; i < count; i += VKA_STRIDED_SPAN) {
         int64_t n = count - i < VKA_STRIDED_SPAN ? count - i : VKA_STRIDED_SPAN;
         uint32_t room[INPUTS][VKA_STRIDED_SPAN];
-        const float *x = vka_gather_span(room[X], in[X] + i * step[X], step[X], n);
-        const float *b = vka_gather_span(room[B], in[B] + i * step[B], step[B], n);
-        if (plain && step[A] == 0) {
-            span_of_one(y + i, x, *in[A], b, n);
-            continue;
-        }
-        const float *a = vka_gather_span(room[A], in[A] + i * step[A], step[A], n);
-        if (plain)
-            span(y + i, x, a, b, n);
-        else
-            gate_span(args->params, y + i, x, a, b, n);
+        for (int k = 0; k < INPUTS; k++)
+            from[k] = one[k] ? in[k] : vka_gather_span(room[k], in[k] + i * step[k], step[k], n);
+        form_span(p, y + i, from, one, n);
     }
 }
 
@@ -107,7 +147,9 @@ static void cpu(const struct vka_cpu_run *run)
 {
     const struct vka_args *args = run->args;
     struct vka_strided s = vka_strided_of_args(args, NULL);
-    vka_strided_run(run->threads, &s, is_plain(args->params) ? 2 : 8, run_span, (void *)args);
+    const struct vka_mul3 *p = args->params;
+    bool simple = form_of(p) == MUL3_PLAIN || p->f.kind <= VKA_ACT_RELU;
+    vka_strided_run(run->threads, &s, simple ? 2 : 8, run_span, (void *)args);
 }
 
 // --- Vulkan ---
@@ -117,8 +159,8 @@ static void emit(struct vka_launch *l, const struct vka_args *args, bool fours)
     const struct vka_mul3 *p = args->params;
     const float tail[] = {p->f.a, p->f.b, p->shift};
     struct vka_strided_launch d = {.shader = fours ? "mul3_fours" : "mul3",
-                                   .constants = {!is_plain(p), p->adds, (uint32_t)p->f.kind},
-                                   .n_constants = 3,
+                                   .constants = {(uint32_t)form_of(p), (uint32_t)p->f.kind},
+                                   .n_constants = 2,
                                    .fours = fours,
                                    .tail = tail,
                                    .tail_size = sizeof tail};
@@ -151,8 +193,13 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
 {
     const struct vka_mul3 *p = node->params;
     vka_tensor gate;
-    if (is_plain(p)) {
+    if (form_of(p) == MUL3_PLAIN) {
         out[0] = vka_mul(g, vka_mul(g, node->in[X], node->in[A]), node->in[B]);
+        return;
+    }
+    if (p->scales) {
+        out[0] =
+            vka_binary_act(g, VKA_ADD, vka_mul(g, node->in[X], node->in[A]), node->in[B], p->f);
         return;
     }
     gate = vka_binary_act(g, p->adds ? VKA_ADD : VKA_MUL, node->in[A], node->in[B], p->f);
@@ -161,7 +208,7 @@ static void expand(vka_graph *g, const struct vka_op_node *node, vka_tensor out[
 
 const struct vka_op vka_op_mul3 = {
     .name = "mul3",
-    .summary = "a product of three operands, or of one and what two make, broadcast",
+    .summary = "x a b, x times a gate of a and b, or x scaled by a and shifted by b, broadcast",
     .params_size = sizeof(struct vka_mul3),
     .flags = VKA_OP_STRIDED | VKA_OP_IN_PLACE | VKA_OP_FUSED,
     .infer = infer,

@@ -64,9 +64,13 @@ struct vka_mul3 {
     bool adds; // a + b
     struct vka_activation f;
     float shift;
+    bool scales; // f(x * a + b) instead
 };
 vka_tensor vka_mul3_gate(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor b,
                          const struct vka_mul3 *p);
+// f(x * scale + shift) of F32.
+vka_tensor vka_scale_shift(vka_graph *g, vka_tensor x, vka_tensor scale, vka_tensor shift,
+                           struct vka_activation f);
 vka_tensor vka_mix(vka_graph *g, vka_tensor x, vka_tensor a, vka_tensor z,
                    vka_tensor b); // x * a + z * b of F32
 static inline vka_tensor vka_add(vka_graph *g, vka_tensor a, vka_tensor b)

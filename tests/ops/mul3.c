@@ -3,12 +3,19 @@
 
 #include <math.h>
 
-// i: 0 the plain product, else a gate of the other two's product or sum: sigmoid, and d[0] more.
-enum { PLAIN, PRODUCT, SUM };
+// i: 0 the plain product, else a gate of the other two's product or sum: sigmoid, and d[0] more; or
+// scaled and shifted by them, i[1]: the activation.
+enum { PLAIN, PRODUCT, SUM, SCALED };
 
 static void build(vka_graph *g, const struct op_case *c, const vka_tensor *in, vka_tensor *out)
 {
-    const struct vka_mul3 gate = {c->i[0] == SUM, {VKA_ACT_SIGMOID, 0, 0}, (float)c->d[0]};
+    const struct vka_mul3 gate = {
+        .adds = c->i[0] == SUM, .f = {VKA_ACT_SIGMOID, 0, 0}, .shift = (float)c->d[0]};
+    if (c->i[0] == SCALED) {
+        out[0] =
+            vka_scale_shift(g, in[0], in[1], in[2], (struct vka_activation){(int)c->i[1], 0, 0});
+        return;
+    }
     out[0] = c->i[0] == PLAIN ? vka_mul3(g, in[0], in[1], in[2])
                               : vka_mul3_gate(g, in[0], in[1], in[2], &gate);
 }
@@ -18,7 +25,11 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
     for (int64_t i = 0; i < out->count; i++) {
         double x = op_at(&in[0], &out->shape, i), a = op_at(&in[1], &out->shape, i);
         double b = op_at(&in[2], &out->shape, i), logit = c->i[0] == SUM ? a + b : a * b;
-        out->v[i] = c->i[0] == PLAIN ? x * a * b : x * (c->d[0] + 1 / (1 + exp(-logit)));
+        double y = x * a + b;
+        if (c->i[0] == SCALED)
+            out->v[i] = c->i[1] == VKA_ACT_RELU && y < 0 ? 0 : y;
+        else
+            out->v[i] = c->i[0] == PLAIN ? x * a * b : x * (c->d[0] + 1 / (1 + exp(-logit)));
     }
 }
 
@@ -56,6 +67,21 @@ static const struct op_case cases[] = {
      O(1500),
      .i = {PRODUCT},
      .d = {-0.5}},
+    {.name = "scaled and shifted a channel, relu",
+     .in = {F(2, 5, 7, 90), F(5, 1, 1), F(5, 1, 1)},
+     DEFINED,
+     O(2, 5, 7, 90),
+     .i = {SCALED, VKA_ACT_RELU}},
+    {.name = "scaled and shifted a place, fours",
+     .in = {F(2, 5, 4, 85), F(2, 1, 4, 85), F(5, 1, 1)},
+     DEFINED,
+     O(2, 5, 4, 85),
+     .i = {SCALED}},
+    {.name = "scaled and shifted, special",
+     .in = {OP_F32(OP_SPECIAL, 3, 31), F(3, 1), F(3, 1)},
+     DEFINED,
+     O(3, 31),
+     .i = {SCALED, VKA_ACT_RELU}},
     {.name = "special", .in = {OP_F32(OP_SPECIAL, 3, 31), F(31), F(3, 1)}, DEFINED, O(3, 31)},
 };
 

@@ -149,6 +149,7 @@ static const struct counted cases[] = {
      14,
      12,
      12},
+    {"batch_norm", {MAP}, {"x"}, {{0}}, "mul3", 1, 1, 1},
     {"gc", {MAP}, {"x"}, {{0}}, "focus gated", 3, 3, 6},
     {"bam", {MAP}, {"x"}, {{0}}, "reduce matmul matmul matmul conv conv matmul mul3", 8, 8, 8},
     {"sk",
