@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// What reductions combine two values by (reduce.glsl, lane_reduce.glsl).
+// What reductions combine two values by (reduce.glsl, lane_reduce.glsl; a shader may have both).
+#ifndef VKA_COMBINE_GLSL
+#define VKA_COMBINE_GLSL
 
 // NaN wins.
 float max_nan(float a, float b)
@@ -15,3 +17,5 @@ float plus(float a, float b)
 {
     return a + b;
 }
+
+#endif

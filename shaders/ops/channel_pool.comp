@@ -9,6 +9,7 @@
 #include "types.glsl"
 #include "channel_pool.h"
 #define GROUP_TYPE vec2 // a sum and a maximum
+#include "lane_reduce.glsl"
 #include "reduce.glsl"
 #include "scalar.h"
 
@@ -37,25 +38,21 @@ vec2 both_of(vec2 a, vec2 b)
 }
 GROUP_REDUCE(group_both, both_of)
 
+LANE_REDUCE(sum_of_sharers, SHARERS, plus)
+
 // What the hidden units make of a descriptor, added to what they made of those before.
 void add_units(uint descriptor)
 {
-    uint at = gl_LocalInvocationIndex, unit = at / SHARERS, lane = at % SHARERS;
+    uint unit = gl_LocalInvocationIndex / SHARERS, lane = gl_LocalInvocationIndex % SHARERS;
     float sum = 0.0;
     if (unit < p.hidden) {
         uint weight = p.first + unit * p.channels, value = p.v + descriptor * p.channels;
         for (uint c = lane; c < p.channels; c += SHARERS)
             sum = fma(LOAD(first, weight + c), LOAD(v, value + c), sum);
     }
-    barrier(); // the last sums have been read
-    group_scratch[at].x = sum;
-    for (uint n = SHARERS / 2; n > 0; n /= 2) {
-        barrier();
-        if (lane < n)
-            group_scratch[at].x += group_scratch[at + n].x;
-    }
+    sum = sum_of_sharers(sum);
     if (lane == 0 && unit < p.hidden) {
-        sum = group_scratch[at].x + (FIRST_BIAS ? LOAD(first_bias, p.first_bias + unit) : 0.0);
+        sum += FIRST_BIAS ? LOAD(first_bias, p.first_bias + unit) : 0.0;
         units[unit] += sum > 0.0 || is_nan(sum) ? sum : 0.0;
     }
 }
