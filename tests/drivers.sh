@@ -125,8 +125,9 @@ lavapipe26_flags="-DVKATTN_MATRIX2=ON -DVKATTN_BF16=ON"
 suite_under() {
     case $1 in
     sanitize)
+        shaders=-DVKATTN_SPIRV_DIR=$(made_shaders)
         VKATTN_BUILD_DIR=build-sanitize \
-            VKATTN_CMAKE_FLAGS="${VKATTN_CMAKE_FLAGS:-} -DVKATTN_SANITIZE=ON" \
+            VKATTN_CMAKE_FLAGS="${VKATTN_CMAKE_FLAGS:-} -DVKATTN_SANITIZE=ON $shaders" \
             run_under sanitize sh tests/run.sh
         ;;
     lavapipe26)

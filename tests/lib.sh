@@ -67,6 +67,15 @@ build_in() {
         cmake --build "$build_dir" --parallel "$(nproc)"
 }
 
+# The folder of the shaders that build/ has made, brought up to date, for other builds: shaders
+# don't hang on the C compiler. Nothing where there is no such folder.
+made_shaders() {
+    if grep -qsx 'VKATTN_SPIRV_DIR:PATH=' "$top/build/CMakeCache.txt" &&
+        cmake --build "$top/build" --target vkattn_modules >/dev/null 2>&1; then
+        printf '%s\n' "$top/build/spirv"
+    fi
+}
+
 # Runs `FUNCTION NAME` for each NAME, a suite that closes with counts as tests/run.sh does, and sums
 # up: a table, then "N passed, N failed, N skipped".
 each_suite() {

@@ -34,7 +34,7 @@ check() {
     fi
 }
 
-# The modules are compiled once, then taken from there.
+# The modules are compiled once at most, then taken from there.
 library() { # folder, further options
     folder=$1
     shift
@@ -42,7 +42,8 @@ library() { # folder, further options
         -DCMAKE_INSTALL_PREFIX="$folder/first" "$@" && cmake --build "$folder" &&
         cmake --install "$folder" && mv "$folder/first" "$folder/prefix"
 }
-spirv=$work/shared/spirv
+made=$(made_shaders)
+spirv=${made:-$work/shared/spirv}
 
 consumer() { # folder, options
     folder=$1
@@ -87,7 +88,8 @@ small() {
 
 write=no
 [ "${1:-}" != --write ] || write=yes
-check "install, shared" library "$work/shared" -DBUILD_SHARED_LIBS=ON
+check "install, shared" library "$work/shared" -DBUILD_SHARED_LIBS=ON \
+    -DVKATTN_SPIRV_DIR="$made"
 check "install, static" library "$work/static" -DVKATTN_SPIRV_DIR="$spirv"
 for kind in shared static; do
     check "find_package, $kind" consumer "$work/$kind/consumer" -DHOW=installed \

@@ -11,16 +11,14 @@ cd "$top"
 tests='unit_vk_side_by_side unit_vk_plans unit_plans'
 build=build-threads
 
-# Shaders that were compiled for the suite serve here, too.
-spirv=
-[ ! -f build/spirv/additive.spv ] || spirv=-DVKATTN_SPIRV_DIR=$top/build/spirv
 generator=
 if [ ! -f $build/CMakeCache.txt ] && command -v ninja >/dev/null 2>&1; then
     generator=-GNinja
 fi
 # shellcheck disable=SC2086
 cmake -S . -B $build $generator -DVKATTN_TESTS=ON -DVKATTN_SANITIZE=thread -DVKATTN_COMMAND=OFF \
-    -DVKATTN_SAMPLES=OFF $spirv ${VKATTN_CMAKE_FLAGS:-} >/dev/null || die "no configuration"
+    -DVKATTN_SAMPLES=OFF -DVKATTN_SPIRV_DIR="$(made_shaders)" ${VKATTN_CMAKE_FLAGS:-} \
+    >/dev/null || die "no configuration"
 # shellcheck disable=SC2046,SC2086
 cmake --build $build --parallel "$(nproc)" --target $(printf 'test_%s ' $tests) \
     >$build/log.txt 2>&1 || {
