@@ -201,6 +201,15 @@ static int bench_on(struct bench *b, const struct subject *s, const char *select
     return code;
 }
 
+// So that a wrong name among several is told before the first is timed.
+static int check_devices(const struct bench *b, vka_context *context)
+{
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < b->device_count && b->device_count > 1 && code == EXIT_DONE; i++)
+        vka_device_close(cli_device(context, b->devices[i], &code));
+    return code;
+}
+
 static int bench_all(struct bench *b)
 {
     struct subject s;
@@ -211,6 +220,8 @@ static int bench_all(struct bench *b)
     if (!context)
         return EXIT_WRONG;
     int code = subject_open(&s, context, &b->call);
+    if (code == EXIT_DONE)
+        code = check_devices(b, context);
     if (code == EXIT_DONE && !b->json)
         print_head(&s);
     for (size_t i = 0; i < b->device_count && code == EXIT_DONE; i++)

@@ -179,6 +179,8 @@ int cli_load(vka_context *context, const vka_model *model, const vka_model_input
         return load_npy(context, input, path, tensor);
     if (ending == SAFETENSORS)
         return load_safetensors(context, input, path, tensor);
+    if (vka_sys_kind(path, true) == VKA_KIND_NONE)
+        return refuse(path, "No such file or directory");
     return refuse(path, "the ending is none of .png .jpg .npy .safetensors");
 }
 

@@ -63,6 +63,10 @@ for word in devices blocks; do
 done
 check "bench, a device and a shape each, twice" 0 "cpu" "$vkattn" bench sdpa --rounds 1 \
     --device cpu --device cpu --shape q=1,1,4,4 --shape k=1,1,5,4 --shape v=1,1,5,4
+check "bench, the second device is none" 2 "device 'nix'" "$vkattn" bench se --rounds 1 \
+    --device cpu --device nix
+true_that "bench, a device that is none: nothing is timed before" sh -c \
+    '[ -z "$("$0" bench se --rounds 1 --device cpu --device nix 2>/dev/null)" ]' "$vkattn"
 check "bench, a weight's shape" 0 "cpu" "$vkattn" bench nonlocal --rounds 1 --device cpu \
     --shape x=1,16,4,4 --shape w.g.weight=8,16
 check "bench, its help tells of them" 0 "--shape w.g.weight=" "$vkattn" bench --help

@@ -68,6 +68,7 @@ check "a picture for integers" 2 "takes no picture" run number "$picture" "$out/
 check "an input that isn't NAME=FILE" 2 "isn't NAME=FILE" "$vkattn" run "$out/same.json" \
     --input image --output y="$out/e.npy"
 check "an unknown ending" 2 "ending" run same "$out/same.json" "$out/e.npy"
+check "a missing file without an ending" 2 "none: No such file" run same "$out/none" "$out/e.npy"
 check "no output" 2 "no --output" "$vkattn" run "$out/same.json" --input image="$picture"
 check "two models" 2 "more than one model" "$vkattn" run "$out/same.json" "$out/same.json" \
     --output y="$out/e.npy"

@@ -15,7 +15,7 @@ static const float w_data[N] = {1, 2, 3, -4, 5, 6};
 
 static void give(struct rig *rig, vka_io *out, float (*y)[N], int i, vka_tensor t)
 {
-    static char names[KINDS][8];
+    static char names[KINDS][16];
     snprintf(names[i], sizeof names[i], "y%d", i);
     vka_output(rig->graph, names[i], t);
     out[i] = (vka_io){names[i], VKA_F32, y[i], sizeof y[i]};
