@@ -294,7 +294,8 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
 {
     struct vka_attention_job job;
     vka_attention_job_of(args, &job);
-    uint32_t subgroup = vka_sharing_lanes(vka_launch_limits(l));
+    const struct vka_limits *limits = vka_launch_limits(l);
+    uint32_t subgroup = vka_sharing_lanes(limits);
     uint32_t lanes = subgroup > LANES ? subgroup : LANES;
     // Queries and keys unrolled: as many as leave the driver's compiler less than half a second of
     // work.
@@ -313,7 +314,12 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
     vka_constant_u32(&d, queries);
     vka_constant_u32(&d, keys);
     vka_constant_u32(&d, subgroup);
-    tell_turns(&d, &s, keys, 1);
+    // Where sums are scaled seldom, a block of keys may end the inner loop and be taken once more.
+    // Lanes that load for themselves would each do so at other blocks, and wait for the others.
+    enum { TAKEN_TWICE = 3 };
+    bool seldom = shares && TAKEN_TWICE * (vka_divide_up(s.keys, keys) + 1) <= limits->max_turns;
+    vka_constant_u32(&d, seldom);
+    tell_turns(&d, &s, keys, seldom ? TAKEN_TWICE : 1);
     fill_push(&job, &push);
     push.end = (uint)groups;
     bind_all(l, &d, args, &args->out[OUT], &args->out[LSE], &push);
