@@ -119,7 +119,9 @@ static int check_all(const struct counted *c)
     }
 // Attention is two on a large GPU: its keys are split where the queries alone would leave that
 // idle. Of a layer's, none that remains can join the next: that needs whole rows, of which a
-// product's workgroup has a part.
+// product's workgroup has a part. Workgroups of whole rows would be 64 at most for these sizes, too
+// few for a GPU; and for the next product to normalize what it reads, each product's modules would
+// be there once more, only to save two steps of 4 MB each, one of which has the layer's result.
 static const struct counted cases[] = {
     {"se", {MAP}, {"x"}, {{0}}, "reduce matmul gated", 3, 3, 4},
     {"eca", {MAP}, {"x"}, {{0}}, "reduce gated", 2, 2, 3},
