@@ -11,7 +11,7 @@ enum { BOX_ROWS = 4 };
 INLINE vec box_joined(bool max, vec all, vec v)
 {
     if (max)
-        return v_select(v_nan(v), v, v_max(v, all)); // NaN stays: nothing is larger
+        return v_max_or_nan(all, v);
     return all + v;
 }
 

@@ -185,6 +185,12 @@ struct vka_kernels {
                          int64_t columns, const float *factor);
     void (*scale_queries)(float *x, int width, int64_t rows, const float *factor);
 
+    // Spans: see cpu/spans.h.
+    float (*span_sum)(const float *x, int64_t count);
+    float (*span_squares)(const float *x, int64_t count);
+    void (*span_deviations)(const float *x, int64_t count, float shift, float *sum, float *squares);
+    void (*span_sum_max)(const float *x, int64_t count, float scale, float *sum, float *max);
+
     // Softmax: see softmax_kernel.h.
     float (*sum_exp)(float *y, const float *x, int64_t count, float shift);
     void (*max_columns)(const struct vka_columns *c, float *most);

@@ -11,6 +11,7 @@
 #include "cpu/sample_kernel.h"
 #include "cpu/sliding_kernel.h"
 #include "cpu/softmax_kernel.h"
+#include "cpu/spans_kernel.h"
 #include "cpu/winograd_kernel.h"
 
 extern const struct vka_kernels VKA_KERNELS;
@@ -42,6 +43,10 @@ const struct vka_kernels VKA_KERNELS = {
     .soften = soften,
     .give_queries = give_queries,
     .scale_queries = scale_queries,
+    .span_sum = span_sum,
+    .span_squares = span_squares,
+    .span_deviations = span_deviations,
+    .span_sum_max = span_sum_max,
     .sum_exp = sum_exp,
     .max_columns = max_columns,
     .exp_columns = exp_columns,

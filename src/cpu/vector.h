@@ -78,9 +78,13 @@ INLINE vec v_max(vec a, vec b) // b where one is NaN
 {
     return _mm512_max_ps(a, b);
 }
-INLINE float v_sum(vec a)
+INLINE float v_sum(vec a) // halves are added until one is left
 {
     return _mm512_reduce_add_ps(a);
+}
+INLINE float v_most(vec a) // none of them NaN
+{
+    return _mm512_reduce_max_ps(a);
 }
 INLINE lanes_t v_words(const int32_t *p) // lanes whose word isn't 0
 {
@@ -164,6 +168,12 @@ INLINE float v_sum(vec a)
     __m128 h = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     h = _mm_add_ps(h, _mm_movehl_ps(h, h));
     return _mm_cvtss_f32(_mm_add_ss(h, _mm_shuffle_ps(h, h, 1)));
+}
+INLINE float v_most(vec a)
+{
+    __m128 h = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    h = _mm_max_ps(h, _mm_movehl_ps(h, h));
+    return _mm_cvtss_f32(_mm_max_ss(h, _mm_shuffle_ps(h, h, 1)));
 }
 INLINE lanes_t v_words(const int32_t *p)
 {
@@ -281,6 +291,11 @@ INLINE float v_sum(vec a)
 {
     return (a[0] + a[2]) + (a[1] + a[3]);
 }
+INLINE float v_most(vec a)
+{
+    float b = a[0] > a[2] ? a[0] : a[2], c = a[1] > a[3] ? a[1] : a[3];
+    return b > c ? b : c;
+}
 INLINE lanes_t v_words(const int32_t *p)
 {
     lanes_t w;
@@ -311,6 +326,11 @@ INLINE vec v_scale2(vec a, vec whole)
 INLINE vec v_zero(void)
 {
     return v_set(0);
+}
+
+INLINE vec v_max_or_nan(vec most, vec v) // NaN in `most` stays: nothing is larger
+{
+    return v_select(v_nan(v), v, v_max(v, most));
 }
 
 // 2^f = 1 + f P(f) for f from 0 to 1: P fitted for the least relative error. x: what v_rest left.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
 // pool: the maximum or the mean of a window that slides over 1 to 3 spatial axes.
+#include "cpu/kernels.h"
 #include "cpu/threads.h"
 #include "ops/infer.h"
 #include "ops/ops.h"
 #include "ops/window.h"
+#include "util/whole.h"
 #include "pool.h"
 
 #include <math.h>
@@ -34,8 +36,9 @@ static bool infer(struct vka_infer *n)
     return vka_window_infer(n->g, "pool", x, &w, p->ceil_mode, n->out_shape[0].dim + 2);
 }
 
-// --- CPU: a piece is some rows of the output ---
+// --- CPU ---
 
+// A piece is some rows of the output.
 struct pooling {
     const struct vka_pool *p;
     struct vka_window w;
@@ -49,28 +52,38 @@ struct span { // the taps of one axis that lie inside: t = first .. last - 1
     int64_t begin, first, last, counted;
 };
 
+// How many taps lie before `size`, the first of them at `begin`.
+static int64_t taps_before(const struct vka_window *w, int axis, int64_t begin, int64_t size)
+{
+    int64_t all = begin < size ? vka_divide_up(size - begin, w->dilation[axis]) : 0;
+    return vka_smaller(all, w->kernel[axis]);
+}
+
 static struct span taps(const struct pooling *c, int axis, int64_t at)
 {
     const struct vka_window *w = &c->w;
-    struct span s = {.begin = at * w->stride[axis] - w->before[axis], .first = -1};
-    for (int64_t t = 0; t < w->kernel[axis]; t++) {
-        int64_t place = s.begin + t * w->dilation[axis];
-        s.counted += place < c->padded[axis];
-        if (place < 0 || place >= w->in[axis])
-            continue;
-        if (s.first < 0)
-            s.first = t;
-        s.last = t + 1;
-    }
-    s.first = s.first < 0 ? 0 : s.first;
+    struct span s = {.begin = at * w->stride[axis] - w->before[axis]};
+    s.first = taps_before(w, axis, s.begin, 0);
+    s.last = taps_before(w, axis, s.begin, w->in[axis]);
+    s.counted = taps_before(w, axis, s.begin, c->padded[axis]);
     return s;
+}
+
+// What a mean's sum is divided by.
+static float divisor(const struct pooling *c, const struct span s[3])
+{
+    if (c->p->divisor)
+        return (float)c->p->divisor;
+    int64_t count = 1;
+    for (int i = 0; i < VKA_WINDOW_AXES; i++)
+        count *= c->p->exclude_padding ? s[i].last - s[i].first : s[i].counted;
+    return (float)count;
 }
 
 static float pool_one(const struct pooling *c, const float *plane, const struct span s[3])
 {
     const struct vka_window *w = &c->w;
     float best = -INFINITY, sum = 0;
-    int64_t inside = 0;
     for (int64_t a = s[0].first; a < s[0].last; a++) {
         int64_t d = s[0].begin + a * w->dilation[0];
         for (int64_t b = s[1].first; b < s[1].last; b++) {
@@ -80,20 +93,13 @@ static float pool_one(const struct pooling *c, const float *plane, const struct 
                 float v = row[k * w->dilation[2]];
                 best = v > best || v != v ? v : best; // NaN stays: nothing is larger
                 sum += v;
-                inside++;
             }
         }
     }
-    if (c->p->max)
-        return best;
-    if (c->p->divisor)
-        return sum / (float)c->p->divisor;
-    if (c->p->exclude_padding)
-        return sum / (float)inside;
-    return sum / (float)(s[0].counted * s[1].counted * s[2].counted);
+    return c->p->max ? best : sum / divisor(c, s);
 }
 
-static void run_piece(void *arg, int64_t piece, int thread)
+static void run_rows(void *arg, int64_t piece, int thread)
 {
     const struct pooling *c = arg;
     const struct vka_window *w = &c->w;
@@ -123,13 +129,114 @@ static struct pooling sizes(const struct vka_args *args)
     return c;
 }
 
+// --- CPU, two axes: a piece is a band of some planes' rows, the planes side by side as lanes ---
+
+struct places {
+    const struct pooling *c;
+    const struct vka_kernels *kernels;
+    int64_t lanes, groups, planes; // of planes; planes in all
+    int64_t band, bands, lines;    // rows of the output; lines of x that it needs at most
+    int64_t size;                  // of a thread's scratch, in floats
+    float *scratch;
+};
+
+static void size_band(struct places *t, int64_t rows)
+{
+    const struct vka_window *w = &t->c->w;
+    t->band = rows;
+    t->bands = vka_divide_up(w->out[1], rows);
+    t->lines = (rows - 1) * w->stride[1] + (w->kernel[1] - 1) * w->dilation[1] + 1;
+    t->lines = vka_smaller(t->lines, w->in[1]);
+    t->size = (t->lines * w->in[2] + rows * w->out[2]) * t->lanes;
+}
+
+// False where there are too few planes, and for windows of other forms or of too many places.
+static bool as_places(const struct pooling *c, int threads, struct places *t)
+{
+    enum { WANTED = 1 << 16, MOST = 1 << 20 }; // floats: the first stay in a core's own cache
+    const struct vka_window *w = &c->w;
+    *t = (struct places){.c = c, .kernels = vka_kernels()};
+    t->lanes = t->kernels->lanes;
+    t->planes = c->rows / w->out[1] / w->out[0];
+    t->groups = vka_divide_up(t->planes, t->lanes);
+    bool flat = w->in[0] * w->out[0] * w->kernel[0] == 1 && w->before[0] == 0;
+    if (!flat || w->dilation[2] != 1 || t->planes < t->lanes / 2)
+        return false;
+    size_band(t, w->out[1]);
+    while (t->band > 1 && (t->size > WANTED || t->groups * t->bands < 2 * threads))
+        size_band(t, vka_divide_up(t->band, 2));
+    return t->size <= MOST;
+}
+
+static void pool_place(const struct places *t, const float *map, int64_t line,
+                       const struct span s[3], float *y)
+{
+    const struct vka_window *w = &t->c->w;
+    struct vka_box_of_places box = {.places = map,
+                                    .line = w->dilation[1] * w->in[2] * t->lanes,
+                                    .rows = s[1].last - s[1].first,
+                                    .columns = s[2].last - s[2].first};
+    int64_t row = s[1].begin + s[1].first * w->dilation[1] - line;
+    if (box.rows > 0 && box.columns > 0)
+        box.places += (row * w->in[2] + s[2].begin + s[2].first) * t->lanes;
+    if (t->c->p->max) {
+        t->kernels->max_of_box(&box, y);
+        return;
+    }
+    t->kernels->sum_of_box(&box, y);
+    float by = divisor(t->c, s);
+    for (int64_t i = 0; i < t->lanes; i++)
+        y[i] /= by;
+}
+
+static void run_places(void *arg, int64_t piece, int thread)
+{
+    const struct places *t = arg;
+    const struct pooling *c = t->c;
+    const struct vka_window *w = &c->w;
+    int64_t plane = piece / t->bands * t->lanes, first = piece % t->bands * t->band;
+    int64_t have = vka_smaller(t->lanes, t->planes - plane);
+    int64_t rows = vka_smaller(t->band, w->out[1] - first), area = w->in[1] * w->in[2];
+    int64_t line = vka_larger(0, first * w->stride[1] - w->before[1]);
+    int64_t lines = vka_smaller(t->lines, w->in[1] - line);
+    float *map = t->scratch + thread * t->size, *y = map + t->lines * w->in[2] * t->lanes;
+    if (lines > 0)
+        t->kernels->pack(map, (int)t->lanes, c->x + plane * area + line * w->in[2], area, 1,
+                         (int)have, lines * w->in[2]);
+    struct span s[3] = {taps(c, 0, 0)};
+    float *to = y;
+    for (int64_t i = 0; i < rows; i++) {
+        s[1] = taps(c, 1, first + i);
+        for (int64_t j = 0; j < w->out[2]; j++, to += t->lanes) {
+            s[2] = taps(c, 2, j);
+            pool_place(t, map, line, s, to);
+        }
+    }
+    int64_t out = w->out[1] * w->out[2];
+    t->kernels->turn_places(c->y + plane * out + first * w->out[2], out, y, (int)have,
+                            rows * w->out[2]);
+}
+
+static size_t cpu_scratch(const struct vka_args *args, int threads)
+{
+    struct pooling c = sizes(args);
+    struct places t;
+    return as_places(&c, threads, &t) ? (size_t)(threads * t.size) * sizeof(float) : 0;
+}
+
 static void cpu(const struct vka_cpu_run *run)
 {
     struct pooling c = sizes(run->args);
+    struct places t;
+    if (as_places(&c, vka_threads_count(run->threads), &t)) {
+        t.scratch = run->scratch;
+        vka_parallel(run->threads, t.groups * t.bands, run_places, &t);
+        return;
+    }
     int64_t work = c.rows * c.w.out[2] * vka_product3(c.w.kernel);
     int64_t pieces = vka_pieces(run->threads, c.rows, work);
     c.per_piece = (c.rows + pieces - 1) / pieces;
-    vka_parallel(run->threads, pieces, run_piece, &c);
+    vka_parallel(run->threads, pieces, run_rows, &c);
 }
 
 // --- Vulkan ---
@@ -204,6 +311,7 @@ const struct vka_op vka_op_pool = {
     .params_size = sizeof(struct vka_pool),
     .infer = infer,
     .cpu = cpu,
+    .cpu_scratch = cpu_scratch,
     .variants = variants,
     .expand = expand,
 };

@@ -93,6 +93,13 @@ static const struct op_case cases[] = {
          OP_F32(OP_NORMAL, 1, 2, 3, 5, 7)),
     POOL("uneven padding", 8, 1e-6, OP_SHAPE(1, 2, 2, 2), OP_F32(OP_NORMAL, 1, 2, 6, 5)),
     POOL("one", 9, 0, OP_SHAPE(1, 1, 1, 1), OP_F32(OP_NORMAL, 1, 1, 1, 1)),
+    POOL("planes", 0, 0, OP_SHAPE(3, 7, 4, 6), OP_F32(OP_SPECIAL, 3, 7, 7, 11)),
+    POOL("planes, mean", 4, 1e-6, OP_SHAPE(2, 9, 4, 7), OP_F32(OP_NORMAL, 2, 9, 7, 6)),
+    POOL("planes, mean without padding", 5, 1e-6, OP_SHAPE(1, 17, 3, 4),
+         OP_F32(OP_NORMAL, 1, 17, 5, 7)),
+    POOL("planes 1-D, ceil", 2, 0, OP_SHAPE(2, 16, 4), OP_F32(OP_NORMAL, 2, 16, 8)),
+    POOL("planes, uneven padding", 8, 1e-6, OP_SHAPE(1, 9, 2, 2), OP_F32(OP_NORMAL, 1, 9, 6, 5)),
+    POOL("planes in bands", 0, 0, OP_SHAPE(1, 8, 51, 101), OP_F32(OP_NORMAL, 1, 8, 101, 201)),
     POOL("many", 0, 0, OP_SHAPE(1, 16, 28, 29), OP_F32(OP_NORMAL, 1, 16, 56, 57)),
 };
 
