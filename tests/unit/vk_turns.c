@@ -270,6 +270,7 @@ static const struct {
     {"mul3", "no loops"},
     {"mix", "no loops"},
     {"gated", "fits rows that are longer than its sum; cut into parts"},
+    {"channel_pool", "fits a thousand channels and layers of a hundred terms a lane at most"},
     {"copy", "no loops"},
     {"pad", "no loops"},
     {"gather", "no loops"},
