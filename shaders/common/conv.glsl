@@ -18,6 +18,7 @@ layout(constant_id = 12) const int ACT = 0;
 layout(constant_id = 13) const float ACT_A = 0.0;
 layout(constant_id = 14) const float ACT_B = 0.0;
 layout(constant_id = 15) const uint TILE = 0; // see conv.h
+// Of the dilations, conv_rows is told some by push constants; those are 0 here.
 
 const uint TM = (TILE & 15u) + 1u;
 const uint TN = (TILE >> VKA_CONV_SUMS_N_SHIFT & 15u) + 1u;

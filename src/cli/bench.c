@@ -205,7 +205,9 @@ static int bench_on(struct bench *b, const struct subject *s, const char *select
 static int check_devices(const struct bench *b, vka_context *context)
 {
     int code = EXIT_DONE;
-    for (size_t i = 0; i < b->device_count && b->device_count > 1 && code == EXIT_DONE; i++)
+    if (b->device_count == 1)
+        return EXIT_DONE;
+    for (size_t i = 0; i < b->device_count && code == EXIT_DONE; i++)
         vka_device_close(cli_device(context, b->devices[i], &code));
     return code;
 }

@@ -37,16 +37,15 @@ INLINE void box_of(const struct vka_box_of_places *b, bool max, float *y)
     const vec start = v_set(max ? -__builtin_inff() : 0);
     vec all = start, result[BOX_ROWS] = {start};
     int64_t row = 0;
-    const float *at = b->places;
-    for (; row + BOX_ROWS <= b->rows; row += BOX_ROWS, at += BOX_ROWS * b->line) {
-        box_rows(b, at, BOX_ROWS, max, result);
+    for (; row + BOX_ROWS <= b->rows; row += BOX_ROWS) {
+        box_rows(b, b->places + row * b->line, BOX_ROWS, max, result);
         UNROLL for (int i = 0; i < BOX_ROWS; i++)
         {
             all = box_joined(max, all, result[i]);
         }
     }
-    for (; row < b->rows; row++, at += b->line) {
-        box_rows(b, at, 1, max, result);
+    for (; row < b->rows; row++) {
+        box_rows(b, b->places + row * b->line, 1, max, result);
         all = box_joined(max, all, result[0]);
     }
     v_store(y, all);

@@ -27,6 +27,13 @@ INLINE int64_t span_some(int64_t left, int k)
     return some < 0 ? 0 : some < LANES ? some : LANES;
 }
 
+// Vector k of the span's last elements x[0] .. x[left - 1]; what is past them is 0.
+INLINE vec span_end(const float *x, int64_t left, int k)
+{
+    int64_t some = span_some(left, k);
+    return v_load_some(some > 0 ? x + k * LANES : x, v_first(some));
+}
+
 INLINE vec span_part(vec v, bool squares)
 {
     if (squares)
@@ -51,7 +58,7 @@ INLINE float span_of_sums(const float *x, int64_t count, bool squares)
     }
     UNROLL for (int k = 0; k < SPAN_VECTORS; k++)
     {
-        vec v = v_load_some(x + i + k * LANES, v_first(span_some(count - i, k)));
+        vec v = span_end(x + i, count - i, k);
         lane[k] += span_part(v, squares);
     }
     return span_tree(lane);
@@ -88,7 +95,7 @@ KERNEL static void span_deviations(const float *x, int64_t count, float shift, f
     UNROLL for (int k = 0; k < SPAN_VECTORS; k++)
     {
         lanes_t some = v_first(span_some(count - i, k));
-        vec v = v_select(some, v_load_some(x + i + k * LANES, some) - from, v_zero());
+        vec v = v_select(some, span_end(x + i, count - i, k) - from, v_zero());
         lane[k] += v;
         square[k] += v * v;
     }
@@ -117,7 +124,7 @@ KERNEL static void span_sum_max(const float *x, int64_t count, float scale, floa
     UNROLL for (int k = 0; k < SPAN_VECTORS; k++)
     {
         lanes_t some = v_first(span_some(count - i, k));
-        vec v = v_load_some(x + i + k * LANES, some);
+        vec v = span_end(x + i, count - i, k);
         lane[k] += v_select(some, v * times, v_zero());
         top[k] = v_max_or_nan(top[k], v_select(some, v, first) * times);
     }

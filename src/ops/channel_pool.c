@@ -35,6 +35,19 @@ static bool fail_shapes(struct vka_infer *n, const char *what)
     return false;
 }
 
+// One number a unit: none is repeated.
+static bool infer_bias(struct vka_infer *n, int bias, int64_t units)
+{
+    vka_shape whole = VKA_SHAPE(units);
+    char got[VKA_SHAPE_TEXT], text[VKA_SHAPE_TEXT];
+    if (!n->in[bias] || vka_shape_equal(&n->in[bias]->shape, &whole))
+        return true;
+    vka_fail(n->g, "channel_pool: %s bias is %s, it must be %s",
+             bias == FIRST_BIAS ? "the first" : "the last",
+             vka_shape_text(&n->in[bias]->shape, got), vka_shape_text(&whole, text));
+    return false;
+}
+
 static bool infer(struct vka_infer *n)
 {
     for (int i = 0; i < INPUTS; i++) {
@@ -49,12 +62,10 @@ static bool infer(struct vka_infer *n)
     if (v->dim[0] != x->dim[0] || v->dim[2] != x->dim[1] || first->dim[1] != x->dim[1] ||
         last->dim[0] != x->dim[1] || last->dim[1] != first->dim[0])
         return fail_shapes(n, "images, channels and hidden units must be as many everywhere");
-    vka_shape hidden = VKA_SHAPE(first->dim[0]), channels = VKA_SHAPE(x->dim[1]);
     n->n_out = 2;
     n->out_shape[Y] = VKA_SHAPE(x->dim[0], 2, x->dim[2], x->dim[3]);
     n->out_shape[GATE] = VKA_SHAPE(x->dim[0], x->dim[1]);
-    return vka_infer_fits(n, "channel_pool", FIRST_BIAS, "the first bias", &hidden) &&
-           vka_infer_fits(n, "channel_pool", LAST_BIAS, "the last bias", &channels);
+    return infer_bias(n, FIRST_BIAS, first->dim[0]) && infer_bias(n, LAST_BIAS, x->dim[1]);
 }
 
 // --- the definition ---
@@ -109,7 +120,8 @@ enum { MOST_TERMS = 128, MOST_CHANNELS = 1024, LEAST_ROOM = 64 };
 
 static uint32_t lanes_of(const struct vka_limits *limits)
 {
-    bool many = limits->max_invocations >= MANY_LANES && limits->max_group_size[1] >= MANY_LANES;
+    bool many =
+        limits->max_invocations >= MANY_LANES && limits->max_group_size[1] >= MANY_LANES / WIDE;
     return many ? MANY_LANES : FEW_LANES;
 }
 
@@ -121,11 +133,11 @@ static uint32_t lanes_of(const struct vka_limits *limits)
 static bool fits(const struct vka_limits *limits, const struct vka_args *args)
 {
     int64_t channels = args->in[X].dim[1], hidden = args->in[FIRST].dim[0];
-    int64_t terms = hidden * channels * (args->in[V].dim[1] + 1);
+    double terms = (double)hidden * (double)channels * ((double)args->in[V].dim[1] + 1);
     uint32_t lanes = lanes_of(limits);
     return !limits->is_cpu && limits->storage_buffers >= BUFFERS && vka_present(&args->out[Y]) &&
            vka_present(&args->out[GATE]) && channels <= MOST_CHANNELS && hidden <= lanes &&
-           terms <= (int64_t)MOST_TERMS * lanes;
+           terms <= (double)MOST_TERMS * lanes;
 }
 
 static void bind(struct vka_launch *l, struct vka_dispatch *d, const struct vka_args *args,

@@ -271,6 +271,12 @@ static bool binds_others(const struct vka_limits *limits, const struct vka_args 
     return vka_binds(limits, &args->out[0], sizeof(float));
 }
 
+// Of a sum of k terms: also the turns of the loop of blocks, and those in which loops end.
+static double turns_of_lanes(int64_t k)
+{
+    return vka_lane_turns(k) + 2 * (double)vka_divide_up(k, VKA_LANES_BLOCK) + 2;
+}
+
 int64_t vka_matmul_panel(const struct vka_limits *limits, const struct vka_args *args)
 {
     const struct vka_matmul_params *params = args->params;
@@ -288,7 +294,7 @@ int64_t vka_matmul_panel(const struct vka_limits *limits, const struct vka_args 
     vka_product_of(args, &p);
     bool fits =
         fits_bindings(limits, &p) && binds_others(limits, args) &&
-        vka_lane_turns(p.k) <= limits->max_turns &&
+        turns_of_lanes(p.k) <= limits->max_turns &&
         (uint64_t)p.k <= limits->storage_range / sizeof(float) / (uint64_t)vka_round_up(p.n, width);
     bool pays = p.m >= LANES && p.n >= width && p.n % 4 == 0;
     return fits && pays && a_mode_of(args, &p, 1) == VKA_LANES_A_ALONG_K ? width : 0;
@@ -336,7 +342,7 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
                                 : fours ? 4 * vka_lane_sums(p.n / 4, small ? 1 : FOURS, lanes)
                                         : vka_lane_sums(p.n, small ? COLUMNS / 2 : COLUMNS, lanes),
                       .sums_m = vka_lane_sums(p.m, small ? ROWS_MOST / 2 : ROWS_MOST, 1),
-                      .turns = vka_lane_turns(p.k)};
+                      .turns = turns_of_lanes(p.k)};
     cut.more[0] = lane_modes(args, &p, cut.sums_m) | (packed ? VKA_LANES_B_PANELS : 0u);
     if (sharing > 1)
         cut.more[0] &= ~VKA_LANES_A_ALONG_M;

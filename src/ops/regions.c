@@ -88,14 +88,13 @@ static struct box box_of(const struct job *c, int64_t r)
 // To y[lanes]: a box's maximum or mean, 0 of one without places.
 static void pool_box(const struct job *c, const float *map, struct box b, float *y)
 {
-    const struct vka_box_of_places box = {.places = map + (b.y0 * c->width + b.x0) * c->lanes,
-                                          .line = c->width * c->lanes,
-                                          .rows = b.y1 - b.y0,
-                                          .columns = b.x1 - b.x0};
+    struct vka_box_of_places box = {
+        .line = c->width * c->lanes, .rows = b.y1 - b.y0, .columns = b.x1 - b.x0};
     if (box.rows <= 0 || box.columns <= 0) {
         memset(y, 0, (size_t)c->lanes * sizeof *y);
         return;
     }
+    box.places = map + (b.y0 * c->width + b.x0) * c->lanes;
     (c->max ? c->kernels->max_of_box : c->kernels->sum_of_box)(&box, y);
     float count = c->max ? 1 : (float)(box.rows * box.columns);
     for (int64_t i = 0; i < c->lanes; i++)

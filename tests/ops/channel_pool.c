@@ -102,6 +102,11 @@ static const struct op_case cases[] = {
      DEFINED,
      I(3),
      O(3, 2, 5, 13)},
+    {.name = "as many hidden units as a large group has lanes",
+     .in = {P(2, 40, 5, 13), F(2, 1, 40), W(256, 40), W(40, 256), W(296)},
+     DEFINED,
+     I(3),
+     O(2, 2, 5, 13)},
     {.name = "more sums than are worth it",
      .in = {P(1, 70, 3, 5), F(1, 2, 70), W(160, 70), W(70, 160), W(230)},
      DEFINED,
@@ -156,6 +161,7 @@ static const struct op_error errors[] = {
     {"other units", {F(2, 3, 4, 4), F(2, 1, 3), F(2, 3), F(3, 4)}, call, "[3, 4]"},
     {"a first layer of others", {F(2, 3, 4, 4), F(2, 1, 3), F(2, 4), F(3, 2)}, call, "[2, 4]"},
     {"a larger bias", {F(2, 3, 4, 4), F(2, 1, 3), F(2, 3), F(3, 2), F(3)}, call, "the first bias"},
+    {"a bias for all", {F(2, 3, 4, 4), F(2, 1, 3), F(2, 3), F(3, 2), F(1)}, call, "[1]"},
 };
 
 int main(void)

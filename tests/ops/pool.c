@@ -27,6 +27,9 @@ static const struct vka_pool pools[] = {
     {.kernel = {2, 2, 3}, .stride = {1, 2, 2}, .divisor = 5},
     {.kernel = {5, 5}, .stride = {3, 3}, .before = {0, 2}, .after = {2, 1}},
     {.max = true, .kernel = {1, 1}},
+    {.max = true, .kernel = {3, 2}, .dilation = {2, 1}, .stride = {1, 2}, .before = {2, 0}},
+    {.kernel = {2, 3}, .dilation = {3, 1}, .stride = {2, 1}, .before = {1, 1}, .divisor = 7},
+    {.kernel = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}, .ceil_mode = true},
 };
 
 static struct vka_pool pool_of(const struct op_case *c)
@@ -99,6 +102,13 @@ static const struct op_case cases[] = {
          OP_F32(OP_NORMAL, 1, 17, 5, 7)),
     POOL("planes 1-D, ceil", 2, 0, OP_SHAPE(2, 16, 4), OP_F32(OP_NORMAL, 2, 16, 8)),
     POOL("planes, uneven padding", 8, 1e-6, OP_SHAPE(1, 9, 2, 2), OP_F32(OP_NORMAL, 1, 9, 6, 5)),
+    POOL("planes, rows dilated", 10, 0, OP_SHAPE(1, 18, 5, 3), OP_F32(OP_SPECIAL, 1, 18, 7, 6)),
+    POOL("planes, rows dilated, a divisor", 11, 1e-6, OP_SHAPE(2, 9, 3, 7),
+         OP_F32(OP_NORMAL, 2, 9, 7, 8)),
+    POOL("planes, ceil", 12, 1e-6, OP_SHAPE(1, 19, 4, 5), OP_F32(OP_NORMAL, 1, 19, 6, 8)),
+    POOL("planes, mean of any floats", 4, 1e-6, OP_SHAPE(2, 9, 4, 7),
+         OP_F32(OP_SPECIAL, 2, 9, 7, 6)),
+    POOL("planes of one place", 5, 1e-6, OP_SHAPE(3, 17, 1, 1), OP_F32(OP_NORMAL, 3, 17, 1, 1)),
     POOL("planes in bands", 0, 0, OP_SHAPE(1, 8, 51, 101), OP_F32(OP_NORMAL, 1, 8, 101, 201)),
     POOL("many", 0, 0, OP_SHAPE(1, 16, 28, 29), OP_F32(OP_NORMAL, 1, 16, 56, 57)),
 };
