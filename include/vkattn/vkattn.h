@@ -423,9 +423,9 @@ VKA_API vka_result vka_plan_wait(vka_plan *plan, const vka_io *outputs);
 //   Otherwise an input keeps what you wrote, until you write again; an output has the last run's
 //   result, until the next submit. Reading inputs back may be slow. After a wait that failed on the
 //   device it stays the device's until the plan is destroyed.
-// - In a run of this plan it serves its own name alone, and as its dtype: for another one, or as
-//   another, it is VKA_ERROR_INVALID. To another plan it is memory like any other, so that one's
-//   output may be the other's input.
+// - In a run of this plan it serves its own name alone, whole, and as its dtype: else it is
+//   VKA_ERROR_INVALID. To another plan it is memory like any other, so that one's output may be the
+//   other's input.
 // - Runs that are given other memory for it go on as ever. They may overwrite an input, and one
 //   that isn't given an output may leave it with values of its own.
 // - On a device with memory of its own, it is where copies to and from there begin and end.

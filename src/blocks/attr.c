@@ -65,7 +65,7 @@ static double number_of(const vka_attr *a)
 
 static bool number_in_range(const char *range, double v)
 {
-    if (!isfinite(v))
+    if (!isfinite((float)v)) // what blocks compute with
         return false;
     if (strncmp(range, ">= ", 3) == 0)
         return v >= strtod(range + 3, NULL);

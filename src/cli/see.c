@@ -11,7 +11,8 @@
 
 struct call {
     const char *model, *weights, *device, *picture, *map, *out;
-    long head, y, x; // -1: not given
+    long head, y, x;    // -1: not given
+    long rows, columns; // of the grid of positions; 0: not given
     bool json, official;
 };
 
@@ -21,8 +22,8 @@ struct plane {
     int width, height;
 };
 
-// The reference of the `x` of the node that makes the map: its grid is the map's. NULL: none.
-static const char *grid_reference(const vka_model *m, const char *map)
+// The node that makes the map; NULL: none does.
+static const struct vka_model_node *maker_of(const vka_model *m, const char *map)
 {
     struct vka_model_reference from;
     bool found = vka_model_resolve(m, map, &from);
@@ -32,11 +33,14 @@ static const char *grid_reference(const vka_model *m, const char *map)
             found = true;
         }
     }
-    if (!found || from.input >= 0)
-        return NULL;
-    const struct vka_model_node *node = &m->nodes[from.node];
-    for (size_t i = 0; i < node->edge_count; i++) {
-        if (strcmp(node->edges[i].port, "x") == 0)
+    return found && from.input < 0 ? &m->nodes[from.node] : NULL;
+}
+
+// What the node takes there; NULL: nothing.
+static const char *taken_by(const struct vka_model_node *node, const char *port)
+{
+    for (size_t i = 0; node && i < node->edge_count; i++) {
+        if (strcmp(node->edges[i].port, port) == 0)
             return node->edges[i].text;
     }
     return NULL;
@@ -100,6 +104,27 @@ static bool pick_plane(const struct call *call, const struct cli_tensor *map, co
         return refuse(map, "it is one map for all positions, --at chooses none");
     *plane = (struct plane){data, (int)columns, (int)rows};
     return true;
+}
+
+// The grid of the map's positions: what the call says, else that of the `x` of the node that makes
+// the map. 0 x 0: the map is a plane itself. False where the positions are tokens, which may lie
+// anyhow.
+static bool find_grid(const struct session *s, const struct call *call,
+                      const struct cli_tensor *map, int64_t grid[2])
+{
+    const struct vka_model_node *node = maker_of(s->model, call->map);
+    const char *x = taken_by(node, "x");
+    vka_shape shape = {0};
+    grid[0] = call->rows;
+    grid[1] = call->columns;
+    int64_t rows = map->shape.rank < 2 ? 0 : map->shape.dim[map->shape.rank - 2];
+    if (call->rows > 0)
+        return grid[0] * grid[1] == rows || refuse(map, "its positions aren't those of --grid");
+    bool known = x && vka_output_info(s->graph, x, NULL, &shape);
+    if (known && shape.rank == 4)
+        memcpy(grid, shape.dim + 2, 2 * sizeof *grid);
+    bool tokens = taken_by(node, "q") || (known && shape.rank == 3 && shape.dim[1] == rows);
+    return !tokens || refuse(map, "its positions are tokens: say by --grid H,W how they lie");
 }
 
 static void print_result(const struct call *call, const char *raw, const struct plane *plane,
@@ -200,7 +225,7 @@ static const vka_model_input *picture_input(const vka_model *model)
 static bool see_image(struct session *s, const struct call *call, struct image *image)
 {
     const vka_model_input *input = picture_input(s->model);
-    const char *reference = grid_reference(s->model, call->map);
+    const char *reference = taken_by(maker_of(s->model, call->map), "x");
     const char *outputs[] = {call->map, reference, NULL};
     struct cli_tensor in, map = {0};
     struct plane plane = {0};
@@ -208,13 +233,11 @@ static bool see_image(struct session *s, const struct call *call, struct image *
     s->code = input ? cli_load_image(s->model, input, call->picture, image, &in) : EXIT_USAGE;
     if (s->code != EXIT_DONE || !session_add(s, &in) || !session_plan(s, outputs, false))
         return false;
-    vka_shape shape;
-    if (reference && vka_output_info(s->graph, reference, NULL, &shape) && shape.rank == 4)
-        memcpy(grid, shape.dim + 2, sizeof grid);
     bool ok = session_run(s, outputs, 1, &map);
     if (ok) {
         s->code = EXIT_USAGE;
-        ok = pick_plane(call, &map, grid, &plane) && save(s, call, &plane, image);
+        ok = find_grid(s, call, &map, grid) && pick_plane(call, &map, grid, &plane) &&
+             save(s, call, &plane, image);
     }
     cli_tensor_free(&map);
     return ok;
@@ -244,26 +267,22 @@ static bool parse_long(const char *text, char **end, long *value)
     return *end != text && *value >= 0 && *value <= IMAGE_MAX_SIDE;
 }
 
-static bool parse_at(const char *text, struct call *call)
+static bool parse_pair(const char *text, long *first, long *second)
 {
     char *end;
-    return parse_long(text, &end, &call->y) && *end == ',' && parse_long(end + 1, &end, &call->x) &&
+    return parse_long(text, &end, first) && *end == ',' && parse_long(end + 1, &end, second) &&
            *end == '\0';
 }
 
 static int run(int argc, char **argv)
 {
-    static const struct option table[] = {{"weights", required_argument, NULL, 'w'},
-                                          {"weights-as", required_argument, NULL, 'f'},
-                                          {"image", required_argument, NULL, 'i'},
-                                          {"map", required_argument, NULL, 'm'},
-                                          {"output", required_argument, NULL, 'o'},
-                                          {"device", required_argument, NULL, 'd'},
-                                          {"at", required_argument, NULL, 'a'},
-                                          {"head", required_argument, NULL, 'n'},
-                                          {"json", no_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option table[] = {
+        {"weights", required_argument, NULL, 'w'}, {"weights-as", required_argument, NULL, 'f'},
+        {"image", required_argument, NULL, 'i'},   {"map", required_argument, NULL, 'm'},
+        {"output", required_argument, NULL, 'o'},  {"device", required_argument, NULL, 'd'},
+        {"at", required_argument, NULL, 'a'},      {"grid", required_argument, NULL, 'g'},
+        {"head", required_argument, NULL, 'n'},    {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     struct cli_options options = {&cli_see, "hi:o:", "", table, {0}};
     struct call call = {.head = -1, .y = -1, .x = -1};
     char *end;
@@ -272,8 +291,11 @@ static int run(int argc, char **argv)
             return cli_help(&cli_see);
         if (c == '?')
             return cli_usage_error(&cli_see, "the call is wrong");
-        if (c == 'a' && !parse_at(optarg, &call))
+        if (c == 'a' && !parse_pair(optarg, &call.y, &call.x))
             return cli_usage_error(&cli_see, "--at takes Y,X, not '%s'", optarg);
+        if (c == 'g' &&
+            (!parse_pair(optarg, &call.rows, &call.columns) || call.rows < 1 || call.columns < 1))
+            return cli_usage_error(&cli_see, "--grid takes H,W, not '%s'", optarg);
         if (c == 'n' && (!parse_long(optarg, &end, &call.head) || *end))
             return cli_usage_error(&cli_see, "--head takes a number, not '%s'", optarg);
         if (c == 'f' && cli_weights_as(&cli_see, optarg, &call.official) >= 0)
@@ -303,10 +325,12 @@ static int run(int argc, char **argv)
 
 const struct cli_command cli_see = {
     "see",
-    "MODEL --weights W [--weights-as official] --image IN.png --map NAME -o OUT.png [--at Y,X] "
-    "[--head N] [--device D] "
+    "MODEL --weights W [--weights-as official] --image IN.png --map NAME -o OUT.png "
+    "[--grid H,W] [--at Y,X] [--head N] [--device D] "
     "[--json]",
     "lays an attention map over a picture, and writes the raw map beside it as .npy",
+    "--at: of a map for each position, the position's row and column; --head: of several, from 0;\n"
+    "--grid: the rows and columns of positions, where they are tokens (mha, sdpa, ..)\n"
     "--json: {\"image\", \"output\", \"raw\": the files, \"map\", \"height\", \"width\": of the "
     "map,\n"
     "\"peak\": {\"y\", \"x\"} in pixels of the picture}\n",

@@ -136,17 +136,20 @@ static vka_result check_mapped(const vka_plan *plan, const vka_io *io, size_t en
 {
     size_t ends = plan->program->g->input_count + plan->program->public_outputs;
     uintptr_t begin = (uintptr_t)io->data;
-    if (plan->mapped[end] == io->data && io->dtype != stored_as(plan, end))
+    if (plan->mapped[end] == io->data) {
+        if (io->dtype == stored_as(plan, end))
+            return VKA_OK;
         return vka_error(plan->context, VKA_ERROR_INVALID,
                          "%s '%s' is in the plan's own memory as %s, but %s was given", kind,
                          io->name, vka_dtype_name(stored_as(plan, end)), vka_dtype_name(io->dtype));
+    }
     for (size_t i = 0; i < ends; i++) {
         uintptr_t own = (uintptr_t)plan->mapped[i];
-        if (own && plan->mapped[i] != plan->mapped[end] && begin < own + stored_bytes(plan, i) &&
-            own < begin + io->bytes)
+        if (own && begin < own + stored_bytes(plan, i) && own < begin + io->bytes)
             return vka_error(plan->context, VKA_ERROR_INVALID,
-                             "%s '%s' was given the plan's own memory of '%s'", kind, io->name,
-                             vka_end_of(plan->program, i)->name);
+                             i == end ? "%s '%s' was given a part of the plan's own memory of '%s'"
+                                      : "%s '%s' was given the plan's own memory of '%s'",
+                             kind, io->name, vka_end_of(plan->program, i)->name);
     }
     return VKA_OK;
 }

@@ -151,6 +151,19 @@ check "of keys pooled by two" 0 "of 4 x 6" see half --map map --at 0,3 -o "$out/
 check "outside the grid" 2 "outside the grid of 8 x 12" see all --map map --at 8,0 -o "$out/n.png"
 check "--at where one map serves all" 2 "one map for all positions" see all --map image --head 0 \
     --at 0,0 -o "$out/n.png"
+model tokens '"image": [1, 3, 8, 12]' \
+    '{"name": "f", "block": "reshape", "attrs": {"shape": [1, 3, 96]}, "in": {"x": "image"}},
+     {"name": "t", "block": "transpose", "attrs": {"dim0": 1, "dim1": 2}, "in": {"x": "f"}},
+     {"name": "u", "block": "reshape", "attrs": {"shape": [1, 1, 96, 3]}, "in": {"x": "t"}},
+     {"name": "att", "block": "sdpa", "in": {"q": "u", "k": "u", "v": "u"}}' \
+    '"y": "att", "map": "att.attn"'
+see_tokens() {
+    "$vkattn" see "$out/tokens.json" --image "$picture" --device cpu --map map "$@"
+}
+check "tokens, which may lie anyhow" 2 "--grid H,W" see_tokens --at 7,11 -o "$out/n.png"
+check "how they lie" 0 "map 'map' of 8 x 12" see_tokens --grid 8,12 --at 7,11 -o "$out/m.png"
+check "how they can't lie" 2 "those of --grid" see_tokens --grid 8,11 --at 0,0 -o "$out/n.png"
+check "--grid without sizes" 2 "--grid takes" see all --map map --grid 8,0 -o "$out/n.png"
 check "a map given twice" 2 "--map is given twice" see all --map map --map map -o "$out/n.png"
 check "--at without a number" 2 "--at takes Y,X" see all --map map --at 3 -o "$out/n.png"
 check "--head without a number" 2 "--head takes" see all --map map --head x -o "$out/n.png"

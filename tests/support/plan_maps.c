@@ -72,6 +72,8 @@ void plan_mapped_elsewhere(void **state)
     small_expect_right(&s);
     s.in[0].data = y.data;
     plan_expect(vka_plan_run(s.plan, s.in, s.out), VKA_ERROR_INVALID, "input 'x'", "of 'y'");
+    s.in[0].data = (float *)x.data + 1;
+    plan_expect(vka_plan_run(s.plan, s.in, s.out), VKA_ERROR_INVALID, "input 'x'", "a part of");
     s.in[0].data = s.x;
     s.out[0].data = x.data;
     plan_expect(vka_plan_run(s.plan, s.in, s.out), VKA_ERROR_INVALID, "output 'y'", "of 'x'");
