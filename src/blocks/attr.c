@@ -5,6 +5,7 @@
 #include "blocks/names.h"
 #include "io/json.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static double number_of(const vka_attr *a)
 
 static bool number_in_range(const char *range, double v)
 {
-    if (!isfinite((float)v)) // what blocks compute with
+    if (!(fabs(v) <= FLT_MAX)) // blocks compute with floats; nor NaN
         return false;
     if (strncmp(range, ">= ", 3) == 0)
         return v >= strtod(range + 3, NULL);

@@ -106,13 +106,13 @@ static bool pick_plane(const struct call *call, const struct cli_tensor *map, co
     return true;
 }
 
-// The grid of the map's positions: what the call says, else that of the `x` of the node that makes
+// The grid of the map's positions: what the call says, else that of the `x` of `node`, which makes
 // the map. 0 x 0: the map is a plane itself. False where the positions are tokens, which may lie
 // anyhow.
 static bool find_grid(const struct session *s, const struct call *call,
-                      const struct cli_tensor *map, int64_t grid[2])
+                      const struct vka_model_node *node, const struct cli_tensor *map,
+                      int64_t grid[2])
 {
-    const struct vka_model_node *node = maker_of(s->model, call->map);
     const char *x = taken_by(node, "x");
     vka_shape shape = {0};
     grid[0] = call->rows;
@@ -225,8 +225,8 @@ static const vka_model_input *picture_input(const vka_model *model)
 static bool see_image(struct session *s, const struct call *call, struct image *image)
 {
     const vka_model_input *input = picture_input(s->model);
-    const char *reference = taken_by(maker_of(s->model, call->map), "x");
-    const char *outputs[] = {call->map, reference, NULL};
+    const struct vka_model_node *node = maker_of(s->model, call->map);
+    const char *outputs[] = {call->map, taken_by(node, "x"), NULL};
     struct cli_tensor in, map = {0};
     struct plane plane = {0};
     int64_t grid[2] = {0, 0};
@@ -236,7 +236,7 @@ static bool see_image(struct session *s, const struct call *call, struct image *
     bool ok = session_run(s, outputs, 1, &map);
     if (ok) {
         s->code = EXIT_USAGE;
-        ok = find_grid(s, call, &map, grid) && pick_plane(call, &map, grid, &plane) &&
+        ok = find_grid(s, call, node, &map, grid) && pick_plane(call, &map, grid, &plane) &&
              save(s, call, &plane, image);
     }
     cli_tensor_free(&map);

@@ -15,7 +15,7 @@ INLINE vec box_joined(bool max, vec all, vec v)
     return all + v;
 }
 
-// Results of up to BOX_ROWS rows; both flags are constants where this is called.
+// Results of up to BOX_ROWS rows; `rows` and `max` are constants where this is called.
 INLINE void box_rows(const struct vka_box_of_places *b, const float *first, int rows, bool max,
                      vec result[BOX_ROWS])
 {

@@ -198,7 +198,7 @@ enum {
     GROUP = 64,
     FEW = 4,
     LANES_SUMS = 64,
-    LANES_SUMS_ONE_BY_ONE = 32,
+    LANES_SUMS_ONE_BY_ONE = 32, // where channels of the weight aren't read by fours
     FULL_BUFFERS = 6,
     DEPTH = 16
 };

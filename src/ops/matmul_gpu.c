@@ -343,9 +343,9 @@ static void launch_lanes(struct vka_launch *l, const struct vka_args *args)
                                         : vka_lane_sums(p.n, small ? COLUMNS / 2 : COLUMNS, lanes),
                       .sums_m = vka_lane_sums(p.m, small ? ROWS_MOST / 2 : ROWS_MOST, 1),
                       .turns = turns_of_lanes(p.k)};
-    cut.more[0] = lane_modes(args, &p, cut.sums_m) | (packed ? VKA_LANES_B_PANELS : 0u);
-    if (sharing > 1)
-        cut.more[0] &= ~VKA_LANES_A_ALONG_M;
+    // Lanes that share load a row each, none of several rows.
+    cut.more[0] =
+        lane_modes(args, &p, sharing > 1 ? 1 : cut.sums_m) | (packed ? VKA_LANES_B_PANELS : 0u);
     cut.more[1] = sharing;
     cut.more[2] = packed ? fours_of_turn(&p) : 1;
     cut.tile_m = cut.sums_m;

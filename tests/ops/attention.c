@@ -107,9 +107,12 @@ static void define(const struct op_case *c, const struct op_tensor *in, struct o
 }
 
 #define DEFINED .build = build, .define = define, .bound = 2e-6, .bound16 = 2e-3
-#define F(...)  OP_F32(OP_NORMAL, __VA_ARGS__)
-#define B(...)  OP_BOOL(__VA_ARGS__)
-#define O(...)  .out = OP_SHAPE(__VA_ARGS__)
+// Logits so large that their own rounding is what the bound is for.
+#define LARGE(bound_, scale_)                                                                      \
+    .build = build, .define = define, .bound = bound_, .bound16 = 2e-3, .d = {scale_}
+#define F(...) OP_F32(OP_NORMAL, __VA_ARGS__)
+#define B(...) OP_BOOL(__VA_ARGS__)
+#define O(...) .out = OP_SHAPE(__VA_ARGS__)
 
 static const struct op_case cases[] = {
     {.name = "plain",
@@ -196,28 +199,16 @@ static const struct op_case cases[] = {
      O(1, 2, 5, 8)},
     {.name = "large logits",
      .in = {F(1, 2, 33, 16), F(1, 2, 140, 16), F(1, 2, 140, 16)},
-     .build = build,
-     .define = define,
-     .bound = 1e-4, // logits of 400 have 2e-5 of a unit
-     .bound16 = 2e-3,
-     .d = {25},
+     LARGE(1e-4, 25), // logits of 400 have 2e-5 of a unit
      O(1, 2, 33, 16)},
     {.name = "large logits of several queries a lane, causal, lse",
      .in = {F(1, 2, 90, 64), F(1, 2, 140, 64), F(1, 2, 140, 64)},
-     .build = build,
-     .define = define,
-     .bound = 2e-5, // logits of 80 have 5e-6 of a unit
-     .bound16 = 2e-3,
-     .d = {2},
+     LARGE(2e-5, 2), // logits of 80 have 5e-6 of a unit
      .i = {1, 50, 0, 1},
      O(1, 2, 90, 64)},
     {.name = "large logits beside rows that see no key",
      .in = {F(1, 2, 90, 64), F(1, 2, 60, 64), F(1, 2, 60, 64)},
-     .build = build,
-     .define = define,
-     .bound = 2e-5,
-     .bound16 = 2e-3,
-     .d = {2},
+     LARGE(2e-5, 2),
      .i = {0, 0, 0, 1, 0, 5},
      O(1, 2, 90, 64)},
     {.name = "causal",
@@ -320,11 +311,7 @@ static const struct op_case cases[] = {
      O(1, 4, 1, 24)},
     {.name = "one query, large logits, few turns", // that leave none to take keys twice
      .in = {F(1, 2, 1, 8), F(1, 2, 3000, 8), F(1, 2, 3000, 8)},
-     .build = build,
-     .define = define,
-     .bound = 1e-5, // logits of 30 have 2e-6 of a unit
-     .bound16 = 2e-3,
-     .d = {2},
+     LARGE(1e-5, 2), // logits of 30 have 2e-6 of a unit
      .turns = 1500,
      O(1, 2, 1, 8)},
     {.name = "few queries of many keys, everything",

@@ -23,6 +23,20 @@ static inline void skip_without_set(void)
         assert_string_equal(vka_kernels()->name, asked);
 }
 
+// Checks the kernels of every set that this machine has; "plain" is always there.
+static inline void each_set(void (*check)(const struct vka_kernels *k))
+{
+    static const char *const sets[] = {"avx512", "avx2", "plain"};
+    int seen = 0;
+    for (size_t i = 0; i < VKA_COUNT(sets); i++) {
+        const struct vka_kernels *k = vka_kernels_of(sets[i]);
+        if (k)
+            check(k);
+        seen += k != NULL;
+    }
+    assert_true(seen >= 1);
+}
+
 static inline vka_context *context_of(int threads)
 {
     vka_context *context;

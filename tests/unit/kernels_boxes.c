@@ -2,30 +2,12 @@
 //
 // The kernels of boxes of every instruction set that this machine has, against plain loops; and
 // that weights of softmax below the normal numbers are 0 in all of them.
-#include "cpu/kernels.h"
+#include "cpu_set.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <setjmp.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 enum { ROWS = 9, COLUMNS = 5, MOST_LANES = 16 };
-
-static const char *const sets[] = {"avx512", "avx2", "plain"};
-
-static void each_set(void (*check)(const struct vka_kernels *k))
-{
-    int seen = 0;
-    for (size_t i = 0; i < VKA_COUNT(sets); i++) {
-        const struct vka_kernels *k = vka_kernels_of(sets[i]);
-        if (k)
-            check(k);
-        seen += k != NULL;
-    }
-    assert_true(seen >= 1); // "plain" is always there
-}
 
 // What a box's lane must be, in the order that the kernels promise.
 static float wanted(const struct vka_box_of_places *b, int lanes, int lane, bool max)
